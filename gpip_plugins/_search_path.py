@@ -1,0 +1,53 @@
+"""Shows the recipes of gpip_plugins to Hydra; installed as `hydra_plugins.gpip_plugins`.
+
+Hydra imports this file at every start of every Hydra program, so it imports only Hydra and the
+standard library. `spktrain` and `spkpredict` are given the tree `recipes/train`, `spkmd` the tree
+`recipes/md`: both programs use the same group names, so neither may see the other's tree.
+"""
+
+import importlib.util
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+__all__ = ["GpipSearchPathPlugin"]
+
+TREE_OF_MAIN = {
+    "pkg://schnetpack/configs": "train",
+    "pkg://schnetpack/md/md_configs": "md",
+}
+
+
+def recipes_folder() -> Path | None:
+    """Return the folder of the recipes, from a wheel or from a checkout installed with `-e`."""
+    spec = importlib.util.find_spec("gpip_plugins")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    package = Path(next(iter(spec.submodule_search_locations)))
+    for folder in (package / "recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+class GpipSearchPathPlugin(SearchPathPlugin):
+    """Appends the matching tree of recipes behind the host's own configuration."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the tree that belongs to the running program, once."""
+        folder = recipes_folder()
+        if folder is None:
+            return
+        present = {element.path for element in search_path.get_path()}
+        for element in list(search_path.get_path()):
+            if element.provider != "main" or element.path is None:
+                continue
+            tree = TREE_OF_MAIN.get("pkg://" + element.path.removeprefix("pkg://").replace(".", "/"))
+            if tree is None:
+                continue
+            # Hydra's file source wants a plain path behind the scheme, not a percent-encoded URI.
+            path = f"file://{folder / tree}"
+            if path not in present:
+                search_path.append(provider="gpip_plugins", path=path)
+                present.add(path)
