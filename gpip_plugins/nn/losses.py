@@ -1,0 +1,111 @@
+"""Losses of the pretext tasks that have no twin in torch or SchNetPack."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["NTXentLoss", "ScaledCosineError"]
+
+
+class ScaledCosineError(nn.Module):
+    r"""Scaled cosine error between restored and original features, GPIP eq. (4).
+
+    .. math:: L = \frac{1}{|M|} \sum_{i \in M} (1 - \cos(x_i^0, x_i^{out}))^\gamma, \gamma \ge 1
+
+    A gamma above one down-weights atoms that are restored well already (GraphMAE).
+
+    Args:
+        gamma: exponent, at least 1. GPIP's code uses 1, GraphMAE 2 to 3.
+
+    Raises:
+        InputError: gamma is below 1.
+
+    Example:
+        >>> loss = ScaledCosineError(gamma=2.0)
+        >>> loss(torch.tensor([[0.0, 2.0]]), torch.tensor([[3.0, 0.0]]))
+        tensor(1.)
+        >>> loss(torch.tensor([[0.0, 2.0]]), torch.tensor([1]))  # class indices: one-hot targets
+        tensor(0.)
+    """
+
+    def __init__(self, gamma: float = 2.0):
+        super().__init__()
+        if gamma < 1.0:
+            raise InputError(f"gamma={gamma} is below 1; the scaled cosine error needs gamma >= 1.")
+        self.gamma = gamma
+
+    def forward(self, x_out: torch.Tensor, x_0: torch.Tensor) -> torch.Tensor:
+        """Return the mean error.
+
+        Args:
+            x_out: restored features, shape (n_masked, n_out).
+            x_0: original features, shape (n_masked, n_out), or class indices, shape (n_masked,),
+                which stand for one-hot vectors.
+
+        Returns:
+            scalar between 0 and 2**gamma.
+        """
+        if x_0.dim() == 1:
+            cosine = F.normalize(x_out, dim=-1).gather(-1, x_0[:, None]).squeeze(-1)
+        else:
+            cosine = F.cosine_similarity(x_out, x_0, dim=-1)
+        # Rounding can push the cosine a hair above 1, where a power has no real value.
+        return (1.0 - cosine).clamp(min=0.0).pow(self.gamma).mean()
+
+
+class NTXentLoss(nn.Module):
+    r"""Contrast of paired latents (NT-Xent), GPIP eq. (6).
+
+    .. math:: L = -\frac{1}{n} \sum_i \log
+        \frac{\exp(s_{ii}/\tau)}{\sum_{k \neq i} \exp(s_{ik}/\tau)}, \quad s_{ik} = \cos(h_i^a, h_k^b)
+
+    Every configuration finds its own partner among those of the batch. The paper's denominator
+    leaves the positive pair out, so the loss may be negative.
+
+    Args:
+        temperature: tau, positive. GPIP's code uses 0.1.
+        include_positive: put the positive pair into the denominator (InfoNCE's form).
+
+    Raises:
+        InputError: the temperature is not positive.
+
+    Example:
+        >>> h = torch.eye(2)
+        >>> NTXentLoss(temperature=0.5)(h, h)
+        tensor(-2.)
+        >>> NTXentLoss()(h[:1], h[:1])  # nothing to contrast with
+        tensor(0.)
+    """
+
+    #: a batch with fewer configurations has nothing to contrast
+    min_rows: int = 2
+
+    def __init__(self, temperature: float = 0.1, include_positive: bool = False):
+        super().__init__()
+        if temperature <= 0.0:
+            raise InputError(
+                f"temperature={temperature} is not positive; use for example temperature=0.1."
+            )
+        self.temperature = temperature
+        self.include_positive = include_positive
+
+    def forward(self, h_a: torch.Tensor, h_b: torch.Tensor) -> torch.Tensor:
+        """Return the contrast loss.
+
+        Args:
+            h_a: latents of one view, shape (n_systems, n_out).
+            h_b: latents of the other view, same order and shape.
+
+        Returns:
+            scalar; zero, still part of the graph, for a single configuration.
+        """
+        if len(h_a) < self.min_rows:
+            return 0.0 * (h_a.sum() + h_b.sum())
+        similarity = F.normalize(h_a, dim=-1) @ F.normalize(h_b, dim=-1).T / self.temperature
+        positive = similarity.diagonal()
+        if not self.include_positive:
+            itself = torch.eye(len(h_a), dtype=torch.bool, device=h_a.device)
+            similarity = similarity.masked_fill(itself, -torch.inf)
+        return (torch.logsumexp(similarity, dim=1) - positive).mean()

@@ -1,0 +1,6 @@
+"""Per-configuration preprocessing that works on whole batches as well."""
+
+from gpip_plugins.transform.base import *
+from gpip_plugins.transform.mask import *
+from gpip_plugins.transform.noise import *
+from gpip_plugins.transform.structure import *

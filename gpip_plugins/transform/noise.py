@@ -1,0 +1,96 @@
+"""Noise on the positions, and which configurations get it."""
+
+import torch
+from schnetpack import properties as spk_properties
+
+from gpip_plugins import properties
+from gpip_plugins.errors import InputError
+from gpip_plugins.nn.graphs import scatter_mean, system_index
+from gpip_plugins.transform.base import RandomTransform
+
+__all__ = ["GaussianNoise", "SelectCorrupted"]
+
+
+class SelectCorrupted(RandomTransform):
+    """Leave a part of the configurations as they are, so that their own labels can be learned.
+
+    Labels (energy, forces) belong to the positions they were computed for. In a batch that mixes
+    both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones.
+
+    Args:
+        fraction: probability in (0, 1] with which a configuration is corrupted.
+        seed: see `RandomTransform`.
+
+    Raises:
+        InputError: the fraction lies outside (0, 1].
+
+    Example:
+        >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([2, 1])}
+        >>> SelectCorrupted(fraction=1.0)(batch)["_is_corrupted"]
+        tensor([True, True, True])
+    """
+
+    def __init__(self, fraction: float = 0.5, seed: int | None = None):
+        super().__init__(seed)
+        if not 0.0 < fraction <= 1.0:
+            raise InputError(
+                f"fraction={fraction} is outside (0, 1]; use for example fraction=0.5."
+            )
+        self.fraction = fraction
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Write `is_corrupted` and `is_labelled`, both bool of shape (n_atoms,)."""
+        n_atoms = inputs[spk_properties.n_atoms]
+        first = torch.cumsum(n_atoms, 0) - n_atoms
+        # The draw of its first atom decides for the whole configuration.
+        chosen = self.draw(inputs, 1, "uniform")[first, 0] < self.fraction
+        inputs[properties.is_corrupted] = chosen[system_index(inputs)]
+        inputs[properties.is_labelled] = ~inputs[properties.is_corrupted]
+        return inputs
+
+
+class GaussianNoise(RandomTransform):
+    r"""Displace the atoms by Gaussian noise and keep the noise as a target, GPIP eq. (5).
+
+    .. math:: \hat R = R + \epsilon, \quad \epsilon_i \sim \mathcal N(0, \sigma^2),
+        \quad \text{target} = \epsilon / \sigma
+
+    The mean of a configuration's noise is removed: a model that does not see absolute positions
+    cannot predict a translation. (In an isolated molecule the three rotational components cannot
+    be predicted either; of 3N - 3 components that floor of the loss is about 3 / (3N - 3).)
+
+    Args:
+        sigma: standard deviation in Å. GPIP's code uses 0.15; the paper gives no value.
+        remove_mean: remove the mean of each configuration's noise.
+        seed: see `RandomTransform`.
+
+    Raises:
+        InputError: sigma is not between 0 and 1 Å.
+
+    Example:
+        >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([3])}
+        >>> out = GaussianNoise(sigma=0.1)(batch)
+        >>> torch.allclose(out["_positions"], 0.1 * out["noise"])
+        True
+    """
+
+    def __init__(self, sigma: float = 0.15, remove_mean: bool = True, seed: int | None = None):
+        super().__init__(seed)
+        if not 0.0 < sigma <= 1.0:
+            raise InputError(f"sigma={sigma} Å is outside (0, 1]; use for example sigma=0.15.")
+        self.sigma = sigma
+        self.remove_mean = remove_mean
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Displace `R`; write `R_clean` (Å) and `noise` (in units of sigma), both (n_atoms, 3)."""
+        R = inputs[spk_properties.R]
+        noise = self.draw(inputs, 3, "normal")
+        if self.remove_mean:
+            idx_m = system_index(inputs)
+            noise = noise - scatter_mean(noise, idx_m, inputs[spk_properties.n_atoms])[idx_m]
+        if properties.is_corrupted in inputs:
+            noise = noise * inputs[properties.is_corrupted][:, None]
+        inputs[properties.R_clean] = R
+        inputs[spk_properties.R] = R + self.sigma * noise
+        inputs[properties.noise] = noise
+        return inputs
