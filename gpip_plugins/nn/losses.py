@@ -59,7 +59,8 @@ class NTXentLoss(nn.Module):
     r"""Contrast of paired latents (NT-Xent), GPIP eq. (6).
 
     .. math:: L = -\frac{1}{n} \sum_i \log
-        \frac{\exp(s_{ii}/\tau)}{\sum_{k \neq i} \exp(s_{ik}/\tau)}, \quad s_{ik} = \cos(h_i^a, h_k^b)
+        \frac{\exp(s_{ii}/\tau)}{\sum_{k \neq i} \exp(s_{ik}/\tau)},
+        \quad s_{ik} = \cos(h_i^a, h_k^b)
 
     Every configuration finds its own partner among those of the batch. The paper's denominator
     leaves the positive pair out, so the loss may be negative.
