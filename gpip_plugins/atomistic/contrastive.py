@@ -1,0 +1,56 @@
+"""Contrast between the representation and a 3D network."""
+
+import torch
+from schnetpack import properties as spk_properties
+from schnetpack.nn import build_mlp
+from torch import nn
+
+from gpip_plugins import properties
+from gpip_plugins.atomistic.net3d import Net3D, pool
+from gpip_plugins.nn.graphs import system_index
+
+__all__ = ["Contrastive"]
+
+
+class Contrastive(nn.Module):
+    """Write the two latents of every configuration that NT-Xent contrasts, GPIP task 3.
+
+    Student: the representation of the corrupted configuration, read out by minimum, maximum and
+    mean and mapped to `n_out`. Teacher: `Net3D` on the clean configuration; it is trained along.
+
+    Args:
+        n_in: width of the scalar representation.
+        n_out: width of the latents; by default `n_in`, as in GPIP's code.
+        n_hidden_3d, n_layers_3d, n_encodings: of `Net3D`.
+
+    Example:
+        >>> head = Contrastive(n_in=8)
+        >>> out = head({
+        ...     "scalar_representation": torch.randn(5, 8), "_positions": torch.randn(5, 3),
+        ...     "_n_atoms": torch.tensor([3, 2]), "_idx_m": torch.tensor([0, 0, 0, 1, 1]),
+        ...     "_cell": torch.zeros(2, 3, 3), "_pbc": torch.zeros(6, dtype=torch.bool)})
+        >>> out["structure_latent"].shape, out["geometry_latent"].shape
+        (torch.Size([2, 8]), torch.Size([2, 8]))
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int | None = None,
+        n_hidden_3d: int = 20,
+        n_layers_3d: int = 1,
+        n_encodings: int = 4,
+    ):
+        super().__init__()
+        n_out = n_out or n_in
+        self.model_outputs = [properties.structure_latent, properties.geometry_latent]
+        self.projection = build_mlp(3 * n_in, n_out, n_hidden=n_in)
+        self.net3d = Net3D(n_out, n_hidden_3d, n_layers_3d, n_encodings)
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Write both latents, shape (n_systems, n_out)."""
+        n_atoms = inputs[spk_properties.n_atoms]
+        pooled = pool(inputs["scalar_representation"], system_index(inputs), n_atoms)
+        inputs[properties.structure_latent] = self.projection(pooled)
+        inputs[properties.geometry_latent] = self.net3d(inputs)
+        return inputs
