@@ -19,8 +19,8 @@ class MaskAtoms(RandomTransform):
     occurs when the potential is used (GPIP, section 4.2). The task restores both.
 
     Args:
-        mask_rate: part of the atoms, in (0, 1]. GPIP: 0.15 (ISO17, water), 0.05 (electrolyte);
-            its code uses 0.10 for MD17.
+        mask_rate: part of the atoms, in [0, 1]; 0 masks none. GPIP: 0.15 (ISO17, water), 0.05
+            (electrolyte); its code uses 0.10 for MD17.
         random_rate: probability that a masked atom gets a random element, in [0, 1].
         mask_token: atomic number that stands for [MASK]: a row of the representation's embedding
             that no element of the data uses. 0 serves SchNet, PaiNN and SO3net. FieldSchNet never
@@ -52,9 +52,9 @@ class MaskAtoms(RandomTransform):
         seed: int | None = None,
     ):
         super().__init__(seed)
-        if not 0.0 < mask_rate <= 1.0:
+        if not 0.0 <= mask_rate <= 1.0:
             raise InputError(
-                f"mask_rate={mask_rate} is outside (0, 1]; use for example mask_rate=0.15."
+                f"mask_rate={mask_rate} is outside [0, 1]; use for example mask_rate=0.15."
             )
         if not 0.0 <= random_rate <= 1.0:
             raise InputError(
@@ -99,7 +99,7 @@ class MaskAtoms(RandomTransform):
 
     def _lowest(self, priority, idx_m, n_atoms) -> torch.Tensor:
         """Mark the atoms with the lowest priorities of each configuration."""
-        n_masked = torch.clamp((self.mask_rate * n_atoms).round().long(), min=1)
+        n_masked = torch.clamp((self.mask_rate * n_atoms).round().long(), min=int(self.mask_rate > 0))
         by_priority = torch.argsort(priority)
         order = by_priority[torch.argsort(idx_m[by_priority], stable=True)]
         first = torch.cumsum(n_atoms, 0) - n_atoms

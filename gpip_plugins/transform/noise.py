@@ -60,12 +60,13 @@ class GaussianNoise(RandomTransform):
     be predicted either; of 3N - 3 components that floor of the loss is about 3 / (3N - 3).)
 
     Args:
-        sigma: standard deviation in Å. GPIP's code uses 0.15; the paper gives no value.
+        sigma: standard deviation in Å; 0 leaves the positions as they are. GPIP's code uses 0.15;
+            the paper gives no value.
         remove_mean: remove the mean of each configuration's noise.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: sigma is not between 0 and 1 Å.
+        InputError: sigma lies outside [0, 1] Å.
 
     Example:
         >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([3])}
@@ -76,15 +77,15 @@ class GaussianNoise(RandomTransform):
 
     def __init__(self, sigma: float = 0.15, remove_mean: bool = True, seed: int | None = None):
         super().__init__(seed)
-        if not 0.0 < sigma <= 1.0:
-            raise InputError(f"sigma={sigma} Å is outside (0, 1]; use for example sigma=0.15.")
+        if not 0.0 <= sigma <= 1.0:
+            raise InputError(f"sigma={sigma} Å is outside [0, 1]; use for example sigma=0.15.")
         self.sigma = sigma
         self.remove_mean = remove_mean
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Displace `R`; write `R_clean` (Å) and `noise` (in units of sigma), both (n_atoms, 3)."""
         R = inputs[spk_properties.R]
-        noise = self.draw(inputs, 3, "normal")
+        noise = self.draw(inputs, 3, "normal") * (self.sigma > 0.0)
         if self.remove_mean:
             idx_m = system_index(inputs)
             noise = noise - scatter_mean(noise, idx_m, inputs[spk_properties.n_atoms])[idx_m]

@@ -1,0 +1,104 @@
+"""A data set held in memory that hands out whole batches."""
+
+from collections.abc import Sequence
+
+import torch
+from schnetpack import properties
+from schnetpack.data import ASEAtomsData
+from schnetpack.data.loader import _atoms_collate_fn
+from schnetpack.transform import CastMap, RemoveOffsets
+from tqdm import tqdm
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["InMemoryAtomsData", "collate", "is_batchwise"]
+
+
+def is_batchwise(transform: torch.nn.Module) -> bool:
+    """Tell whether a transform may be applied to a whole batch.
+
+    True for those of gpip_plugins, for SchNetPack's casts, and for its `RemoveOffsets` as long as
+    it removes means only (its atomic references are summed over all atoms it is given).
+
+    Example:
+        >>> from schnetpack.transform import CastTo32, SubtractCenterOfMass
+        >>> is_batchwise(CastTo32()), is_batchwise(SubtractCenterOfMass())
+        (True, False)
+    """
+    if isinstance(transform, RemoveOffsets):
+        return not transform.remove_atomrefs
+    return isinstance(transform, CastMap) or getattr(transform, "batchwise", False)
+
+
+def collate(samples):
+    """Collate samples as SchNetPack does; leave a batch that is one already as it is."""
+    return samples if isinstance(samples, dict) else _atoms_collate_fn(samples)
+
+
+class InMemoryAtomsData(ASEAtomsData):
+    """SchNetPack's ASE data set, read once, with batches gathered from memory.
+
+    Reading a row of the database and transforming it takes milliseconds; a small network trains
+    faster than that. Here every row is read once. If all transforms can take a batch
+    (`is_batchwise`), a batch is gathered and transformed as a whole; otherwise the samples are
+    transformed one by one, as in SchNetPack, with the same result.
+
+    Args: those of `ASEAtomsData`.
+    """
+
+    def load(self, progress: bool = True) -> None:
+        """Read all rows into memory; called once, before `subset` copies are made."""
+        rows = [
+            self._get_properties(self.conn, k, self.load_properties, self.load_structure)
+            for k in tqdm(range(len(self)), "reading data", disable=not progress, leave=False)
+        ]
+        self._n_atoms = torch.cat([row[properties.n_atoms] for row in rows])
+        self._first = torch.cumsum(self._n_atoms, 0) - self._n_atoms
+        self._tensors = {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+        # Labels come per configuration (a fixed number of rows each) or per atom.
+        self._rows_per_system = {}
+        for key in self._tensors:
+            counts = {len(row[key]) for row in rows}
+            atomwise = all(len(row[key]) == int(row[properties.n_atoms]) for row in rows)
+            if len(counts) == 1:
+                self._rows_per_system[key] = counts.pop()
+            elif not atomwise:
+                raise InputError(
+                    f"'{key}' in {self.datapath} has neither one row per atom nor the same number "
+                    "of rows in every configuration; leave it out of data.load_properties."
+                )
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All rows of the database, concatenated: {name: tensor}."""
+        return self._tensors
+
+    def __getitem__(self, idx: int) -> dict[str, torch.Tensor]:
+        """Return one transformed configuration, in SchNetPack's format."""
+        return self._apply_transforms(self._gather([idx]))
+
+    def __getitems__(self, indices: Sequence[int]):
+        """Return a transformed batch, or a list of transformed samples for `collate`."""
+        if not all(is_batchwise(transform) for transform in self.transforms):
+            return [self[idx] for idx in indices]
+        batch = self._gather(indices)
+        n_atoms = batch[properties.n_atoms]
+        batch[properties.idx_m] = torch.repeat_interleave(torch.arange(len(n_atoms)), n_atoms)
+        return self._apply_transforms(batch)
+
+    def _gather(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        if self.subset_idx is not None:
+            indices = [self.subset_idx[idx] for idx in indices]
+        chosen = torch.as_tensor(indices)
+        n_atoms = self._n_atoms[chosen]
+        shift = self._first[chosen] - (torch.cumsum(n_atoms, 0) - n_atoms)
+        atoms = torch.arange(int(n_atoms.sum())) + torch.repeat_interleave(shift, n_atoms)
+        batch = {}
+        for key, value in self._tensors.items():
+            per_system = self._rows_per_system.get(key)
+            if per_system is None:
+                batch[key] = value[atoms]
+            else:
+                rows = value.view(-1, per_system, *value.shape[1:])[chosen]
+                batch[key] = rows.flatten(0, 1)
+        return batch
