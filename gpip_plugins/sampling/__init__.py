@@ -1,0 +1,1 @@
+"""Unlabelled configurations from classical molecular dynamics."""
