@@ -1,0 +1,275 @@
+"""Loads trained models without running what a foreign file may contain.
+
+Three kinds of file occur around SchNetPack: `best_model`, a whole pickled model; a Lightning
+checkpoint, with the pickled model among the hyper-parameters and the weights in `state_dict`; and a
+plain state dict. All are loaded weights-only, with the rules of `gpip_plugins.safe_pickle`.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from schnetpack.model import AtomisticModel
+from schnetpack.nn import Dense
+from torch import nn
+
+from gpip_plugins import safe_pickle
+from gpip_plugins.errors import InputError
+from gpip_plugins.paths import resolve
+
+__all__ = ["Checkpoint", "load", "load_model", "settings_of", "settings_of_tensors"]
+
+
+#: Names a file in which SchNetPack stores the task with its hyper-parameters, `best_model.task`.
+_TASK = "lightning_fabric.utilities.data.AttributeDict"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a file of weights.
+
+    Args:
+        path: absolute path of the file.
+        sha256: hash of the file, hexadecimal.
+        kind: `model` (SchNetPack's best_model), `lightning` or `state_dict`.
+        state_dict: tensors of the whole model, named as in the model (no leading `model.`).
+        module: the model, if the file contains it.
+        settings: what is known of the representation, see `settings_of`.
+    """
+
+    path: str
+    sha256: str
+    kind: str
+    state_dict: dict[str, torch.Tensor]
+    module: nn.Module | None = None
+    settings: dict[str, object] = field(default_factory=dict)
+
+    def tensors(self, name: str) -> dict[str, torch.Tensor]:
+        """Return the tensors of one sub-module, named as inside of it; `""` for all.
+
+        Args:
+            name: path of the sub-module, such as `representation` or `output_modules.0`.
+
+        Example:
+            >>> Checkpoint("f", "0", "state_dict", {"a.weight": 1, "b.weight": 2}).tensors("a")
+            {'weight': 1}
+        """
+        prefix = f"{name}." if name else ""
+        return {
+            key.removeprefix(prefix): value
+            for key, value in self.state_dict.items()
+            if key.startswith(prefix)
+        }
+
+
+def load(path: str | os.PathLike, trust: Sequence[str] = ()) -> Checkpoint:
+    """Load a file of weights to the CPU.
+
+    Args:
+        path: the file, or the folder of a run, whose `best_model` is taken. A relative path counts
+            from the folder in which the command was typed.
+        trust: packages of your own whose modules may occur in the file.
+
+    Raises:
+        InputError: the file is missing, damaged, empty, of another format, or it names a class or
+            function that a model does not need.
+    """
+    path = _existing_file(path)
+    with open(path, "rb") as handle:
+        data = handle.read()
+    content = _unpickle(path, data, tuple(trust))
+    kind, module, tensors = _sort_out(path, content)
+    if not tensors:
+        raise InputError(f"{path} holds no weights; give the best_model of a finished run.")
+
+    representation = getattr(module, "representation", None)
+    if isinstance(representation, nn.Module):
+        settings = settings_of(representation)
+    else:
+        settings = settings_of_tensors(tensors)
+    return Checkpoint(path, hashlib.sha256(data).hexdigest(), kind, tensors, module, settings)
+
+
+def load_model(
+    path: str | os.PathLike, device: str | torch.device = "cpu", trust: Sequence[str] = ()
+) -> AtomisticModel:
+    """Load a model that is ready to predict: evaluation mode, post-processing on.
+
+    Args:
+        path: a best_model, the folder of a run, or a Lightning checkpoint.
+        device: where to put the model.
+        trust: as in `load`.
+
+    Raises:
+        InputError: as in `load`; and if the file has weights but no model, or a model of a
+            SchNetPack older than 2.1.
+    """
+    checkpoint = load(path, trust)
+    model = checkpoint.module
+    if not isinstance(model, AtomisticModel):
+        raise InputError(
+            f"{checkpoint.path} holds weights without a model; give the best_model of a run."
+        )
+    version = getattr(model, "spk_version", "2.0.4")
+    if version == "2.0.4":
+        raise InputError(
+            f"{checkpoint.path} was written by SchNetPack 2.0; load it with"
+            " schnetpack.utils.load_model and save it again with torch.save."
+        )
+    model.do_postprocessing = True
+    return model.to(device).eval()
+
+
+def settings_of(representation: nn.Module) -> dict[str, object]:
+    """Return the settings on which the meaning of the weights depends, as far as there are any.
+
+    Keys: `class`, `n_atom_basis`, `n_interactions`, `n_filters`, `lmax`, `cutoff` (Å), `cutoff_fn`,
+    `radial_basis`, `n_rbf` and `activation`.
+
+    Args:
+        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one built alike.
+
+    Example:
+        >>> import schnetpack.nn as snn
+        >>> from schnetpack.representation import SchNet
+        >>> settings_of(SchNet(8, 2, snn.GaussianRBF(5, 4.0), snn.CosineCutoff(4.0)))["cutoff"]
+        4.0
+    """
+    found: dict[str, object] = {"class": type(representation).__name__}
+    for key in ("n_atom_basis", "n_interactions", "n_filters", "lmax"):
+        if isinstance(getattr(representation, key, None), int):
+            found[key] = getattr(representation, key)
+    if "n_interactions" not in found and hasattr(representation, "interactions"):
+        found["n_interactions"] = len(representation.interactions)
+    for key in ("cutoff_fn", "radial_basis"):
+        if isinstance(getattr(representation, key, None), nn.Module):
+            found[key] = type(getattr(representation, key)).__name__
+    n_rbf = getattr(getattr(representation, "radial_basis", None), "n_rbf", None)
+    if n_rbf is not None:
+        found["n_rbf"] = int(n_rbf)
+    cutoff_fn = getattr(representation, "cutoff_fn", None)
+    cutoff = getattr(cutoff_fn, "cutoff", getattr(representation, "cutoff", None))
+    if cutoff is not None:
+        found["cutoff"] = round(float(cutoff), 6)
+    activations = {
+        getattr(dense.activation, "__name__", type(dense.activation).__name__)
+        for dense in representation.modules()
+        if isinstance(dense, Dense)
+    }
+    activations -= {"Identity"}
+    if activations:
+        found["activation"] = "+".join(sorted(activations))
+    return found
+
+
+def settings_of_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
+    """Return those settings of `settings_of` that can be read from weights alone.
+
+    Args:
+        tensors: state dict of a model, or of its representation.
+    """
+    if any(key.startswith("representation.") for key in tensors):
+        tensors = {key.removeprefix("representation."): value for key, value in tensors.items()}
+    found: dict[str, object] = {}
+    if "embedding.weight" in tensors and tensors["embedding.weight"].ndim == 2:
+        found["n_atom_basis"] = tensors["embedding.weight"].shape[1]
+    if "cutoff_fn.cutoff" in tensors:
+        found["cutoff"] = round(float(tensors["cutoff_fn.cutoff"]), 6)
+    if "radial_basis.offsets" in tensors:
+        found["n_rbf"] = tensors["radial_basis.offsets"].numel()
+    return found
+
+
+def _existing_file(path: str | os.PathLike) -> str:
+    """Return the absolute path of the file that is meant."""
+    path = resolve(path)
+    if os.path.isdir(path):
+        inside = os.path.join(path, "best_model")
+        if not os.path.isfile(inside):
+            raise InputError(
+                f"The folder {path} has no best_model; give a file, or a finished run's folder."
+            )
+        path = inside
+    if not os.path.isfile(path):
+        raise InputError(f"The checkpoint {path} does not exist; give the path of a best_model.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"The checkpoint {path} cannot be read; check its permissions.")
+    return path
+
+
+def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
+    """Check what the file names, then load it with PyTorch's weights-only unpickler."""
+    damaged = InputError(
+        f"{path} is damaged or not a file of torch.save; copy it again, or give another checkpoint."
+    )
+    try:
+        reasons = safe_pickle.refused(io.BytesIO(data), trust)
+        names, _ = safe_pickle.names_in(io.BytesIO(data))
+    except KeyError as error:
+        if error.args == ("TorchScript",):
+            raise InputError(
+                f"{path} is a TorchScript file, whose weights cannot be taken over; give the"
+                " best_model from which it was made."
+            ) from None
+        raise damaged from error
+    except Exception as error:
+        raise damaged from error
+    if _TASK in reasons:
+        raise InputError(f"{path} holds a whole training task; give the best_model beside it.")
+    if reasons:
+        package = reasons[0].split(".")[0]
+        raise InputError(
+            f"{path} was not loaded because it uses {', '.join(reasons[:3])}, which a model of"
+            f" SchNetPack does not need; if you wrote the file and {package} is your own package,"
+            f" add trust=[{package}], otherwise save the weights alone with"
+            " torch.save(model.state_dict(), FILE)."
+        )
+    present = torch.serialization.get_safe_globals()
+    # Leaving the context removes its names again, so what others added must not be among them.
+    extra = [pair for pair in safe_pickle.as_safe_globals(names) if pair not in present]
+    try:
+        with torch.serialization.safe_globals(extra) if extra else contextlib.nullcontext():
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise damaged from error
+
+
+def _sort_out(path: str, content: object) -> tuple[str, nn.Module | None, dict[str, torch.Tensor]]:
+    """Tell the kind of the file; return it with the model, if any, and the model's tensors."""
+    if isinstance(content, nn.Module):
+        return "model", content, dict(content.state_dict())
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        tensors = _without_prefix(content["state_dict"])
+        module = dict(content.get("hyper_parameters") or {}).get("model")
+        if isinstance(module, nn.Module):
+            try:
+                module.load_state_dict(tensors)
+            except RuntimeError as error:
+                raise InputError(
+                    f"The weights in {path} do not fit the model in the same file; give the"
+                    " best_model of the run."
+                ) from error
+        return "lightning", module if isinstance(module, nn.Module) else None, tensors
+    if isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    ):
+        return "state_dict", None, _without_prefix(content)
+    raise InputError(
+        f"{path} holds a {type(content).__name__} instead of a model; give a best_model, a"
+        " Lightning checkpoint or a state dict."
+    )
+
+
+def _without_prefix(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the model's tensors of a task's state dict, named as in the model."""
+    if any(key.startswith("model.") for key in tensors):
+        tensors = {
+            key.removeprefix("model."): value
+            for key, value in tensors.items()
+            if key.startswith("model.")
+        }
+    return dict(tensors)

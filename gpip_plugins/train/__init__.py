@@ -1,0 +1,7 @@
+"""Lightning callbacks: start from a pre-trained model, finish the run, show its losses."""
+
+from gpip_plugins.train.loss_curves import *
+from gpip_plugins.train.next_steps import *
+from gpip_plugins.train.pretrained import *
+from gpip_plugins.train.run_lock import *
+from gpip_plugins.train.safe_globals import *

@@ -1,0 +1,197 @@
+"""Records the metrics of every epoch in a table and a picture."""
+
+import csv
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_only
+
+__all__ = ["LossCurves", "draw"]
+
+Row = dict[str, float]
+
+
+class LossCurves(Callback):
+    """Writes `curves.csv` after every validation and draws `curves.png` from it.
+
+    All metrics named `val_...` or `train_...` are recorded. Those that the task logs for single
+    training batches, as `AtomisticTask` does, are averaged over the epoch (over rank zero's batches
+    if there are several). The table survives a resumed run, as part of the checkpoint.
+
+    Args:
+        folder: where the two files go; by default the folder of the run.
+        titles: name of an output to the heading of its panels, such as `{"noise": "denoising"}`.
+        units: name of an output to its unit, shown for mean absolute and root mean square errors.
+        seconds_between_pictures: drawing takes about as long as a short epoch, so it is not done
+            more often than this; the last epoch is always drawn.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike = ".",
+        titles: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        seconds_between_pictures: float = 20.0,
+    ):
+        self.folder = os.path.abspath(folder)
+        self.titles = dict(titles or {})
+        self.units = dict(units or {})
+        self.seconds_between_pictures = seconds_between_pictures
+        self.rows: list[Row] = []
+        self._last_picture = -math.inf
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def state_dict(self) -> dict:
+        """Return the table, for the checkpoint."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take the table of the run that is resumed."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin new averages."""
+        self._sums.clear()
+        self._counts.clear()
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        """Add this batch to the averages, without waiting for the device."""
+        for key, value in trainer.callback_metrics.items():
+            if key.startswith("train_"):
+                name = key.removesuffix("_step")
+                value = value.detach()
+                self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+                self._counts[name] += 1
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add a row; the checkpoint callbacks come later, so they store it too."""
+        if trainer.sanity_checking:
+            return
+        row: Row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        for name, total in self._sums.items():
+            row[name] = float(total) / self._counts[name]
+        row |= _floats(trainer.callback_metrics, "val_")
+        self.rows.append(row)
+        self._write(final=False)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the averages that the task made itself, known only now."""
+        if self.rows and self.rows[-1]["step"] == trainer.global_step:
+            found = _floats(trainer.callback_metrics, "train_")
+            found = {key: value for key, value in found.items() if not key.endswith("_step")}
+            self.rows[-1] |= {key.removesuffix("_epoch"): found[key] for key in found}
+            self._write(final=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the final picture."""
+        self._write(final=True)
+
+    def on_exception(self, trainer, pl_module, exception) -> None:
+        """Leave the picture of an interrupted run complete."""
+        self._write(final=True)
+
+    @rank_zero_only
+    def _write(self, final: bool) -> None:
+        if not self.rows:
+            return
+        os.makedirs(self.folder, exist_ok=True)
+        write_table(os.path.join(self.folder, "curves.csv"), self.rows)
+        now = time.monotonic()
+        if final or now - self._last_picture >= self.seconds_between_pictures:
+            self._last_picture = now
+            figure = draw(self.rows, self.titles, self.units)
+            path = os.path.join(self.folder, "curves.png")
+            figure.savefig(path + ".part", format="png", dpi=150)
+            os.replace(path + ".part", path)
+
+
+def _floats(metrics: Mapping[str, torch.Tensor], prefix: str) -> Row:
+    return {key: float(value) for key, value in metrics.items() if key.startswith(prefix)}
+
+
+def write_table(path: str, rows: list[Row]) -> None:
+    """Write rows as CSV; a value that a row lacks stays empty.
+
+    Args:
+        path: the file, which appears whole or not at all.
+        rows: column to value; columns are ordered by their first appearance.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with open(path + ".part", "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(path + ".part", path)
+
+
+def panels_of(columns: Iterable[str]) -> list[str]:
+    """Return the panels for some columns: the total loss first, then one per output and metric.
+
+    Example:
+        >>> panels_of(["epoch", "train_loss", "val_noise_loss", "val_loss"])
+        ['loss', 'noise_loss']
+    """
+    names = (column.split("_", 1)[1] for column in columns if column.startswith(("train_", "val_")))
+    return sorted(dict.fromkeys(names), key=lambda name: (name != "loss", name))
+
+
+def draw(
+    rows: list[Row],
+    titles: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Figure:
+    """Draw training (dashed) and validation (solid) of every metric against the epoch.
+
+    The vertical axis is logarithmic, but for panels with a value that is not positive: the contrast
+    loss can be negative.
+
+    Args:
+        rows: column to value, with `epoch`, counted from 0.
+        titles: heading of an output's panels.
+        units: unit of an output.
+    """
+    titles, units = dict(titles or {}), dict(units or {})
+    panels = panels_of(dict.fromkeys(key for row in rows for key in row)) or ["loss"]
+    n_columns = min(len(panels), 4 if len(panels) in (4, 7, 8) else 3)
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = Figure(figsize=(3.6 * n_columns, 2.9 * n_rows), layout="constrained")
+    FigureCanvasAgg(figure)
+
+    for index, panel in enumerate(panels):
+        axes = figure.add_subplot(n_rows, n_columns, index + 1)
+        output, _, metric = panel.rpartition("_")
+        axes.set_title(titles.get(output, output.replace("_", " ")) or "total loss", fontsize=11)
+        unit = units.get(output) if metric in ("mae", "rmse") else None
+        label = {"mae": "MAE", "rmse": "RMSE", "mse": "MSE"}.get(metric, metric)
+        axes.set_ylabel(f"{label} ({unit})" if unit else label)
+        axes.set_xlabel("epoch")
+        values: list[float] = []
+        for subset, style in (
+            ("train", {"color": "0.55", "linestyle": "--", "label": "training"}),
+            ("val", {"color": "tab:blue", "label": "validation"}),
+        ):
+            column = f"{subset}_{panel}"
+            points = [
+                (r["epoch"] + 1, r[column]) for r in rows if math.isfinite(r.get(column, math.nan))
+            ]
+            if points:
+                marker = "o" if len(points) < 12 else None
+                axes.plot(*zip(*points, strict=True), marker=marker, markersize=3.5, **style)
+                values += [value for _, value in points]
+        if values and min(values) > 0:
+            axes.set_yscale("log")
+        if len({row["epoch"] for row in rows}) < 12:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(True, which="both", alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if index == 0:
+            axes.legend(frameon=False, fontsize=9)
+    return figure

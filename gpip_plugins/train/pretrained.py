@@ -1,0 +1,263 @@
+"""Starts a training from the representation of a pre-trained model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_only
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from gpip_plugins.checkpoint import Checkpoint, load, settings_of
+from gpip_plugins.errors import InputError
+from gpip_plugins.train.transfer_report import Transfer, report
+
+__all__ = ["PretrainedRepresentation", "transfer"]
+
+
+class PretrainedRepresentation(Callback):
+    """Loads embedding and message passing of a pre-trained model into the model of the run.
+
+    The weights are loaded in `setup`, when the model exists and nothing has copied it yet: at fit
+    start it would be too late, since `schnetpack.train.ExponentialMovingAverage` puts its own copy
+    of the weights in place there. A run that resumes keeps the weights of its own checkpoint, which
+    Lightning restores after `setup`.
+
+    What is loaded, left out and newly initialised is printed before the first training batch, with
+    the hash of the file and the settings in which the two representations differ.
+
+    Args:
+        path: a best_model, a Lightning checkpoint, a state dict (of the task, the model or the
+            representation alone), or the folder of a run. A relative path counts from the folder in
+            which the command was typed. None trains from scratch and needs `required=False`.
+        modules: sub-module of the run's model to sub-module of the file. The default takes the
+            representation; `{"representation": "representation", "output_modules.0":
+            "output_modules.0"}` also takes the first output module over.
+        allow_missing: shell patterns of tensors, named as in the run's model, which the file need
+            not have and which then keep their fresh values (`representation.embedding.*`).
+        allow_differences: names of settings in which the two representations may differ:
+            `cutoff`, `cutoff_fn`, `radial_basis`, `activation`, `class` ... The run's own are used.
+        trust: your own packages whose modules may occur in the file.
+        required: whether a missing path is a mistake (default) or means from scratch.
+        ckpt_path: checkpoint from which the run resumes (`${run.ckpt_path}` in recipes). If there
+            is one, the pre-trained file is not even opened.
+
+    Raises:
+        InputError: the file cannot be loaded; a tensor of the wanted modules is missing or has
+            another shape; or a setting differs that is not allowed to.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike | None,
+        modules: Mapping[str, str] | None = None,
+        allow_missing: Sequence[str] = (),
+        allow_differences: Sequence[str] = (),
+        trust: Sequence[str] = (),
+        required: bool = True,
+        ckpt_path: str | os.PathLike | None = None,
+    ):
+        if path is None and required:
+            raise InputError(
+                "pretrained.path is not set; give pretrained.path=RUN/best_model, or leave the"
+                " pretrained group out to train from scratch."
+            )
+        self.path = path
+        self.modules = dict(modules or {"representation": "representation"})
+        self.allow_missing = tuple(allow_missing)
+        self.allow_differences = tuple(allow_differences)
+        self.trust = tuple(trust)
+        self.ckpt_path = ckpt_path
+        self.transfer: Transfer | None = None
+        self._message: str | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Load the weights, on every rank, unless the run resumes."""
+        if stage != "fit":
+            return
+        if self.ckpt_path is not None:
+            self._message = f"Resuming from {self.ckpt_path}: no pre-trained weights are loaded."
+        elif self.path is None:
+            self._message = "Training from scratch: no pretrained.path is given."
+        else:
+            checkpoint = load(self.path, self.trust)
+            self.transfer = transfer(
+                checkpoint,
+                pl_module.model,
+                self.modules,
+                self.allow_missing,
+                self.allow_differences,
+            )
+            self._message = report(self.transfer)
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
+    ) -> None:
+        """Say that the weights of the restored checkpoint replace the loaded ones."""
+        if self.transfer is not None:
+            self.transfer = None
+            self._message = (
+                f"Resuming: the weights of the run's own checkpoint replace those of {self.path}."
+            )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the report, once it is certain whether the run resumes."""
+        if self._message is not None:
+            _print(self._message)
+            self._message = None
+
+
+@rank_zero_only
+def _print(message: str) -> None:
+    print(message, flush=True)
+
+
+def transfer(
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    modules: Mapping[str, str],
+    allow_missing: Sequence[str] = (),
+    allow_differences: Sequence[str] = (),
+) -> Transfer:
+    """Copy the weights of some sub-modules from a checkpoint into a model.
+
+    Parameters are copied, and so are the buffers of normalisation layers. All other buffers
+    (cutoff, centres of the radial basis, Clebsch-Gordan coefficients) are constants of the
+    architecture: they are compared, and the model keeps its own.
+
+    Args:
+        checkpoint: the loaded file.
+        model: takes the weights over; unchanged if an error is raised.
+        modules: sub-module of `model` to sub-module of the file.
+        allow_missing: patterns of tensors that the file need not have.
+        allow_differences: settings that may differ.
+
+    Raises:
+        InputError: see `PretrainedRepresentation`.
+    """
+    copies: dict[torch.Tensor, torch.Tensor] = {}
+    result = Transfer(checkpoint)
+    for target, source in modules.items():
+        own, theirs = _both_sides(checkpoint, model, target, source)
+        if target == "representation":
+            _compare_settings(result, settings_of(own))
+        learned = _learned_tensors(own)
+        for name, tensor in own.state_dict(keep_vars=True).items():
+            full = f"{target}.{name}"
+            found = theirs.pop(name, None)
+            if found is None:
+                (result.fresh if name in learned else result.kept)[full] = tuple(tensor.shape)
+            elif found.shape != tensor.shape:
+                result.misfits.append(
+                    f"{full} is {tuple(tensor.shape)} here and {tuple(found.shape)} there"
+                )
+            elif name in learned:
+                result.loaded[full] = tuple(tensor.shape)
+                copies[tensor] = found
+            else:
+                _compare_constant(result, target, name, tensor, found)
+        result.skipped |= {f"{source}.{name}": tuple(t.shape) for name, t in theirs.items()}
+
+    _refuse_misfits(result, allow_missing, allow_differences)
+    with torch.no_grad():
+        for tensor, found in copies.items():
+            tensor.copy_(found)
+    return result
+
+
+def _both_sides(
+    checkpoint: Checkpoint, model: nn.Module, target: str, source: str
+) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """Return the sub-module of the model and the tensors of the file's sub-module."""
+    try:
+        own = model.get_submodule(target)
+    except AttributeError:
+        children = ", ".join(name for name, _ in model.named_children())
+        raise InputError(
+            f"pretrained.modules: the model has no sub-module {target}; it has {children}."
+        ) from None
+    theirs = checkpoint.tensors(source)
+    if not theirs and source == "representation" and checkpoint.kind == "state_dict":
+        # The state dict of a representation alone, without the name of the module.
+        theirs = {
+            key: checkpoint.state_dict[key]
+            for key in own.state_dict()
+            if key in checkpoint.state_dict
+        }
+    if not theirs:
+        present = sorted({key.split(".")[0] for key in checkpoint.state_dict})
+        raise InputError(
+            f"pretrained.modules: {checkpoint.path} has no sub-module {source}; it has"
+            f" {', '.join(present)}."
+        )
+    return own, theirs
+
+
+def _learned_tensors(module: nn.Module) -> set[str]:
+    """Return the names of the tensors that training determines."""
+    names = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    for prefix, child in module.named_modules(remove_duplicate=False):
+        if isinstance(child, _NormBase):
+            names |= {f"{prefix}.{name}".lstrip(".") for name, _ in child.named_buffers()}
+    return names
+
+
+def _compare_settings(result: Transfer, own: dict[str, object]) -> None:
+    """Note every setting that is known of both representations and differs."""
+    theirs = result.checkpoint.settings
+    for key in own:
+        if key in theirs and own[key] != theirs[key]:
+            result.differences[key] = (theirs[key], own[key])
+
+
+def _compare_constant(
+    result: Transfer, target: str, name: str, own: torch.Tensor, theirs: torch.Tensor
+) -> None:
+    """Note a constant that differs: the cutoff, the radial basis, or the buffer's own name."""
+    result.kept[f"{target}.{name}"] = tuple(own.shape)
+    if torch.allclose(own.detach().cpu().double(), theirs.double(), rtol=1e-4, atol=1e-6):
+        return
+    setting = "cutoff" if name.split(".")[-1] == "cutoff" else name.split(".")[0]
+    values = (theirs, own.detach().cpu())
+    shown = tuple(f"{v.item():g}" if v.numel() == 1 else f"other {name}" for v in values)
+    result.differences.setdefault(setting, shown)
+
+
+def _refuse_misfits(
+    result: Transfer, allow_missing: Sequence[str], allow_differences: Sequence[str]
+) -> None:
+    """Raise an InputError for the first kind of misfit that is not allowed."""
+    path = result.checkpoint.path
+    differing = [
+        f"{key} is {here} here and {there} there"
+        for key, (there, here) in result.differences.items()
+        if key not in allow_differences
+    ]
+    if result.misfits:
+        # A width or depth that differs explains shapes that do.
+        reasons = [*differing, *result.misfits]
+        raise InputError(
+            f"The representation does not fit {path}: {'; '.join(reasons[:3])};"
+            " set up the model as the pre-trained one."
+        )
+    missing = [
+        name
+        for name in result.fresh
+        if not any(fnmatchcase(name, pattern) for pattern in allow_missing)
+    ]
+    if missing:
+        reasons = [*differing, f"{len(missing)} tensors are missing there, such as {missing[0]}"]
+        raise InputError(
+            f"The representation does not fit {path}: {'; '.join(reasons[:3])}; set up the model as"
+            " the pre-trained one, or list what may stay new in pretrained.allow_missing."
+        )
+    if differing:
+        names = [key for key in result.differences if key not in allow_differences]
+        raise InputError(
+            f"The representation differs from that of {path}: {'; '.join(differing)}; set it up as"
+            f" the pre-trained one, or add pretrained.allow_differences=[{','.join(names)}]."
+        )
+    if not result.loaded:
+        raise InputError(f"Nothing could be taken from {path}; check pretrained.modules.")

@@ -1,0 +1,68 @@
+"""What was taken over from a pre-trained model, and how to say it."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+from gpip_plugins.checkpoint import Checkpoint
+
+__all__ = ["Transfer", "report"]
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass
+class Transfer:
+    """The account of a transfer of weights; tensors are named in full, with their shapes.
+
+    Args:
+        checkpoint: the source.
+        loaded: tensors of the model that now hold the file's values.
+        fresh: trainable tensors of the model that the file lacks.
+        kept: constants of the model's architecture, compared but not copied.
+        skipped: tensors of the file's sub-modules for which the model has no place.
+        differences: setting to its value in the file and in the model.
+        misfits: sentences about tensors of unequal shapes.
+    """
+
+    checkpoint: Checkpoint
+    loaded: Shapes = field(default_factory=dict)
+    fresh: Shapes = field(default_factory=dict)
+    kept: Shapes = field(default_factory=dict)
+    skipped: Shapes = field(default_factory=dict)
+    differences: dict[str, tuple[object, object]] = field(default_factory=dict)
+    misfits: list[str] = field(default_factory=list)
+
+
+def report(transfer: Transfer) -> str:
+    """Return the account as text of several lines.
+
+    Args:
+        transfer: the account.
+
+    Example:
+        >>> source = Checkpoint("/runs/a/best_model", "0123", "model", {})
+        >>> print(report(Transfer(source, loaded={"representation.embedding.weight": (100, 64)})))
+        Pre-trained weights from /runs/a/best_model (model, sha256 0123)
+          loaded: 1 tensors, 6400 numbers
+            representation.embedding.weight (100, 64)
+          settings: the same
+    """
+    source = transfer.checkpoint
+    lines = [f"Pre-trained weights from {source.path} ({source.kind}, sha256 {source.sha256})"]
+    parts = {
+        "loaded": transfer.loaded,
+        "newly initialised": transfer.fresh,
+        "kept, constants of the architecture": transfer.kept,
+        "skipped, no place in this model": transfer.skipped,
+    }
+    for title, shapes in parts.items():
+        if shapes:
+            numbers = sum(prod(shape) for shape in shapes.values())
+            lines.append(f"  {title}: {len(shapes)} tensors, {numbers} numbers")
+            lines += [f"    {name} {shape}" for name, shape in shapes.items()]
+    if transfer.differences:
+        lines.append("  settings that differ (pre-trained -> here):")
+        lines += [f"    {key}: {a} -> {b}" for key, (a, b) in transfer.differences.items()]
+    else:
+        lines.append("  settings: the same")
+    return "\n".join(lines)
