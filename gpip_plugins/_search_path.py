@@ -3,6 +3,8 @@
 Hydra imports this file at every start of every Hydra program, so it imports only Hydra and the
 standard library. `spktrain` and `spkpredict` are given the tree `recipes/train`, `spkmd` the tree
 `recipes/md`: both programs use the same group names, so neither may see the other's tree.
+The MD recipes say `device: ${gpip_device:}`; a resolver cannot be registered from YAML, so it is
+registered here, with the tree that uses it.
 """
 
 import importlib.util
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
 
 __all__ = ["GpipSearchPathPlugin"]
 
@@ -31,6 +34,13 @@ def recipes_folder() -> Path | None:
     return None
 
 
+def device() -> str:
+    """Return `cuda` where torch finds a GPU, else `cpu`; imports torch only when called."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class GpipSearchPathPlugin(SearchPathPlugin):
     """Appends the matching tree of recipes behind the host's own configuration."""
 
@@ -43,7 +53,9 @@ class GpipSearchPathPlugin(SearchPathPlugin):
         for element in list(search_path.get_path()):
             if element.provider != "main" or element.path is None:
                 continue
-            tree = TREE_OF_MAIN.get("pkg://" + element.path.removeprefix("pkg://").replace(".", "/"))
+            tree = TREE_OF_MAIN.get(
+                "pkg://" + element.path.removeprefix("pkg://").replace(".", "/")
+            )
             if tree is None:
                 continue
             # Hydra's file source wants a plain path behind the scheme, not a percent-encoded URI.
@@ -51,3 +63,5 @@ class GpipSearchPathPlugin(SearchPathPlugin):
             if path not in present:
                 search_path.append(provider="gpip_plugins", path=path)
                 present.add(path)
+                if tree == "md":
+                    OmegaConf.register_new_resolver("gpip_device", device, replace=True)

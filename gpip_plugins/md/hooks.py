@@ -1,0 +1,35 @@
+"""Hooks for `spkmd`."""
+
+import os
+
+import torch
+from schnetpack.md import Simulator
+from schnetpack.md.simulation_hooks import Checkpoint
+
+__all__ = ["SafeCheckpoint"]
+
+
+class SafeCheckpoint(Checkpoint):
+    """SchNetPack's checkpoint, written whole or not at all.
+
+    SchNetPack writes over the old checkpoint, so a run that is stopped in that moment has lost
+    both. Here the old one stays until the new one is complete.
+
+    Args:
+        checkpoint_file: name of the file, in the folder of the run.
+        every_n_steps: number of steps between two checkpoints.
+    """
+
+    def _write(self, simulator: Simulator) -> None:
+        partial = f"{self.checkpoint_file}.part"
+        torch.save(simulator.state_dict, partial)
+        os.replace(partial, self.checkpoint_file)
+
+    def on_step_finalize(self, simulator: Simulator) -> None:
+        """Write the state of the simulation every `every_n_steps` steps."""
+        if simulator.step % self.every_n_steps == 0:
+            self._write(simulator)
+
+    def on_simulation_end(self, simulator: Simulator) -> None:
+        """Write the final state of the simulation."""
+        self._write(simulator)
