@@ -1,0 +1,100 @@
+"""When frames are taken: temperatures, equilibration, interval and number."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["DEFAULT_TEMPERATURES", "Schedule"]
+
+DEFAULT_TEMPERATURES = (300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The trajectories of one data set; the defaults follow GPIP's first stage.
+
+    Every molecule is simulated at every temperature. The frames are shared out evenly among these
+    trajectories; where the number does not divide, the first ones get one frame more.
+
+    Args:
+        n_frames: number of frames of the whole data set.
+        temperatures: temperatures of the thermostat in K, each positive, no duplicates.
+        sampling_interval: time between two frames in ps.
+        equilibration: time before the first frame in ps.
+
+    Raises:
+        InputError: when a number is out of range.
+
+    Example:
+        >>> Schedule(n_frames=10, temperatures=(300, 500)).frames_per_trajectory(n_systems=2)
+        [3, 3, 2, 2]
+    """
+
+    n_frames: int
+    temperatures: Sequence[float] = DEFAULT_TEMPERATURES
+    sampling_interval: float = 1.0
+    equilibration: float = 10.0
+
+    def __post_init__(self):
+        temperatures = tuple(_number("temperatures", t) for t in _sequence(self.temperatures))
+        object.__setattr__(self, "temperatures", temperatures)
+        for t in temperatures:
+            if t <= 0:
+                raise InputError(
+                    f"temperatures={t:g} is not above 0 K; give positive temperatures such as "
+                    "temperatures=[300,500]."
+                )
+        if not temperatures or len(set(temperatures)) < len(temperatures):
+            raise InputError(
+                f"temperatures={list(temperatures)} must name at least one temperature and none "
+                "twice; give for example temperatures=[300,500]."
+            )
+        if isinstance(self.n_frames, bool) or not isinstance(self.n_frames, int):
+            raise InputError(f"n_frames={self.n_frames!r} is not a whole number; give one.")
+        if _number("sampling_interval", self.sampling_interval) <= 0:
+            raise InputError(
+                f"sampling_interval={self.sampling_interval} must be positive; give it in ps, for "
+                "example sampling_interval=1.0."
+            )
+        if _number("equilibration", self.equilibration) < 0:
+            raise InputError(
+                f"equilibration={self.equilibration} must not be negative; give it in ps, for "
+                "example equilibration=10."
+            )
+
+    def frames_per_trajectory(self, n_systems: int) -> list[int]:
+        """Return the number of frames of every trajectory, systems outside, temperatures inside.
+
+        Args:
+            n_systems: number of molecules.
+
+        Raises:
+            InputError: when there are fewer frames than trajectories.
+        """
+        n_trajectories = n_systems * len(self.temperatures)
+        if self.n_frames < n_trajectories:
+            raise InputError(
+                f"n_frames={self.n_frames} is less than one frame for each of {n_systems} "
+                f"molecule(s) at {len(self.temperatures)} temperature(s); give at least "
+                f"n_frames={n_trajectories}."
+            )
+        share, rest = divmod(self.n_frames, n_trajectories)
+        return [share + (i < rest) for i in range(n_trajectories)]
+
+
+def _sequence(values) -> Sequence:
+    """Return a single value as a sequence of one."""
+    return values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+
+
+def _number(key: str, value) -> float:
+    """Return a finite number or raise `InputError`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{key}={value!r} is not a finite number; give a number.")
+    return number
