@@ -67,40 +67,10 @@ _ACTIVATIONS = [
     "celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
     "relu6", "selu", "sigmoid", "silu", "softplus", "softsign", "tanh",
 ]  # fmt: skip
-    "celu",
-    "elu",
-    "gelu",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "logsigmoid",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "tanh",
-]
 _INITIALISERS = [
     "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
     "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
-    "constant_",
-    "eye_",
-    "kaiming_normal_",
-    "kaiming_uniform_",
-    "normal_",
-    "ones_",
-    "orthogonal_",
-    "trunc_normal_",
-    "uniform_",
-    "xavier_normal_",
-    "xavier_uniform_",
-    "zeros_",
-]
 _REDUCTIONS = ["cat", "max", "mean", "min", "sum"]
 _PLAIN = ["bool", "complex", "dict", "float", "int", "list", "str", "tuple"]
 
