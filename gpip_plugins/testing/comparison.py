@@ -1,0 +1,73 @@
+"""Comparing tensors, and the error that says which property failed and by how much."""
+
+import torch
+
+__all__ = ["ConsistencyError", "compare"]
+
+
+class ConsistencyError(AssertionError):
+    """A property of a module that should hold and does not.
+
+    Args:
+        check: the property.
+        sentence: what was found.
+        deviation: largest deviation found, relative; NaN where it has none.
+        tolerance: largest deviation allowed.
+    """
+
+    def __init__(
+        self,
+        check: str,
+        sentence: str,
+        deviation: float = float("nan"),
+        tolerance: float = float("nan"),
+    ):
+        super().__init__(f"{check}: {sentence}")
+        self.check = check
+        self.deviation = deviation
+        self.tolerance = tolerance
+
+
+def compare(
+    check: str,
+    name: str,
+    expected: torch.Tensor,
+    actual: torch.Tensor,
+    tolerance: float,
+    scale: float | None = None,
+) -> float:
+    """Compare two tensors; the deviation is `max|actual - expected| / max|expected|`.
+
+    Args:
+        check: the property under test, for the message.
+        name: name of the tensor, for the message.
+        expected: reference.
+        actual: tensor under test, of the same shape.
+        tolerance: largest relative deviation allowed.
+        scale: divisor in the place of `max|expected|`.
+
+    Returns:
+        The relative deviation.
+
+    Raises:
+        ConsistencyError: other shape, a value that is not finite, or too large a deviation.
+    """
+    if expected.shape != actual.shape:
+        raise ConsistencyError(
+            check, f"{name} has shape {tuple(actual.shape)}, expected {tuple(expected.shape)}."
+        )
+    if not (torch.isfinite(expected).all() and torch.isfinite(actual).all()):
+        raise ConsistencyError(check, f"{name} holds values that are not finite.", float("inf"))
+    if expected.numel() == 0:
+        return 0.0
+    scale = scale if scale is not None else float(expected.abs().max())
+    difference = float((actual.to(expected.dtype) - expected).abs().max())
+    deviation = difference / scale if scale > 0 else difference
+    if deviation > tolerance:
+        raise ConsistencyError(
+            check,
+            f"{name} deviates by {deviation:.1e} of its largest value; tolerance {tolerance:.0e}.",
+            deviation,
+            tolerance,
+        )
+    return deviation
