@@ -9,9 +9,9 @@ from typing import Any
 
 import fasteners
 from ase.db import connect
-from schnetpack.data import AtomsDataModule
 
 from gpip_plugins import __version__
+from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
 from gpip_plugins.paths import resolve
 from gpip_plugins.sampling.database import bytes_needed, write_database
@@ -25,7 +25,7 @@ __all__ = ["ClassicalMD"]
 log = logging.getLogger(__name__)
 
 
-class ClassicalMD(AtomsDataModule):
+class ClassicalMD(GpipDataModule):
     """Samples molecules by classical NVT dynamics when the database is missing.
 
     Where SchNetPack's own data sets are downloaded, this one is generated in `prepare_data`: every
@@ -55,7 +55,7 @@ class ClassicalMD(AtomsDataModule):
         friction: friction of the Langevin thermostat in 1/ps.
         seed: seed of geometries, velocities and noise.
         progress: show a progress bar while generating.
-        **kwargs: everything else that SchNetPack's `AtomsDataModule` takes.
+        **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
         InputError: for every setting that cannot work, before anything is simulated.
@@ -136,9 +136,7 @@ class ClassicalMD(AtomsDataModule):
     def _systems(self) -> list[MolecularSystem]:
         systems = [MolecularSystem.from_preset(name, self.seed) for name in self.molecules]
         systems += [MolecularSystem.from_smiles(smiles, seed=self.seed) for smiles in self.smiles]
-        systems += [
-            MolecularSystem.from_file(path, charge=self.charge) for path in self.structures
-        ]
+        systems += [MolecularSystem.from_file(path, charge=self.charge) for path in self.structures]
         names = [system.name for system in systems]
         for name in names:
             if names.count(name) > 1:

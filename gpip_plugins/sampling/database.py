@@ -33,7 +33,7 @@ def write_database(
         metadata: stored beside SchNetPack's own metadata.
     """
     datapath = Path(datapath)
-    part = datapath.with_name(f".{datapath.stem}.{os.getpid()}.part.db")
+    part = datapath.with_name(f".{datapath.stem}.part.db")
     part.unlink(missing_ok=True)
     try:
         dataset = ASEAtomsData.create(

@@ -36,6 +36,7 @@ class Trajectory:
     kinetic_temperature: np.ndarray
 
     def __len__(self) -> int:
+        """Return the number of frames."""
         return len(self.energy)
 
 

@@ -64,6 +64,7 @@ class Sampler:
     seed: int = 0
 
     def __post_init__(self):
+        """Build the engines, which checks what depends on the molecules."""
         engines = [
             LangevinEngine(system, self.force_field, self.time_step, self.friction)
             for system in self.systems
@@ -123,7 +124,7 @@ class Sampler:
 
 def _write(path: Path, trajectory: Trajectory) -> None:
     """Write a shard whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(".part")
     try:
         with open(part, "wb") as file:
             np.savez(file, **dataclasses.asdict(trajectory))

@@ -38,6 +38,7 @@ class Schedule:
     equilibration: float = 10.0
 
     def __post_init__(self):
+        """Check the numbers."""
         temperatures = tuple(_number("temperatures", t) for t in _sequence(self.temperatures))
         object.__setattr__(self, "temperatures", temperatures)
         for t in temperatures:

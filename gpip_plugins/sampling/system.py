@@ -6,7 +6,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from rdkit import Chem, RDLogger
-from rdkit.Chem import rdDetermineBonds, rdDistGeom
+from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
 from rdkit.Geometry import Point3D
 
 from gpip_plugins.errors import InputError
@@ -40,6 +40,12 @@ class MolecularSystem:
     source: str
 
     def __post_init__(self):
+        """Refuse what cannot be sampled or stored."""
+        if _looks_like_a_number(self.name):  # ASE refuses such texts in its databases
+            raise InputError(
+                f"{self.name!r} cannot name a molecule in an ASE database, because it reads as a "
+                "number or a truth value; rename the structure file."
+            )
         n_fragments = len(Chem.GetMolFrags(self.mol))
         if n_fragments != 1:
             raise InputError(
@@ -177,9 +183,15 @@ class MolecularSystem:
     @property
     def formula(self) -> str:
         """Chemical formula in Hill's order."""
-        from rdkit.Chem.rdMolDescriptors import CalcMolFormula
+        return rdMolDescriptors.CalcMolFormula(self.mol)
 
-        return CalcMolFormula(self.mol)
+
+def _looks_like_a_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return name.lower() in ("true", "false")
+    return True
 
 
 class _QuietRDKit:

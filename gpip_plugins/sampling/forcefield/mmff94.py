@@ -43,13 +43,10 @@ BENT = {Chem.HybridizationType.SP2, Chem.HybridizationType.SP3}  # may end a tor
 
 BEND = f"0.5*k*(theta-t0)^2*(1+{CUBIC_BEND / DEGREE!r}*(theta-t0))"
 STRETCH = (
-    f"0.5*k*d^2*(1+{CUBIC_STRETCH / NM!r}*d+{7.0 / 12.0 * (CUBIC_STRETCH / NM) ** 2!r}*d^2);"
-    "d=r-r0"
+    f"0.5*k*d^2*(1+{CUBIC_STRETCH / NM!r}*d+{7.0 / 12.0 * (CUBIC_STRETCH / NM) ** 2!r}*d^2);d=r-r0"
 )
 STRETCH_BEND = "(k1*(distance(p1,p2)-r1)+k2*(distance(p3,p2)-r2))*(angle(p1,p2,p3)-t0)"
-PAIR = (
-    f"eps*(1.07/(s+0.07))^7*(1.12/(s^7+0.12)-2)+qq/(r+{CHARGE_BUFFER * NM!r});s=r/rstar"
-)
+PAIR = f"eps*(1.07/(s+0.07))^7*(1.12/(s^7+0.12)-2)+qq/(r+{CHARGE_BUFFER * NM!r});s=r/rstar"
 # Wilson angle between the bond p2-p4 and the plane of p1, p2, p3: the sine is the component of
 # the unit vector along p2-p4 in the direction of the plane's normal (n = a x b).
 OUT_OF_PLANE = (
@@ -96,8 +93,9 @@ class MMFF94:
             properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, self.variant)
         if properties is None:
             raise InputError(
-                f"force_field={self.name!r} does not cover {system.name}: no MMFF type for one of "
-                "its atoms; choose a molecule of H, C, N, O, F, Si, P, S, Cl, Br, I."
+                f"force_field={self.name!r} does not cover {system.name} ({system.formula}): it has "
+                "no parameters for one of the atoms or bonds; choose another molecule or force "
+                "field (MMFF94 is made for organic molecules)."
             )
         result = openmm.System()
         for mass in system.masses:
