@@ -56,7 +56,9 @@ class LossCurves(Callback):
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Take the table of the run that is resumed."""
-        self.rows = [dict(row) for row in state_dict["rows"]]
+        # Testing restores the best checkpoint, whose table ends before that of the finished run.
+        if len(state_dict["rows"]) > len(self.rows):
+            self.rows = [dict(row) for row in state_dict["rows"]]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin new averages."""

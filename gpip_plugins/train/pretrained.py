@@ -96,7 +96,8 @@ class PretrainedRepresentation(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
     ) -> None:
         """Say that the weights of the restored checkpoint replace the loaded ones."""
-        if self.transfer is not None:
+        # Testing restores a checkpoint too.
+        if trainer.training and self.transfer is not None:
             self.transfer = None
             self._message = (
                 f"Resuming: the weights of the run's own checkpoint replace those of {self.path}."
@@ -138,6 +139,7 @@ def transfer(
         InputError: see `PretrainedRepresentation`.
     """
     copies: dict[torch.Tensor, torch.Tensor] = {}
+    used: set[int] = set()
     result = Transfer(checkpoint)
     for target, source in modules.items():
         own, theirs = _both_sides(checkpoint, model, target, source)
@@ -146,21 +148,35 @@ def transfer(
         learned = _learned_tensors(own)
         for name, tensor in own.state_dict(keep_vars=True).items():
             full = f"{target}.{name}"
-            found = theirs.pop(name, None)
+            found = theirs.get(name)
+            used.add(id(found))
             if found is None:
                 (result.fresh if name in learned else result.kept)[full] = tuple(tensor.shape)
             elif found.shape != tensor.shape:
                 result.misfits.append(
                     f"{full} is {tuple(tensor.shape)} here and {tuple(found.shape)} there"
                 )
+            elif name in learned and not torch.isfinite(found).all():
+                raise InputError(
+                    f"{source}.{name} in {checkpoint.path} holds NaN or infinite numbers; give the"
+                    " model of a run that did not diverge."
+                )
             elif name in learned:
                 result.loaded[full] = tuple(tensor.shape)
                 copies[tensor] = found
             else:
                 _compare_constant(result, target, name, tensor, found)
-        result.skipped |= {f"{source}.{name}": tuple(t.shape) for name, t in theirs.items()}
-
     _refuse_misfits(result, allow_missing, allow_differences)
+    result.fresh |= {
+        name: tuple(parameter.shape)
+        for name, parameter in model.named_parameters()
+        if parameter not in copies
+    }
+    result.skipped = {
+        name: tuple(tensor.shape)
+        for name, tensor in checkpoint.state_dict.items()
+        if id(tensor) not in used
+    }
     with torch.no_grad():
         for tensor, found in copies.items():
             tensor.copy_(found)
@@ -220,8 +236,10 @@ def _compare_constant(
     if torch.allclose(own.detach().cpu().double(), theirs.double(), rtol=1e-4, atol=1e-6):
         return
     setting = "cutoff" if name.split(".")[-1] == "cutoff" else name.split(".")[0]
-    values = (theirs, own.detach().cpu())
-    shown = tuple(f"{v.item():g}" if v.numel() == 1 else f"other {name}" for v in values)
+    shown = tuple(
+        f"{value.min():g}" if value.numel() == 1 else f"{name} {value.min():g} to {value.max():g}"
+        for value in (theirs.detach().double(), own.detach().double())
+    )
     result.differences.setdefault(setting, shown)
 
 

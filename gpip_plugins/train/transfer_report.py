@@ -17,9 +17,9 @@ class Transfer:
     Args:
         checkpoint: the source.
         loaded: tensors of the model that now hold the file's values.
-        fresh: trainable tensors of the model that the file lacks.
+        fresh: trainable tensors of the model that keep their initial values.
         kept: constants of the model's architecture, compared but not copied.
-        skipped: tensors of the file's sub-modules for which the model has no place.
+        skipped: tensors of the file that were not asked for or have no place in the model.
         differences: setting to its value in the file and in the model.
         misfits: sentences about tensors of unequal shapes.
     """
@@ -53,7 +53,7 @@ def report(transfer: Transfer) -> str:
         "loaded": transfer.loaded,
         "newly initialised": transfer.fresh,
         "kept, constants of the architecture": transfer.kept,
-        "skipped, no place in this model": transfer.skipped,
+        "skipped, not wanted here": transfer.skipped,
     }
     for title, shapes in parts.items():
         if shapes:
