@@ -22,10 +22,30 @@ __all__ = [
     "agreed_cutoff",
     "agreed_unit",
     "check_elements",
+    "existing_model",
     "load_potential",
     "require_outputs",
     "training_units",
 ]
+
+
+def existing_model(path: str, key: str = "model file") -> str:
+    """Return the absolute path of a model that must exist.
+
+    Args:
+        path: file or folder of a run; relative to where the command was typed.
+        key: what the user calls this setting, for the message.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    full = resolve(path)
+    if not os.path.exists(full):
+        raise InputError(
+            f"{key}={path} does not exist (looked for {full}); name the best_model of a finished "
+            "run."
+        )
+    return full
 
 
 def load_potential(
@@ -44,9 +64,7 @@ def load_potential(
         InputError: if there is no such file, if it holds no SchNetPack model, or if its parameters
             are not finite.
     """
-    if not os.path.exists(resolve(path)):
-        raise InputError(f"{key}={path} does not exist; name the best_model of a finished run.")
-    model = load_model(path, device, trust)
+    model = load_model(existing_model(path, key), device, trust)
     for name, value in model.named_parameters():
         if not torch.isfinite(value).all():
             raise InputError(

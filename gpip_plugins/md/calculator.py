@@ -20,6 +20,7 @@ from gpip_plugins.potential import (
     agreed_cutoff,
     agreed_unit,
     check_elements,
+    existing_model,
     load_potential,
     require_outputs,
     training_units,
@@ -96,7 +97,7 @@ class PotentialCalculator(SchNetPackCalculator):
         file: str, energy_key: str | None, energy_unit: str | None, position_unit: str | None
     ) -> tuple[str, str]:
         """Return the units of one model, checked to be units."""
-        recorded = training_units(file)
+        recorded = training_units(existing_model(file, "calculator.model_file"))
         energy = agreed_unit(
             energy_key or "energy", "calculator.energy_unit", energy_unit, recorded
         )

@@ -12,6 +12,7 @@ import numpy as np
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from gpip_plugins.data.structures import read_structures
 from gpip_plugins.errors import InputError
 from gpip_plugins.paths import resolve
 
@@ -92,15 +93,10 @@ def check_structure(path: str, key: str = "system.molecule_file") -> None:
         InputError: if ASE cannot read the file, if it holds no atoms, positions that are not
             finite, or a periodic direction of length zero.
     """
-    import ase.io
-
     try:
-        structures = ase.io.read(path, index=":")
-    except Exception as error:  # ASE's readers raise whatever their parser met
-        raise InputError(
-            f"{key}={path} cannot be read as a structure ({type(error).__name__}: "
-            f"{' '.join(str(error).split()) or 'no details'}); repair or convert the file."
-        ) from None
+        structures = list(read_structures(path))
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
     if not structures or not all(len(atoms) for atoms in structures):
         raise InputError(f"{key}={path} holds no atoms; name a file with at least one structure.")
     for number, atoms in enumerate(structures):

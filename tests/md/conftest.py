@@ -20,7 +20,7 @@ def run_folder(tmp_path_factory):
     model = NeuralNetworkPotential(
         PaiNN(16, 2, GaussianRBF(8, 4.0), CosineCutoff(4.0)),
         [PairwiseDistances()],
-        [Atomwise(16), Forces()],
+        [Atomwise(16, output_key="energy"), Forces()],
         postprocessors=[
             CastTo64(),
             AddOffsets("energy", add_mean=True, property_mean=torch.tensor(-10.0)),

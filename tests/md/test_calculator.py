@@ -13,9 +13,7 @@ from schnetpack.transform import MatScipyNeighborList
 from gpip_plugins.errors import InputError
 from gpip_plugins.md.calculator import PotentialCalculator, PotentialEnsembleCalculator
 
-WAITING = partial(
-    NeighborListMD, cutoff=None, cutoff_shell=2.0, base_nbl=MatScipyNeighborList
-)
+WAITING = partial(NeighborListMD, cutoff=None, cutoff_shell=2.0, base_nbl=MatScipyNeighborList)
 
 
 def system_of(atoms):
@@ -63,7 +61,7 @@ def test_units_of_the_model_scale_the_energy(run_folder, tmp_path):
 
 def test_without_a_record_the_units_must_be_given(run_folder, tmp_path):
     shutil.copy(run_folder / "run" / "best_model", tmp_path / "best_model")
-    with pytest.raises(InputError, match="calculator.energy_unit is not given"):
+    with pytest.raises(InputError, match="energy_unit is not given"):
         PotentialCalculator(str(tmp_path / "best_model"), WAITING)
 
 

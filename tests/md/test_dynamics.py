@@ -101,17 +101,17 @@ def internal_temperature(kinetic, degrees):
 def test_nose_hoover_chain_brings_the_vibrations_to_the_temperature():
     system = system_of("CH3CH2OH", n_replicas=64)
     hook = NoseHooverChain(500.0, 20.0)
-    _, kinetic = simulate(system, Springs(2e4), 2000, hooks=[hook])
+    _, kinetic = simulate(system, Springs(2e4), 1200, hooks=[hook])
     assert hook.degrees_of_freedom.unique().tolist() == [21.0]
     # 64 replicas of 21 degrees of freedom: the standard error is below 1 %.
-    assert internal_temperature(kinetic[1000:], 21) == pytest.approx(500, rel=0.03)
+    assert internal_temperature(kinetic[600:], 21) == pytest.approx(500, rel=0.03)
 
 
 def test_langevin_brings_all_degrees_of_freedom_to_the_temperature():
     system = system_of("CH3CH2OH", n_replicas=64, temperature=100.0)
     hook = LangevinThermostat(500.0, 20.0)
-    _, kinetic = simulate(system, Springs(2e4), 2000, hooks=[hook])
-    assert internal_temperature(kinetic[1000:], 27) == pytest.approx(500, rel=0.03)
+    _, kinetic = simulate(system, Springs(2e4), 1200, hooks=[hook])
+    assert internal_temperature(kinetic[600:], 27) == pytest.approx(500, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+r"""Do labels look as if they were in the units that were named?
+
+Three tests, on all frames or on an even sample of them. (1) Nearest neighbours lie about a sum of
+covalent radii apart. (2) The mean force of structures off their minimum is between 0.15 and
+15 eV/Å: thermal motion at 300 K gives 1 to 2. (3) Energies and forces belong together: between two
+similar frames a and b, superimposed on each other,
+
+.. math:: E_b - E_a \approx -\tfrac12 (F_a + F_b) \cdot (R_b - R_a),
+
+the trapezoidal rule, which is exact where the energy is quadratic. A slope of 23 between the two
+sides is kcal/mol taken for eV, a negative one is a gradient taken for a force. The third test
+decides only where both sides correlate well.
+"""
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["Plausibility", "superimpose"]
+
+SAMPLE = 200
+DISTANCE_RATIO = (0.6, 1.6)
+MEAN_FORCE = (0.15, 15.0)  # eV/Å
+MIN_PAIRS, MIN_CORRELATION, SLOPE = 20, 0.9, (0.5, 2.0)
+
+
+def superimpose(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
+    """Return the rotations that bring many centred structures closest to one (Kabsch, 1976).
+
+    Args:
+        positions: shape (n_frames, n_atoms, 3), centred.
+        onto: shape (n_atoms, 3), centred.
+
+    Returns:
+        Rotation matrices, shape (n_frames, 3, 3); `np.einsum("mij,mnj->mni", r, positions)`.
+    """
+    u, _, vt = np.linalg.svd(np.einsum("ni,mnj->mij", onto, positions))
+    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return u @ vt
+
+
+class Plausibility:
+    """Collects frames in eV, Å and eV/Å, then judges them together."""
+
+    def __init__(self):
+        self.sample: list[tuple[int, Atoms, float, np.ndarray]] = []
+        self.stride = 1
+        self.n_frames = 0
+        self.force_sum, self.n_atoms = 0.0, 0
+
+    def add(self, number: int, atoms: Atoms, energy: float, forces: np.ndarray) -> None:
+        """Take one frame into account.
+
+        Args:
+            number: its number in the file.
+            atoms: structure in Å.
+            energy: in eV.
+            forces: in eV/Å, shape (n_atoms, 3).
+        """
+        self.force_sum += np.linalg.norm(forces, axis=1).sum()
+        self.n_atoms += len(atoms)
+        if self.n_frames % self.stride == 0:
+            self.sample.append((number, atoms, energy, forces))
+            if len(self.sample) > SAMPLE:
+                # Thinning by two keeps the sample even without knowing the length of the file.
+                self.sample = self.sample[::2]
+                self.stride *= 2
+        self.n_frames += 1
+
+    def check(self, units: dict[str, str]) -> None:
+        """Judge what was collected.
+
+        Args:
+            units: the units that were read, with the keys energy, forces, distance.
+
+        Raises:
+            InputError: naming the unit that looks wrong and the remedy.
+        """
+        if not self.sample:
+            return
+        self._check_distances(units["distance"])
+        self._check_forces(units["forces"])
+        self._check_work(units)
+
+    def _check_distances(self, unit: str) -> None:
+        ratios = []
+        for _, atoms, _, _ in self.sample[:: max(1, len(self.sample) // 50)]:
+            i, j, distance = neighbor_list("ijd", atoms, 4.0)
+            nearest = np.full(len(atoms), np.inf)
+            radii = covalent_radii[atoms.numbers]
+            np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
+            ratios.append(nearest)
+        ratio = float(np.median(np.concatenate(ratios)))
+        # Lone atoms have no neighbour within 4 Å (inf), which says nothing about the unit.
+        if np.isfinite(ratio) and not DISTANCE_RATIO[0] <= ratio <= DISTANCE_RATIO[1]:
+            raise InputError(
+                f"--distance-unit {unit} looks wrong: nearest neighbours are {ratio:.2f} times a "
+                "sum of covalent radii apart; name the right unit or add --accept-implausible."
+            )
+
+    def _check_forces(self, unit: str) -> None:
+        mean = self.force_sum / self.n_atoms
+        low, high = MEAN_FORCE
+        if not low <= mean <= high:
+            raise InputError(
+                f"--forces-unit {unit} looks wrong: the mean force is {mean:.3g} eV/Ang, outside "
+                f"{low:g} to {high:g}; name the right unit or, for example for relaxed "
+                "structures, add --accept-implausible."
+            )
+
+    def _check_work(self, units: dict[str, str]) -> None:
+        difference, work = self._energy_and_work()
+        if len(work) < MIN_PAIRS or not work.std() or not difference.std():
+            return
+        if abs(np.corrcoef(difference, work)[0, 1]) < MIN_CORRELATION:
+            return
+        slope = float(difference @ work / (work @ work))
+        if slope < 0:
+            raise InputError(
+                "The forces point uphill: along them the energies rise; if the file holds "
+                "gradients, multiply them by -1, or add --accept-implausible."
+            )
+        if not SLOPE[0] <= slope <= SLOPE[1]:
+            raise InputError(
+                f"--energy-unit {units['energy']} and --forces-unit {units['forces']} do not "
+                f"belong together: energies differ {slope:.3g} times as much as the work of the "
+                "forces says; name the right units or add --accept-implausible."
+            )
+
+    def _energy_and_work(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return energy difference and work in eV, from each sampled frame to its most similar."""
+        first = self.sample[0][1]
+        frames = [
+            entry
+            for entry in self.sample
+            if len(entry[1]) == len(first)
+            and (entry[1].numbers == first.numbers).all()
+            and not entry[1].pbc.any()
+        ]
+        if len(frames) < MIN_PAIRS or len(first) < 2:
+            return np.zeros(0), np.zeros(0)
+        positions = np.array([a.positions - a.positions.mean(0) for _, a, _, _ in frames])
+        energies = np.array([energy for _, _, energy, _ in frames])
+        forces = np.array([f for _, _, _, f in frames])
+        difference, work = np.zeros(len(frames)), np.zeros(len(frames))
+        for k in range(len(frames)):
+            rotations = superimpose(positions, positions[k])
+            moved = np.einsum("mij,mnj->mni", rotations, positions)
+            distance = ((moved - positions[k]) ** 2).sum((1, 2))
+            distance[k] = np.inf
+            m = int(distance.argmin())
+            mean_force = 0.5 * (forces[k] + forces[m] @ rotations[m].T)
+            difference[k] = energies[m] - energies[k]
+            work[k] = -(mean_force * (moved[m] - positions[k])).sum()
+        return difference, work
