@@ -94,6 +94,8 @@ class ClassicalMD(GpipDataModule):
         self.schedule = Schedule(n_frames, temperatures, sampling_interval, equilibration)
         self.time_step = time_step
         self.friction = friction
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise InputError(f"seed={seed!r} is not a whole number; give for example seed=0.")
         self.seed = seed
         self.progress = progress
         if not self.molecules + self.smiles + self.structures:

@@ -41,6 +41,11 @@ class MolecularSystem:
 
     def __post_init__(self):
         """Refuse what cannot be sampled or stored."""
+        if not np.isfinite(self.positions).all():
+            raise InputError(
+                f"{self.name}: the starting positions hold NaN or infinite numbers; repair the "
+                "structure file."
+            )
         if _looks_like_a_number(self.name):  # ASE refuses such texts in its databases
             raise InputError(
                 f"{self.name!r} cannot name a molecule in an ASE database, because it reads as a "
@@ -56,11 +61,6 @@ class MolecularSystem:
             raise InputError(
                 f"{self.name}: {self.source!r} is a single atom, which has no internal motion to "
                 "sample; name a molecule of at least two atoms."
-            )
-        if not np.isfinite(self.positions).all():
-            raise InputError(
-                f"{self.name}: the starting positions hold NaN or infinite numbers; repair the "
-                "structure file."
             )
 
     @classmethod

@@ -93,8 +93,8 @@ class MMFF94:
             properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, self.variant)
         if properties is None:
             raise InputError(
-                f"force_field={self.name!r} does not cover {system.name} ({system.formula}): it has "
-                "no parameters for one of the atoms or bonds; choose another molecule or force "
+                f"force_field={self.name!r} does not cover {system.name} ({system.formula}): it "
+                "has no parameters for one of the atoms or bonds; choose another molecule or force "
                 "field (MMFF94 is made for organic molecules)."
             )
         result = openmm.System()
