@@ -25,7 +25,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.paths import resolve
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
 
-__all__ = ["ImportReport", "Labels", "import_labels", "states_its_units"]
+__all__ = ["ImportReport", "Labels", "check_paths", "import_labels", "states_its_units"]
 
 # Formats that leave the units to whoever wrote the file; ASE converts all others to eV and Å.
 WITHOUT_UNITS = ("extxyz", "xyz")
@@ -113,7 +113,7 @@ def import_labels(
     """
     labels = labels or Labels()
     source, target = resolve(source), resolve(target)
-    _check_paths(source, target, overwrite)
+    check_paths(source, target, overwrite)
     units, factors = _units(source, labels)
     report = ImportReport(units=units)
 
@@ -275,8 +275,19 @@ def listing(numbers: list[int], limit: int = 10) -> str:
     return f"frame{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
 
-def _check_paths(source: str, target: str, overwrite: bool) -> None:
-    """Check what can be told from the names alone."""
+def check_paths(source: str, target: str, overwrite: bool = False) -> None:
+    """Check what can be told from the names alone.
+
+    Args:
+        source: file with labelled structures.
+        target: database to be written.
+        overwrite: whether the target may exist.
+
+    Raises:
+        InputError: if the source or the target's folder is missing, or the target exists or does
+            not end in .db.
+    """
+    source, target = resolve(source), resolve(target)
     if not os.path.isfile(source):
         raise InputError(f"{source} does not exist; name a file with labelled structures.")
     if not target.endswith(".db"):

@@ -1,0 +1,371 @@
+"""Predicts energies and forces of many structures into one file, and compares with labels.
+
+Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or from a SchNetPack
+database, whose units are those of its metadata.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from schnetpack import properties
+from schnetpack.data import ASEAtomsData
+from schnetpack.interfaces import AtomsConverter
+from schnetpack.transform import MatScipyNeighborList
+from tqdm import tqdm
+
+from gpip_plugins.data.importing import label_of
+from gpip_plugins.data.structures import read_structures
+from gpip_plugins.errors import InputError
+from gpip_plugins.paths import resolve
+from gpip_plugins.potential import (
+    agreed_cutoff,
+    agreed_unit,
+    check_elements,
+    existing_model,
+    load_potential,
+    require_outputs,
+    training_units,
+)
+from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
+
+__all__ = ["Potential", "Prediction", "check_target", "errors_of", "predict_file"]
+
+FORMATS = (".xyz", ".extxyz", ".npz")
+
+
+@dataclass
+class Prediction:
+    """One structure with what is known and what is predicted about it, in eV and Å.
+
+    Args:
+        atoms: the structure, without labels.
+        energy: predicted energy in eV.
+        forces: predicted forces in eV/Å, shape (n_atoms, 3).
+        label_energy: energy that the input carried, in eV, or None.
+        label_forces: forces that the input carried, in eV/Å, or None.
+    """
+
+    atoms: Atoms
+    energy: float = float("nan")
+    forces: np.ndarray | None = None
+    label_energy: float | None = None
+    label_forces: np.ndarray | None = None
+
+
+class Potential:
+    """A saved model that predicts energies and forces of ASE structures in eV and eV/Å.
+
+    Args:
+        model_file: the `best_model` of a run; relative to where the command was typed.
+        device: where to compute; None takes `cuda` where there is a GPU, else `cpu`.
+        energy_unit: unit of the model's energies; None reads the `config.yaml` of its training.
+        distance_unit: unit of the model's lengths; None likewise.
+        energy_key: name of the energy among the model's outputs.
+        forces_key: name of the forces among the model's outputs.
+        cutoff: None takes the model's; another value is refused.
+        trust: packages of your own whose classes may occur in the file.
+
+    Raises:
+        InputError: for a model that is missing, unsafe, or lacks an output, for unknown units, and
+            for a device that is not there.
+    """
+
+    def __init__(
+        self,
+        model_file: str,
+        device: str | None = None,
+        energy_unit: str | None = None,
+        distance_unit: str | None = None,
+        energy_key: str = "energy",
+        forces_key: str = "forces",
+        cutoff: float | None = None,
+        trust: tuple[str, ...] = (),
+    ):
+        recorded = training_units(existing_model(model_file, "MODEL"))
+        energy_unit = agreed_unit(energy_key, "--energy-unit", energy_unit, recorded)
+        distance_unit = agreed_unit("distance", "--distance-unit", distance_unit, recorded)
+        self.energy_scale = energy_in_ev(energy_unit, "--energy-unit")
+        self.distance_scale = length_in_angstrom(distance_unit, "--distance-unit")
+        self.energy_key, self.forces_key = energy_key, forces_key
+        self.device = _device(device)
+        self.model = load_potential(model_file, "MODEL", str(self.device), trust)
+        require_outputs(self.model, {"--energy-key": energy_key, "--forces-key": forces_key})
+        self.converter = AtomsConverter(
+            neighbor_list=MatScipyNeighborList(agreed_cutoff(self.model, cutoff, "--cutoff")),
+            device=self.device,
+            dtype=next(self.model.parameters()).dtype,
+        )
+
+    def predict(self, structures: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Predict one batch.
+
+        Args:
+            structures: in Å.
+
+        Returns:
+            Energies in eV, shape (n_systems,), and forces in eV/Å, one (n_atoms, 3) per structure.
+
+        Raises:
+            InputError: if a structure has an element that the model does not know.
+        """
+        numbers = np.concatenate([atoms.numbers for atoms in structures])
+        check_elements(self.model, torch.as_tensor(numbers))
+        scaled = []
+        for atoms in structures:
+            cell = atoms.cell.array / self.distance_scale
+            positions = atoms.positions / self.distance_scale
+            scaled.append(Atoms(atoms.numbers, positions, cell=cell, pbc=atoms.pbc))
+        batch = self.converter(scaled)
+        n_atoms = batch[properties.n_atoms].tolist()
+        outputs = self.model(batch)
+        energies = outputs[self.energy_key].detach().double().cpu().numpy().reshape(len(scaled))
+        forces = outputs[self.forces_key].detach().double().cpu()
+        factor = self.energy_scale / self.distance_scale
+        split = [f.numpy() * factor for f in torch.split(forces, n_atoms)]
+        return energies * self.energy_scale, split
+
+
+def predict_file(
+    potential: Potential,
+    source: str,
+    target: str,
+    batch_size: int = 100,
+    label_energy_key: str = "energy",
+    label_forces_key: str = "forces",
+    label_energy_unit: str = "eV",
+    label_forces_unit: str = "eV/Ang",
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Predict all structures of a file and write one file.
+
+    Args:
+        potential: the model.
+        source: structures; a SchNetPack database, or any file that ASE reads.
+        target: extended XYZ (.xyz, .extxyz) or .npz; it appears whole or not at all.
+        batch_size: structures per evaluation of the model.
+        label_energy_key: name of the energy in `source`, if it has one.
+        label_forces_key: name of the forces in `source`, if it has some.
+        label_energy_unit: unit of these labels; a database states its own.
+        label_forces_unit: likewise.
+        overwrite: replace an existing target.
+        progress: show a progress bar (only on a terminal).
+
+    Returns:
+        `n_structures`, and if there are labels the errors that `errors_of` gives.
+
+    Raises:
+        InputError: for a source that cannot be read or holds no structures, structures that
+            cannot be predicted, a target of another format or one that exists.
+    """
+    if batch_size < 1:
+        raise InputError(f"--batch-size {batch_size} is less than 1; use for example 100.")
+    source, target = resolve(source), resolve(target)
+    check_target(source, target, overwrite)
+    scales = (
+        energy_in_ev(label_energy_unit, "--label-energy-unit"),
+        forces_in_ev_per_angstrom(label_forces_unit, "--label-forces-unit"),
+    )
+    predictions = list(_structures(source, (label_energy_key, label_forces_key), scales))
+    if not predictions:
+        raise InputError(f"{source} holds no structures; name a file with at least one.")
+    bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
+    with bar:
+        for start in range(0, len(predictions), batch_size):
+            part = predictions[start : start + batch_size]
+            energies, forces = potential.predict([p.atoms for p in part])
+            for prediction, energy, force in zip(part, energies, forces, strict=True):
+                prediction.energy, prediction.forces = float(energy), force
+            bar.update(len(part))
+    _write(predictions, target)
+    return {"n_structures": len(predictions)} | errors_of(predictions)
+
+
+def errors_of(predictions: list[Prediction]) -> dict[str, float]:
+    r"""Return mean absolute and root mean square errors, where there are labels.
+
+    Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
+    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å).
+
+    Args:
+        predictions: with labels or without.
+    """
+    found: dict[str, float] = {}
+    with_energy = [p for p in predictions if p.label_energy is not None]
+    if with_energy:
+        difference = np.array([p.energy - p.label_energy for p in with_energy])
+        n_atoms = np.array([len(p.atoms) for p in with_energy])
+        found |= _mae_rmse("energy", difference) | _mae_rmse(
+            "energy_per_atom", difference / n_atoms
+        )
+    with_forces = [p for p in predictions if p.label_forces is not None]
+    if with_forces:
+        difference = np.concatenate([(p.forces - p.label_forces).ravel() for p in with_forces])
+        found |= _mae_rmse("forces", difference)
+    return found
+
+
+def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:
+    rmse = float(np.sqrt(np.mean(difference**2)))
+    return {f"{name}_mae": float(np.abs(difference).mean()), f"{name}_rmse": rmse}
+
+
+def _device(device: str | None) -> torch.device:
+    """Return the device to compute on, checked to be there."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError, ValueError):
+        raise InputError(f"--device {device} is not available here; use --device cpu.") from None
+
+
+def check_target(source: str, target: str, overwrite: bool = False) -> None:
+    """Check what can be told from the names alone, before a model is loaded.
+
+    Args:
+        source: file with structures.
+        target: file to be written.
+        overwrite: whether the target may exist.
+
+    Raises:
+        InputError: if the source is missing, or the target exists, has another ending, or cannot
+            be written.
+    """
+    source, target = resolve(source), resolve(target)
+    if not os.path.isfile(source):
+        raise InputError(f"{source} does not exist; name a file with structures.")
+    if not target.endswith(FORMATS):
+        raise InputError(f"{target} must end in one of {', '.join(FORMATS)}; rename it.")
+    if os.path.exists(target) and (not overwrite or os.path.samefile(source, target)):
+        raise InputError(f"{target} exists already; name another target or add --force.")
+    if not os.access(os.path.dirname(target), os.W_OK):
+        raise InputError(
+            f"The folder of {target} is missing or cannot be written; make it, mend its "
+            "permissions or name another target."
+        )
+
+
+def _structures(source: str, keys: tuple[str, str], scales: tuple[float, float]) -> Iterator:
+    """Yield the structures of a file in Å, with those labels that they carry in eV and eV/Å."""
+    frames = _database(source) if _is_schnetpack(source) else read_structures(source)
+    if _is_schnetpack(source):
+        # Already converted by the units that the database states.
+        scales = (1.0, 1.0)
+    for number, atoms in enumerate(frames):
+        where = f"Structure {number} of {source} (counted from 0)"
+        if not len(atoms) or not np.isfinite(atoms.positions).all():
+            raise InputError(f"{where} is empty or has positions that are not finite; repair it.")
+        if atoms.pbc.any() and atoms.cell.volume < 1e-6:
+            raise InputError(
+                f"{where} is periodic, but its cell has a dimension of zero; give all three cell "
+                "vectors or set pbc to F F F."
+            )
+        energy, forces = (label_of(atoms, key) for key in keys)
+        yield Prediction(
+            Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
+            label_energy=None if energy is None else float(np.squeeze(energy)) * scales[0],
+            label_forces=None if forces is None else np.reshape(forces, (-1, 3)) * scales[1],
+        )
+
+
+def _database(source: str) -> Iterator[Atoms]:
+    """Yield the rows of a SchNetPack database in eV and Å, labels in `info` and `arrays`."""
+    data = ASEAtomsData(source)
+    length = length_in_angstrom(data.distance_unit or "Ang", f"the distance unit of {source}")
+    for row in data.iter_properties():
+        atoms = Atoms(
+            row[properties.Z].numpy(),
+            row[properties.R].numpy() * length,
+            cell=row[properties.cell].numpy().reshape(3, 3) * length,
+            pbc=row[properties.pbc].numpy().reshape(3),
+        )
+        for name in data.available_properties:
+            unit, value = data.units[name], row[name].double().numpy()
+            if value.size == 1:
+                atoms.info[name] = value * _factor(unit, energy_in_ev)
+            elif value.size == 3 * len(atoms):
+                atoms.arrays[name] = value.reshape(-1, 3) * _factor(unit, forces_in_ev_per_angstrom)
+        yield atoms
+
+
+def _factor(unit: str, convert) -> float:
+    """Return the factor of a unit; NaN for a unit of another kind, whose values nobody asks for."""
+    try:
+        return convert(unit)
+    except InputError:
+        return float("nan")
+
+
+def _is_schnetpack(source: str) -> bool:
+    """Tell whether a file is a database that SchNetPack wrote."""
+    if not source.endswith(".db"):
+        return False
+    try:
+        with connect(source, use_lock_file=False) as database:
+            return "_property_unit_dict" in database.metadata
+    except Exception as error:
+        raise InputError(f"{source} cannot be read as a database ({error}); repair it.") from None
+
+
+def _write(predictions: list[Prediction], target: str) -> None:
+    """Write all predictions to one file, whole or not at all."""
+    folder, name = os.path.split(target)
+    suffix = os.path.splitext(name)[1]
+    handle, partial = tempfile.mkstemp(suffix, f".{name}.", folder)
+    os.close(handle)
+    try:
+        if suffix == ".npz":
+            np.savez_compressed(partial, **_arrays(predictions))
+        else:
+            ase.io.write(partial, [_frame(p) for p in predictions], format="extxyz")
+        # mkstemp gives a file that only its owner may read; the result shall be as any other file.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(partial, 0o666 & ~mask)
+        os.replace(partial, target)
+    except OSError as error:
+        raise InputError(
+            f"Writing {target} failed ({error.strerror or error}); mend the space or permissions."
+        ) from None
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def _frame(prediction: Prediction) -> Atoms:
+    """Return a structure as it is written: predictions as results, labels beside them."""
+    atoms = prediction.atoms.copy()
+    atoms.calc = SinglePointCalculator(atoms, energy=prediction.energy, forces=prediction.forces)
+    atoms.info["units"] = "eV, eV/Ang, Ang"
+    if prediction.label_energy is not None:
+        atoms.info["label_energy"] = prediction.label_energy
+    if prediction.label_forces is not None:
+        atoms.arrays["label_forces"] = prediction.label_forces
+    return atoms
+
+
+def _arrays(predictions: list[Prediction]) -> dict[str, np.ndarray]:
+    """Return the content of an .npz: atoms of all structures one after the other."""
+    arrays = {
+        "n_atoms": np.array([len(p.atoms) for p in predictions]),
+        "numbers": np.concatenate([p.atoms.numbers for p in predictions]),
+        "positions": np.concatenate([p.atoms.positions for p in predictions]),
+        "energy": np.array([p.energy for p in predictions]),
+        "forces": np.concatenate([p.forces for p in predictions]),
+        "units": np.array("eV, eV/Ang, Ang"),
+    }
+    if all(p.label_energy is not None for p in predictions):
+        arrays["label_energy"] = np.array([p.label_energy for p in predictions])
+    if all(p.label_forces is not None for p in predictions):
+        arrays["label_forces"] = np.concatenate([p.label_forces for p in predictions])
+    return arrays
