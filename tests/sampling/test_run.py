@@ -139,5 +139,5 @@ def test_uncovered_molecule_is_refused_before_anything_runs(count_runs):
 
 
 def test_interval_is_checked_before_anything_runs():
-    with pytest.raises(InputError, match="sampling_interval=0.02 ps is not a multiple"):
+    with pytest.raises(InputError, match=r"sampling_interval=0.02 ps is not a multiple"):
         sampler(time_step=0.3)
