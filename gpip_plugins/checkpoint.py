@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -207,6 +208,9 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
         f"{path} is damaged or not a file of torch.save; copy it again, or give another checkpoint."
     )
     try:
+        # PyTorch does not check the sums that it stores.
+        if zipfile.ZipFile(io.BytesIO(data)).testzip() is not None:
+            raise damaged
         reasons = safe_pickle.refused(io.BytesIO(data), trust)
         names, _ = safe_pickle.names_in(io.BytesIO(data))
     except KeyError as error:
@@ -217,7 +221,7 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
             ) from None
         raise damaged from error
     except Exception as error:
-        raise damaged from error
+        raise damaged from (None if error is damaged else error)
     if _TASK in reasons:
         raise InputError(f"{path} holds a whole training task; give the best_model beside it.")
     if reasons:

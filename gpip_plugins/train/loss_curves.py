@@ -49,6 +49,7 @@ class LossCurves(Callback):
         self._last_picture = -math.inf
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
+        self._epoch_keys: set[str] = set()
 
     def state_dict(self) -> dict:
         """Return the table, for the checkpoint."""
@@ -68,7 +69,7 @@ class LossCurves(Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         """Add this batch to the averages, without waiting for the device."""
         for key, value in trainer.callback_metrics.items():
-            if key.startswith("train_"):
+            if key.startswith("train_") and key not in self._epoch_keys:
                 name = key.removesuffix("_step")
                 value = value.detach()
                 self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
@@ -89,8 +90,13 @@ class LossCurves(Callback):
         """Add the averages that the task made itself, known only now."""
         if self.rows and self.rows[-1]["step"] == trainer.global_step:
             found = _floats(trainer.callback_metrics, "train_")
-            found = {key: value for key, value in found.items() if not key.endswith("_step")}
-            self.rows[-1] |= {key.removesuffix("_epoch"): found[key] for key in found}
+            # Lightning goes on showing these in the next epoch's batches, with their old values.
+            self._epoch_keys |= {
+                key for key in found if key not in self._sums and not key.endswith("_step")
+            }
+            self.rows[-1] |= {
+                key.removesuffix("_epoch"): found[key] for key in found if key in self._epoch_keys
+            }
             self._write(final=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
