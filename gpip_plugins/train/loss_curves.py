@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -197,9 +197,11 @@ def draw(
                 values += [value for _, value in points]
         if values and min(values) > 0:
             axes.set_yscale("log")
-            if max(values) < 20 * min(values):
-                # Powers of ten alone would leave such an axis without numbers.
-                axes.yaxis.set_major_locator(MaxNLocator(5))
+            # Powers of ten alone would leave a short axis without numbers.
+            ratio = max(values) / min(values)
+            if ratio < 100:
+                locator = MaxNLocator(5) if ratio < 4 else LogLocator(subs=(1, 2, 5))
+                axes.yaxis.set_major_locator(locator)
                 axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter("{x:g}")
         if len({row["epoch"] for row in rows}) < 12:
