@@ -32,6 +32,7 @@ from .modules import (
 from .subject import Subject
 from .symmetry import (
     assert_batch_independent,
+    assert_pair_direction,
     assert_periodic,
     assert_permutation_equivariant,
     assert_reflection_equivariant,
@@ -54,6 +55,7 @@ __all__ = [
     "assert_finite_gradients",
     "assert_forces_are_gradient",
     "assert_head_equivariant",
+    "assert_pair_direction",
     "assert_periodic",
     "assert_permutation_equivariant",
     "assert_pickle_round_trip",

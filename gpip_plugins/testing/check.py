@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from schnetpack import properties
 from torch import nn
 
 from gpip_plugins.errors import InputError
@@ -24,6 +25,7 @@ from .modules import (
 from .subject import Subject
 from .symmetry import (
     assert_batch_independent,
+    assert_pair_direction,
     assert_periodic,
     assert_permutation_equivariant,
     assert_reflection_equivariant,
@@ -41,6 +43,7 @@ CHECKS: dict[str, Callable[..., float]] = {
     "permutation": assert_permutation_equivariant,
     "batch": assert_batch_independent,
     "periodic images": assert_periodic,
+    "pair direction": assert_pair_direction,
     "cutoff": assert_smooth_at_cutoff,
     "forces": assert_forces_are_gradient,
     "finite gradients": assert_finite_gradients,
@@ -51,8 +54,9 @@ CHECKS: dict[str, Callable[..., float]] = {
     "elements": assert_elements,
 }
 
-#: those of a model, which can have a stress
-MODEL_CHECKS = CHECKS | {"stress": assert_stress_is_gradient}
+#: those of a model: it can have a stress, and may have no output by atom beside the forces
+MODEL_CHECKS = {k: v for k, v in CHECKS.items() if k != "pair direction"}
+MODEL_CHECKS["stress"] = assert_stress_is_gradient
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def check_representation(
         >>> report.ok
         True
     """
-    return _check(representation, CHECKS, known_faults, tolerances, options)
+    return _check(_subject(representation, options), CHECKS, known_faults, tolerances)
 
 
 def check_model(
@@ -173,22 +177,27 @@ def check_model(
     Raises:
         InputError: an unknown check is named, or the model cannot be tested as it is.
     """
-    subject = model if isinstance(model, Subject) else Subject(model, **options)
-    checks = MODEL_CHECKS if "stress" in subject.laws else CHECKS
-    return _check(model if subject is model else subject, checks, known_faults, tolerances, {})
+    subject = _subject(model, options)
+    checks = dict(MODEL_CHECKS)
+    if properties.stress not in subject.laws:
+        del checks["stress"]
+    return _check(subject, checks, known_faults, tolerances)
 
 
-def _check(module, checks, known_faults, tolerances, options) -> Report:
+def _subject(module, options) -> Subject:
+    if isinstance(module, Subject):
+        for name in options:
+            raise InputError(f"the option '{name}' belongs into the Subject; give it there.")
+        return module
+    return Subject(module, **options)
+
+
+def _check(subject, checks, known_faults, tolerances) -> Report:
     known_faults, tolerances = dict(known_faults or {}), dict(tolerances or {})
     for option, names in (("known_faults", known_faults), ("tolerances", tolerances)):
         for name in names:
             if name not in checks:
                 raise InputError(f"{option} names '{name}'; use one of {', '.join(checks)}.")
-    if isinstance(module, Subject) and options:
-        raise InputError(
-            f"the option '{next(iter(options))}' belongs into the Subject; give it there."
-        )
-    subject = module if isinstance(module, Subject) else Subject(module, **options)
     results = []
     for name, function in checks.items():
         more = {"tolerance": tolerances[name]} if name in tolerances else {}

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["ConsistencyError", "compare"]
+__all__ = ["ConsistencyError", "compare", "first_line"]
 
 
 class ConsistencyError(AssertionError):
@@ -71,3 +71,9 @@ def compare(
             tolerance,
         )
     return deviation
+
+
+def first_line(error: Exception) -> str:
+    """Return the kind of an error and the first line of its message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -11,7 +11,7 @@ from torch import nn
 
 from gpip_plugins.errors import InputError
 
-from .comparison import ConsistencyError, compare
+from .comparison import ConsistencyError, compare, first_line
 from .subject import Subject, jitter
 
 __all__ = [
@@ -103,7 +103,7 @@ def assert_state_dict_round_trip(subject: Subject | nn.Module) -> float:
     try:
         other.load_state_dict(torch.load(stored, weights_only=True), strict=True)
     except Exception as error:
-        raise ConsistencyError(check, f"loading failed: {_first_line(error)}") from error
+        raise ConsistencyError(check, f"loading failed: {first_line(error)}") from error
     return _same(check, subject, other, 0.0)
 
 
@@ -128,7 +128,7 @@ def assert_pickle_round_trip(subject: Subject | nn.Module) -> float:
         # The bytes were written two lines above, so trusting them is safe.
         other = torch.load(stored, weights_only=False)
     except Exception as error:
-        raise ConsistencyError(check, f"saving failed: {_first_line(error)}") from error
+        raise ConsistencyError(check, f"saving failed: {first_line(error)}") from error
     return _same(check, subject, other, 0.0)
 
 
@@ -157,17 +157,12 @@ def assert_scriptable(subject: Subject | nn.Module, *, tolerance: float = 1e-9) 
         except ConsistencyError:
             raise
         except Exception as error:
-            raise ConsistencyError(check, f"scripting failed: {_first_line(error)}") from error
+            raise ConsistencyError(check, f"scripting failed: {first_line(error)}") from error
 
 
 def _same(check: str, subject: Subject, other: nn.Module, tolerance: float) -> float:
     expected, actual = subject(subject.systems), subject(subject.systems, other)
     return max(compare(check, key, expected[key], actual[key], tolerance) for key in expected)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
 def assert_elements(subject: Subject | nn.Module) -> float:
@@ -192,12 +187,13 @@ def assert_elements(subject: Subject | nn.Module) -> float:
     check = "elements"
     elements = subject.elements or _embedded_elements(subject)
     positions = [[0.0, 0.0, 0.0], [0.0, 0.0, 1.2], [1.1, 0.0, -0.5]]
+    partners = sorted({int(z) for atoms in subject.systems for z in atoms.numbers})
     clusters = [
-        subject.with_zero_inputs(Atoms([z, elements[0], elements[-1]], positions)) for z in elements
+        subject.with_zero_inputs(Atoms([z, partners[0], partners[-1]], positions)) for z in elements
     ]
     try:
         outputs = subject(clusters)
-    except (IndexError, RuntimeError) as error:
+    except ConsistencyError as error:
         raise ConsistencyError(check, _first_failure(subject, elements, clusters)) from error
     numbers = torch.cat([v.reshape(len(elements), -1) for v in outputs.values()], dim=1)
     for z, row in zip(elements, numbers, strict=True):
@@ -214,8 +210,8 @@ def _first_failure(subject: Subject, elements: Sequence[int], clusters: Sequence
     for z, atoms in zip(elements, clusters, strict=True):
         try:
             subject([atoms])
-        except (IndexError, RuntimeError) as error:
-            return f"Z={z} fails with {_first_line(error)}"
+        except ConsistencyError as error:
+            return f"Z={z}: {error}"
     return "every element works alone, but a batch of all of them fails."
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from gpip_plugins.errors import InputError
 
+from .comparison import ConsistencyError, first_line
 from .systems import DEFAULT_ELEMENTS, make_batch, random_systems
 from .transformations import LAWS
 
@@ -94,7 +95,9 @@ class Subject:
         self.rotations_only = tuple(rotations_only)
         self.elements = tuple(elements) if elements is not None else None
         self.systems = list(systems or random_systems(elements or DEFAULT_ELEMENTS, seed))
-        self.laws = dict(laws) if laws is not None else self._known_laws()
+        self.laws = dict(laws or {})
+        if laws is None:
+            self.laws = self._known_laws()
         for name, law in self.laws.items():
             if law not in LAWS:
                 raise InputError(
@@ -118,8 +121,16 @@ class Subject:
             torch.manual_seed(seed)
             return self.factory()
 
-    def batch(self, systems: Sequence[Atoms], dtype: torch.dtype = torch.float64):
-        """Make a batch with the subject's cutoff and further inputs, see `make_batch`."""
+    def batch(
+        self, systems: Sequence[Atoms], dtype: torch.dtype = torch.float64
+    ) -> dict[str, torch.Tensor]:
+        """Make a batch with the subject's cutoff and further inputs, see `make_batch`.
+
+        If a stress is tested, isolated systems get a cell of 20 Å (not a periodic one): a stress
+        is an energy by volume, and not a number where there is no volume.
+        """
+        if properties.stress in self.laws:
+            systems = [_with_volume(atoms) for atoms in systems]
         return make_batch(systems, self.cutoff, dtype, self.inputs)
 
     def with_zero_inputs(self, atoms: Atoms) -> Atoms:
@@ -139,16 +150,30 @@ class Subject:
         """Evaluate the module on a copy of `batch` and return the outputs that have a law.
 
         Raises:
+            ConsistencyError: the module fails on this batch.
             InputError: an output named in `laws` is missing.
         """
-        inputs = PairwiseDistances()({key: value.clone() for key, value in batch.items()})
-        outputs = (module or self.module)(inputs)
+        outputs = self._evaluate(batch, module or self.module)
         missing = [key for key in self.laws if key not in outputs]
         if missing:
             raise InputError(
                 f"laws names '{missing[0]}', which the module does not give; take it out of laws."
             )
         return {key: outputs[key] for key in self.laws}
+
+    @staticmethod
+    def _evaluate(batch: Mapping[str, torch.Tensor], module: nn.Module) -> dict[str, torch.Tensor]:
+        inputs = PairwiseDistances()({key: value.clone() for key, value in batch.items()})
+        try:
+            return module(inputs)
+        except Exception as error:
+            sizes = batch[properties.n_atoms].tolist()
+            raise ConsistencyError(
+                "evaluation",
+                f"{type(module).__name__} fails with {first_line(error)} (systems of "
+                f"{sizes if len(sizes) < 10 else len(sizes)} atoms, "
+                f"{len(batch[properties.idx_i])} pairs).",
+            ) from error
 
     def __call__(
         self, systems: Sequence[Atoms], module: nn.Module | None = None
@@ -201,9 +226,7 @@ class Subject:
 
     def _known_laws(self) -> dict[str, str]:
         batch = self.batch(self.systems[:1])
-        outputs = self.module(
-            PairwiseDistances()({key: value.clone() for key, value in batch.items()})
-        )
+        outputs = self._evaluate(batch, self.module)
         laws = {key: law for key, law in KNOWN_LAWS.items() if key in outputs}
         if not laws:
             raise InputError(
@@ -211,6 +234,14 @@ class Subject:
                 "to test, for example laws={'my_output': 'scalar'}."
             )
         return laws
+
+
+def _with_volume(atoms: Atoms) -> Atoms:
+    if atoms.cell.volume > 0:
+        return atoms
+    atoms = atoms.copy()
+    atoms.set_cell(20.0 * np.eye(3))
+    return atoms
 
 
 def is_per_atom(value: torch.Tensor, batch: Mapping[str, torch.Tensor], name: str) -> bool:

@@ -8,6 +8,7 @@ a sound module are 1e-16 to 1e-12; one with constants rounded to float32 can rea
 import numpy as np
 import torch
 from ase import Atoms
+from schnetpack import properties
 from torch import nn
 
 from .comparison import ConsistencyError, compare
@@ -16,6 +17,7 @@ from .transformations import random_orthogonal, transform, transform_system
 
 __all__ = [
     "assert_batch_independent",
+    "assert_pair_direction",
     "assert_periodic",
     "assert_permutation_equivariant",
     "assert_reflection_equivariant",
@@ -168,6 +170,57 @@ def assert_batch_independent(subject: Subject | nn.Module, *, tolerance: float =
         expected = {key: torch.cat([out[key] for out in alone[::order]]) for key in subject.laws}
         deviation = _compare_all("batch", expected, subject(subject.systems[::order]), tolerance)
         worst = max(worst, deviation)
+    return worst
+
+
+def assert_pair_direction(subject: Subject | nn.Module, *, tolerance: float = 1e-9) -> float:
+    """Check that a pair (i, j) carries information from neighbour j to centre i.
+
+    With all pairs of centre i struck off, atom i must look like a lone atom, though others still
+    see it; and another element at j must be felt at i. A module that sums over the wrong one of
+    `idx_i` and `idx_j` obeys every symmetry, as long as its pairs come in both directions.
+    Outputs by system and the forces are left out.
+
+    Args:
+        subject: representation, factory or `Subject` with outputs by atom.
+        tolerance: largest relative deviation allowed.
+
+    Raises:
+        ConsistencyError: information flows elsewhere, or there is no output by atom.
+    """
+    subject = Subject.of(subject)
+    check = "pair direction"
+    atoms = max((a for a in subject.systems if not a.pbc.any()), key=len, default=None)
+    if atoms is None or len(atoms) < 3:
+        raise ConsistencyError(check, "no isolated system of 3 atoms or more was given to test.")
+    whole = subject.batch([atoms])
+    names = [
+        key
+        for key, value in subject.run(whole).items()
+        if is_per_atom(value, whole, key) and key != subject.forces_key
+    ]
+    if not names:
+        raise ConsistencyError(check, "the module gives no output by atom to test.")
+    kept = whole[properties.idx_i] != 0
+    cut = dict(whole)
+    for key in (properties.idx_i, properties.idx_j, properties.offsets):
+        cut[key] = whole[key][kept]
+    outputs, alone = subject.run(cut), subject([atoms[:1]])
+    worst = 0.0
+    for key in names:
+        scale = float(outputs[key].detach().abs().max())
+        name = f"{key} of an atom that is the centre of no pair"
+        actual = outputs[key].detach()[:1]
+        worst = max(worst, compare(check, name, alone[key], actual, tolerance, scale))
+
+    neighbor = whole[properties.idx_j][~kept][0]
+    other = dict(whole)
+    other[properties.Z] = whole[properties.Z].clone()
+    known = {int(z) for a in subject.systems for z in a.numbers}
+    other[properties.Z][neighbor] = min(known - {int(whole[properties.Z][neighbor])})
+    before, after = subject.run(whole), subject.run(other)
+    if all(torch.equal(before[key][0], after[key][0]) for key in names):
+        raise ConsistencyError(check, "the element of a neighbour is not felt by its centre.")
     return worst
 
 

@@ -4,12 +4,13 @@ Molecules and cells drawn here are physically shaped (no two atoms on top of eac
 otherwise without any symmetry, so that nothing vanishes or agrees by chance.
 """
 
+import warnings
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 import numpy as np
 import torch
 from ase import Atoms
-from ase.geometry import get_distances
 from schnetpack import properties
 from schnetpack.data.loader import _atoms_collate_fn
 from schnetpack.transform import CastMap, MatScipyNeighborList, Transform
@@ -68,7 +69,10 @@ def make_batch(
         }
         for key in keys:
             sample[key] = _further_tensor(atoms, key, index)
-        samples.append(cast(find_neighbors(sample)))
+        with warnings.catch_warnings():
+            # SchNetPack hands tensors to ASE, which NumPy deprecates; nothing the caller can mend.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            samples.append(cast(find_neighbors(sample)))
     return _atoms_collate_fn(samples)
 
 
@@ -102,8 +106,8 @@ def random_molecule(
         min_distance: smallest distance of any two atoms, Å; below about 1.0.
 
     Example:
-        >>> len(random_molecule(6, seed=1)), random_molecule(6).pbc.any()
-        (6, np.False_)
+        >>> len(random_molecule(6, seed=1))
+        6
     """
     rng = np.random.default_rng(seed)
     positions = np.zeros((1, 3))
@@ -144,7 +148,7 @@ def random_cell(
 
     Example:
         >>> atoms = random_cell(4, seed=2)
-        >>> round(atoms.get_volume(), 6), bool(atoms.pbc.all())
+        >>> float(round(atoms.get_volume(), 6)), bool(atoms.pbc.all())
         (48.0, True)
     """
     rng = np.random.default_rng(seed)
@@ -152,15 +156,16 @@ def random_cell(
     if triclinic:
         cell = cell + np.tril(rng.uniform(-0.3, 0.3, size=(3, 3)))
     cell *= (n_atoms * volume_per_atom / abs(np.linalg.det(cell))) ** (1 / 3)
+    reach = [2 if periodic else 0 for periodic in np.broadcast_to(pbc, 3)]
+    images = np.array(list(product(*[range(-n, n + 1) for n in reach]))) @ cell
     positions = np.zeros((0, 3))
     for _ in range(200 * n_atoms):
         if len(positions) == n_atoms:
             break
         candidate = rng.random(3) @ cell
-        if len(positions):
-            _, distances = get_distances(candidate, positions, cell=cell, pbc=pbc)
-            if distances.min() < min_distance:
-                continue
+        separations = (candidate - positions)[:, None] + images
+        if (np.linalg.norm(separations, axis=-1) < min_distance).any():
+            continue
         positions = np.vstack([positions, candidate])
     if len(positions) < n_atoms:
         raise InputError(
@@ -173,10 +178,11 @@ def random_cell(
 
 
 def random_systems(elements: Sequence[int] = DEFAULT_ELEMENTS, seed: int = 0) -> list[Atoms]:
-    """Return the default mixture: two molecules, two triclinic cells, a slab.
+    """Return the default mixture: two molecules, two triclinic cells, a slab, a lone atom.
 
     The first cell (3 atoms, about 3.3 Å wide) is smaller than any usual cutoff; the second (16
     atoms, about 5.8 Å) smaller than twice the cutoff; the slab is periodic in two directions.
+    The lone atom comes last, so that the last row of a batch has no neighbours.
 
     Args:
         elements: atomic numbers to draw from.
@@ -184,7 +190,7 @@ def random_systems(elements: Sequence[int] = DEFAULT_ELEMENTS, seed: int = 0) ->
 
     Example:
         >>> [len(atoms) for atoms in random_systems()]
-        [7, 4, 3, 16, 6]
+        [7, 4, 3, 16, 6, 1]
     """
     return [
         random_molecule(7, elements, seed),
@@ -192,4 +198,5 @@ def random_systems(elements: Sequence[int] = DEFAULT_ELEMENTS, seed: int = 0) ->
         random_cell(3, elements, seed + 2),
         random_cell(16, elements, seed + 3),
         random_cell(6, elements, seed + 4, pbc=(True, True, False)),
+        random_molecule(1, elements, seed + 5),
     ]
