@@ -29,7 +29,6 @@ from gpip_plugins.potential import (
     agreed_cutoff,
     agreed_unit,
     check_elements,
-    existing_model,
     load_potential,
     require_outputs,
     training_units,
@@ -89,15 +88,15 @@ class Potential:
         cutoff: float | None = None,
         trust: tuple[str, ...] = (),
     ):
-        recorded = training_units(existing_model(model_file, "MODEL"))
-        energy_unit = agreed_unit(energy_key, "--energy-unit", energy_unit, recorded)
-        distance_unit = agreed_unit("distance", "--distance-unit", distance_unit, recorded)
-        self.energy_scale = energy_in_ev(energy_unit, "--energy-unit")
-        self.distance_scale = length_in_angstrom(distance_unit, "--distance-unit")
         self.energy_key, self.forces_key = energy_key, forces_key
         self.device = _device(device)
         self.model = load_potential(model_file, "MODEL", str(self.device), trust)
         require_outputs(self.model, {"--energy-key": energy_key, "--forces-key": forces_key})
+        recorded = training_units(model_file)
+        energy_unit = agreed_unit(energy_key, "--energy-unit", energy_unit, recorded)
+        distance_unit = agreed_unit("distance", "--distance-unit", distance_unit, recorded)
+        self.energy_scale = energy_in_ev(energy_unit, "--energy-unit")
+        self.distance_scale = length_in_angstrom(distance_unit, "--distance-unit")
         self.converter = AtomsConverter(
             neighbor_list=MatScipyNeighborList(agreed_cutoff(self.model, cutoff, "--cutoff")),
             device=self.device,

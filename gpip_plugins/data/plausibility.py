@@ -92,12 +92,13 @@ class Plausibility:
             nearest = np.full(len(atoms), np.inf)
             radii = covalent_radii[atoms.numbers]
             np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
-            ratios.append(nearest)
-        ratio = float(np.median(np.concatenate(ratios)))
-        # Lone atoms have no neighbour within 4 Å (inf), which says nothing about the unit.
-        if np.isfinite(ratio) and not DISTANCE_RATIO[0] <= ratio <= DISTANCE_RATIO[1]:
+            if len(atoms) > 1:
+                ratios.append(nearest)
+        ratio = float(np.median(np.concatenate(ratios))) if ratios else 1.0
+        if not DISTANCE_RATIO[0] <= ratio <= DISTANCE_RATIO[1]:
+            found = f"{ratio:.2f}" if np.isfinite(ratio) else "many"
             raise InputError(
-                f"--distance-unit {unit} looks wrong: nearest neighbours are {ratio:.2f} times a "
+                f"--distance-unit {unit} looks wrong: nearest neighbours are {found} times a "
                 "sum of covalent radii apart; name the right unit or add --accept-implausible."
             )
 

@@ -168,18 +168,26 @@ class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalcula
 
     Args:
         model_files: the `best_model` of two or more runs, of one cut-off and the same units.
-        **kwargs: see `PotentialCalculator`.
+        neighbor_list: see `PotentialCalculator`.
+        **settings: see `PotentialCalculator`.
 
     Raises:
         InputError: as `PotentialCalculator`, and for fewer than two models.
     """
 
-    def __init__(self, model_files: list[str], **kwargs):
+    def __init__(
+        self,
+        model_files: list[str],
+        neighbor_list: NeighborListMD | Callable[..., NeighborListMD],
+        **settings,
+    ):
+        model_files = list(model_files)
         if len(model_files) < 2:
             raise InputError(
-                f"calculator.model_files={list(model_files)} names fewer than two models; an "
-                "ensemble needs two or more, one model is calculator=gpip."
+                f"calculator.model_files={model_files} names fewer than two models; an ensemble "
+                "needs two or more, one model is calculator=gpip."
             )
-        defaults = {"energy_unit": None, "position_unit": None, "script_model": False}
-        defaults |= {"force_key": "forces", "energy_key": "energy"}
-        super().__init__(model_files=list(model_files), **(defaults | kwargs))
+        # SchNetPack's own constructor hands on only the arguments that it knows.
+        PotentialCalculator.__init__(self, model_files, neighbor_list, **settings)
+        self._update_required_properties()
+        self.models = torch.nn.ModuleList(self.model)

@@ -1,0 +1,84 @@
+import pytest
+from omegaconf import OmegaConf
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.md.inputs import SimulationInputs, check_config
+
+
+def config_of(**values):
+    """What is looked at of `spkmd`'s configuration; `a__b` stands for `a.b`."""
+    config = OmegaConf.create(
+        {
+            "calculator": {"model_file": "run/best_model"},
+            "system": {"molecule_file": "ethanol.xyz", "load_system_state": None},
+            "callbacks": {"hdf5": {"filename": "simulation.hdf5"}},
+            "restart": None,
+            "load_config": None,
+            "overwrite": False,
+            "simulation_dir": "here",
+        }
+    )
+    for name, value in values.items():
+        OmegaConf.update(config, name.replace("__", "."), value, force_add=True)
+    return config
+
+
+@pytest.fixture
+def here(run_folder, monkeypatch, tmp_path):
+    for name in ("run", "ethanol.xyz"):
+        (tmp_path / name).symlink_to(run_folder / name)
+    (tmp_path / "nan.xyz").write_text("2\n\nH 0 0 0\nH nan 0 0\n")
+    (tmp_path / "flat.xyz").write_text('1\nLattice="9 0 0 0 9 0 0 0 0" pbc="T T T"\nH 0 0 0\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_good_inputs_pass(here):
+    check_config(config_of())
+    check_config(config_of(calculator__model_file="run"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"calculator__model_file": "???"}, "calculator.model_file is missing"),
+        ({"calculator__model_file": "none"}, "calculator.model_file=none does not exist"),
+        ({"calculator": {"model_files": "???"}}, "calculator.model_files is missing"),
+        ({"calculator": {"model_files": ["run", "b"]}}, "calculator.model_files=b does not exist"),
+        ({"system__molecule_file": "???"}, "system.molecule_file is missing"),
+        ({"system__molecule_file": "none.xyz"}, "system.molecule_file=none.xyz does not exist"),
+        ({"system__molecule_file": "nan.xyz"}, "not finite at atom 1 of structure 0"),
+        ({"system__molecule_file": "flat.xyz"}, "cell of structure 0 .* a dimension of zero"),
+        ({"system__molecule_file": "run/config.yaml"}, "config.yaml cannot be read"),
+        ({"restart": "none.chk"}, "restart=none.chk does not exist"),
+        ({"system__load_system_state": "n.chk"}, "load_system_state=n.chk does not exist"),
+        ({"load_config": "none.yaml"}, "load_config=none.yaml does not exist"),
+    ],
+)
+def test_bad_inputs_are_told(here, values, message):
+    if "calculator" in values:
+        config = config_of()
+        config.calculator = values["calculator"]
+    else:
+        config = config_of(**values)
+    with pytest.raises(InputError, match=message):
+        check_config(config)
+
+
+def test_a_trajectory_is_not_overwritten_unasked(here):
+    old = here / "simulation.hdf5"
+    old.write_text("frames")
+    with pytest.raises(InputError, match="simulation_dir=here already holds a trajectory"):
+        check_config(config_of())
+    assert old.read_text() == "frames"
+    (here / "checkpoint.chk").write_text("state")
+    check_config(config_of(restart="checkpoint.chk"))
+    assert old.exists()
+    check_config(config_of(overwrite=True))
+    assert not old.exists()
+
+
+def test_hydra_cannot_turn_the_sentence_into_a_warning(here):
+    with pytest.raises(SystemExit) as end:
+        SimulationInputs().on_job_start(config_of(calculator__model_file="none"))
+    assert "calculator.model_file=none does not exist" in str(end.value.code)
