@@ -112,23 +112,20 @@ def minimum_image(
     pbc = pbc.view(-1, 3)
     if not bool(pbc.any()):
         return Rij
-    # A direction that is not periodic may have an empty lattice vector: any basis serves there,
-    # since its shift is set to zero.
-    eye = torch.eye(3, dtype=cell.dtype, device=cell.device)
-    basis = torch.where(pbc[:, :, None], cell, eye)
-    fractional = torch.einsum("pi,pij->pj", Rij, torch.linalg.inv(basis)[idx_pair])
-    shift = -torch.round(fractional) * pbc[idx_pair]
-    lattice = (cell * pbc[:, :, None])[idx_pair]
-    folded = Rij + torch.einsum("pi,pij->pj", shift.to(cell.dtype), lattice)
+    # Directions that are not periodic do not shift; the pseudo-inverse projects onto the others.
+    lattice = cell * pbc[:, :, None]
+    fractional = torch.einsum("pi,pij->pj", Rij, torch.linalg.pinv(lattice)[idx_pair])
+    lattice_of_pair = lattice[idx_pair]
+    folded = Rij - torch.einsum("pi,pij->pj", torch.round(fractional), lattice_of_pair)
 
-    overlaps = torch.einsum("sik,sjk->sij", cell, cell) * pbc[:, :, None] * pbc[:, None, :]
+    overlaps = torch.einsum("sik,sjk->sij", lattice, lattice)
     off_diagonal = overlaps - torch.diag_embed(torch.diagonal(overlaps, dim1=1, dim2=2))
     if bool((off_diagonal.abs() > 1e-6 * overlaps.abs().amax()).any()):
         steps = torch.tensor([-1, 0, 1], device=cell.device, dtype=cell.dtype)
         images = torch.cartesian_prod(steps, steps, steps)
         best = folded
         for image in images:
-            candidate = folded + torch.einsum("i,pij->pj", image, lattice)
+            candidate = folded + torch.einsum("i,pij->pj", image, lattice_of_pair)
             closer = candidate.square().sum(-1) < best.square().sum(-1) - 1e-9
             best = torch.where(closer[:, None], candidate, best)
         folded = best

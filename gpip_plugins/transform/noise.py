@@ -18,11 +18,11 @@ class SelectCorrupted(RandomTransform):
     both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones.
 
     Args:
-        fraction: probability in (0, 1] with which a configuration is corrupted.
+        fraction: probability in [0, 1] with which a configuration is corrupted.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: the fraction lies outside (0, 1].
+        InputError: the fraction lies outside [0, 1].
 
     Example:
         >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([2, 1])}
@@ -32,9 +32,9 @@ class SelectCorrupted(RandomTransform):
 
     def __init__(self, fraction: float = 0.5, seed: int | None = None):
         super().__init__(seed)
-        if not 0.0 < fraction <= 1.0:
+        if not 0.0 <= fraction <= 1.0:
             raise InputError(
-                f"fraction={fraction} is outside (0, 1]; use for example fraction=0.5."
+                f"fraction={fraction} is outside [0, 1]; use for example fraction=0.5."
             )
         self.fraction = fraction
 

@@ -1,0 +1,190 @@
+r"""What pre-training on classical MD gains on real DFT data: rMD17 ethanol, few labels.
+
+Arms share network, fine-tuning budget, learning-rate schedule, label subset and seed; they differ
+in where the weights start. Validation frames count as labels. Settings are chosen on validation
+frames (`--stage select`); the test frames are read once, by the best model of each final run.
+
+    python tests/benchmarks/gpip_ethanol.py --out runs/ethanol --unlabelled ethanol_mmff94.db \
+        --train rmd17_ethanol_train1000.xyz.gz --test rmd17_ethanol_test1000.xyz.gz
+    python tests/benchmarks/gpip_ethanol_report.py runs/ethanol
+
+Finished runs are kept as JSON files and not repeated; several processes may work side by side.
+"""
+
+import argparse
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from experiment import once, train
+from schnetpack.data import ASEAtomsData
+
+N_POOL = 1000
+LABELS = {50: (40, 10), 200: (160, 40), 1000: (900, 100)}
+SEEDS = {50: range(5), 200: range(3), 1000: range(3)}
+SELECTION_SEED = 100
+
+FINETUNE_STEPS = 1500
+FINETUNE_BATCH = 10
+PRETRAIN_BATCH = 20
+PRETRAIN_EPOCHS = 20
+
+PAINN = ["model/representation=painn"]
+SCHNET = [
+    "model/representation=schnet",
+    "model.representation.radial_basis.n_rbf=20",
+]
+WIDTH = ["model.representation.n_atom_basis=64", "model.representation.n_interactions=3"]
+
+# Pre-trainings: recipe, pretexts, steps. The energy head of a fine-tuned potential is SchNetPack's
+# Atomwise; so is the head of the gradient noise task and that of the labels.
+GRADIENT = ["pretext=[mask,noise_gradient,contrast]"]
+PRETRAININGS = {
+    "gpip": ["experiment=gpip_pretrain", *GRADIENT],
+    "gpip_vector": ["experiment=gpip_pretrain", "pretext=[mask,noise,contrast]"],
+    "mask": ["experiment=gpip_pretrain", "pretext=[mask]"],
+    "noise": ["experiment=gpip_pretrain", "pretext=[noise_gradient]"],
+    "contrast": ["experiment=gpip_pretrain", "pretext=[contrast]"],
+    "classical": ["experiment=classical_pretrain"],
+    "both": [
+        "experiment=gpip_classical_pretrain",
+        "pretext=[mask,noise_gradient,contrast,labels]",
+    ],
+}
+#: output module of the pre-trained model that the energy head can start from
+HEADS = {"gpip": 1, "noise": 0, "classical": 0, "both": 3}
+
+
+def database(path: Path, files: list[str]) -> Path:
+    """Write labelled frames to a SchNetPack database, in their order."""
+    if not path.exists():
+        frames = [atoms for file in files for atoms in ase.io.read(file, ":")]
+        labels = [
+            {"energy": np.array([a.get_potential_energy()]), "forces": a.get_forces()}
+            for a in frames
+        ]
+        part = path.with_name(f"part_{path.name}")
+        part.unlink(missing_ok=True)
+        units = {"energy": "eV", "forces": "eV/Ang"}
+        data = ASEAtomsData.create(str(part), distance_unit="Ang", property_unit_dict=units)
+        data.add_systems(labels, frames)
+        part.replace(path)
+    return path
+
+
+def split(path: Path, n_labels: int, seed: int) -> Path:
+    """Draw training and validation frames from the pool; the test frames are those behind it."""
+    if not path.exists():
+        order = np.random.default_rng(seed).permutation(N_POOL)
+        n_train, n_val = LABELS[n_labels]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            path,
+            train_idx=order[:n_train],
+            val_idx=order[n_train : n_train + n_val],
+            test_idx=np.arange(N_POOL, 2 * N_POOL),
+        )
+    return path
+
+
+def pretrain(out: Path, unlabelled: str, name: str, steps: int, seed: int, extra=()) -> Path | None:
+    """Pre-train once; return the folder of the run when it is finished."""
+    network = SCHNET if name.startswith("schnet_") else PAINN
+    recipe = PRETRAININGS[name.removeprefix("schnet_").split("@")[0]]
+    folder = out / "pretrain" / f"{name}_{steps}_{seed}"
+    overrides = [
+        *recipe,
+        *network,
+        *WIDTH,
+        "data=configurations",
+        f"data.datapath={unlabelled}",
+        "data.num_train=0.95",
+        "data.num_val=400",
+        "data.num_test=0",
+        "data.val_batch_size=50",
+        f"data.batch_size={PRETRAIN_BATCH}",
+        f"trainer.max_epochs={PRETRAIN_EPOCHS}",
+        f"trainer.limit_train_batches={max(1, steps // PRETRAIN_EPOCHS)}",
+        *extra,
+    ]
+    done = once(folder / "result.json", lambda: train(overrides, folder, seed, test=False))
+    return folder if done else None
+
+
+def finetune(
+    out: Path, data: Path, arm: str, source: Path | None, n_labels: int, seed: int, lr: float,
+    head: int | None = None, test: bool = False, stage: str = "final",
+) -> dict | None:
+    """Train on labels from `source`, or from scratch; return the metrics when finished."""
+    n_train, n_val = LABELS[n_labels]
+    batch = min(FINETUNE_BATCH, n_train)
+    epochs = FINETUNE_STEPS // (n_train // batch)
+    folder = out / stage / f"{arm}_{n_labels}_{seed}" / f"lr{lr:g}"
+    overrides = [
+        "experiment=gpip_finetune",
+        *(SCHNET if arm.startswith("schnet_") else PAINN),
+        *WIDTH,
+        f"data.datapath={data}",
+        f"data.split_file={split(out / 'splits' / f'{n_labels}_{seed}.npz', n_labels, seed)}",
+        f"data.num_train={n_train}",
+        f"data.num_val={n_val}",
+        "data.num_test=null",
+        f"data.batch_size={batch}",
+        "data.val_batch_size=50",
+        "data.test_batch_size=50",
+        f"globals.lr={lr}",
+        "task/scheduler=cosine",
+        f"trainer.max_epochs={epochs}",
+        f"trainer.check_val_every_n_epoch={max(1, epochs // 25)}",
+    ]
+    if source is not None:
+        overrides.append(f"pretrained.path={source}/best_model")
+        if head is not None:
+            overrides.append(
+                "pretrained.modules={representation: representation, "
+                f"output_modules.0: output_modules.{head}}}"
+            )
+    return once(folder / "result.json", lambda: train(overrides, folder, seed, test=test))
+
+
+def select(out: Path, data: Path, unlabelled: str, jobs: list[str]) -> None:
+    """Choose settings on validation frames of one seed at 200 labels; nothing here reads tests."""
+    for job in jobs:
+        name, _, rest = job.partition(":")
+        options = dict(part.split("=") for part in rest.split(",") if part)
+        lr, sigma = float(options.get("lr", 1e-3)), options.get("sigma", "0.15")
+        steps, head = int(options.get("steps", 2000)), options.get("head")
+        source, arm = None, name
+        if name.removeprefix("schnet_") != "scratch":
+            arm = f"{name}_s{sigma}_{steps}" + ("_head" if head else "")
+            extra = [f"globals.sigma={sigma}"]
+            source = pretrain(out / f"sigma{sigma}", unlabelled, name, steps, 0, extra)
+            if source is None:
+                continue
+        head = HEADS[name] if head else None
+        result = finetune(
+            out, data, arm, source, 200, SELECTION_SEED, lr, head, stage="select"
+        )
+        if result:
+            print(job, f"val forces MAE {1e3 * result['val_forces_mae']:.1f} meV/Å", flush=True)
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--unlabelled", required=True)
+    parser.add_argument("--train", required=True)
+    parser.add_argument("--test", required=True)
+    parser.add_argument("--select", nargs="*", default=None, metavar="ARM:key=value,...")
+    options = parser.parse_args()
+    out = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    data = database(out / "rmd17_ethanol.db", [options.train, options.test])
+    unlabelled = str(Path(options.unlabelled).resolve())
+    if options.select is not None:
+        select(out, data, unlabelled, options.select)
+
+
+if __name__ == "__main__":
+    main()
