@@ -5,3 +5,4 @@ from gpip_plugins.train.next_steps import *
 from gpip_plugins.train.pretrained import *
 from gpip_plugins.train.run_lock import *
 from gpip_plugins.train.safe_globals import *
+from gpip_plugins.train.weight_transfer import *

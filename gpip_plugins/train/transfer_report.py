@@ -19,6 +19,7 @@ class Transfer:
         loaded: tensors of the model that now hold the file's values.
         fresh: trainable tensors of the model that keep their initial values.
         kept: constants of the model's architecture, compared but not copied.
+        unchecked: constants that the file lacks, so that they could not be compared.
         skipped: tensors of the file that were not asked for or have no place in the model.
         differences: setting to its value in the file and in the model.
         misfits: sentences about tensors of unequal shapes.
@@ -28,6 +29,7 @@ class Transfer:
     loaded: Shapes = field(default_factory=dict)
     fresh: Shapes = field(default_factory=dict)
     kept: Shapes = field(default_factory=dict)
+    unchecked: Shapes = field(default_factory=dict)
     skipped: Shapes = field(default_factory=dict)
     differences: dict[str, tuple[object, object]] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
@@ -53,6 +55,7 @@ def report(transfer: Transfer) -> str:
         "loaded": transfer.loaded,
         "newly initialised": transfer.fresh,
         "kept, constants of the architecture": transfer.kept,
+        "kept, constants that the file lacks, not compared": transfer.unchecked,
         "skipped, not wanted here": transfer.skipped,
     }
     for title, shapes in parts.items():

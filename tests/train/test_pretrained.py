@@ -8,6 +8,7 @@ from schnetpack.train import ExponentialMovingAverage
 from gpip_plugins.checkpoint import load
 from gpip_plugins.errors import InputError
 from gpip_plugins.train import PretrainedRepresentation, SafeGlobals, transfer
+from gpip_plugins.train.transfer_report import report
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -190,6 +191,13 @@ def test_too_little_is_refused_unless_listed(make_model, tmp_path):
         transfer(checkpoint, make_model(), SAME)
     result = transfer(checkpoint, make_model(), SAME, ("representation.embedding.*",))
     assert result.fresh["representation.embedding.weight"] == (100, 8)
+
+
+def test_constants_that_the_file_lacks_are_said_not_to_be_compared(make_model, tmp_path):
+    torch.save(dict(make_model(cutoff=5.0).named_parameters()), tmp_path / "weights.pt")
+    result = transfer(load(tmp_path / "weights.pt"), make_model(cutoff=4.0), SAME)
+    assert "representation.cutoff_fn.cutoff" in result.unchecked
+    assert "not compared" in report(result)
 
 
 def test_nan_weights_are_refused(saved, make_model):
