@@ -57,6 +57,7 @@ class RunLock(Callback):
                 " or leave the lock out with ~callbacks.run_lock."
             ) from error
         if not acquired:
+            lock.lockfile.close()
             with open(self.path) as handle:
                 holder = handle.read().strip() or "unknown"
             raise InputError(

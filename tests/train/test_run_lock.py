@@ -1,5 +1,6 @@
 """One folder, one run."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def holder(tmp_path):
 def test_second_run_is_refused_until_the_first_has_been_tested(holder, tmp_path):
     with pytest.raises(InputError) as caught:
         RunLock(tmp_path)
+    gc.collect()  # a handle left open would warn here
     assert f"process {holder.pid}" in str(caught.value)
     assert "run.id=" in str(caught.value) and str(tmp_path) in str(caught.value)
 
