@@ -56,7 +56,8 @@ def add_import(commands) -> None:
 
 def run_import(args: argparse.Namespace) -> None:
     """Import labels and say what was written."""
-    from gpip_plugins.data.importing import Labels, check_paths, import_labels, states_its_units
+    from gpip_plugins.data.importing import check_paths, import_labels, states_its_units
+    from gpip_plugins.data.labelled_frames import Labels
 
     check_paths(args.source, args.target, args.force)
     if args.energy_unit is None and sys.stdin.isatty() and not states_its_units(args.source):
@@ -136,7 +137,8 @@ def add_predict(commands) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
-    from gpip_plugins.prediction import Potential, check_target, predict_file
+    from gpip_plugins.prediction import Potential, predict_file
+    from gpip_plugins.prediction_files import check_target
 
     check_target(args.data, args.out, args.force)
     potential = Potential(

@@ -14,7 +14,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.data.importing import Labels, import_labels, states_its_units
+from gpip_plugins.data.importing import import_labels, states_its_units
+from gpip_plugins.data.labelled_frames import Labels
 from gpip_plugins.data.plausibility import superimpose
 from gpip_plugins.errors import InputError
 

@@ -172,8 +172,12 @@ def test_presets_work_on_a_tree_of_schnetpack_itself(here, simulation):
     assert not os.path.exists(os.path.join(os.path.dirname(package.origin), "config.yaml")), (
         "SchNetPack brings its own MD tree now: run the presets on that one instead."
     )
+    (here / "host" / "__init__.py").touch()
     code = (
-        "import sys, schnetpack.md.md_configs as tree; tree.__path__.insert(0, sys.argv.pop(1));"
+        "import sys; from importlib.util import module_from_spec, spec_from_file_location;"
+        "name = 'schnetpack.md.md_configs'; import schnetpack.md;"
+        "spec = spec_from_file_location(name, sys.argv.pop(1) + '/__init__.py');"
+        "sys.modules[name] = module_from_spec(spec);"
         "from schnetpack.md.cli import simulate; simulate()"
     )
     done = subprocess.run(
