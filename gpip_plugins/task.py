@@ -72,11 +72,14 @@ class PretextOutput(ModelOutput):
         """Return the unweighted loss and how many rows it averages over.
 
         Too few rows give a zero that is still part of the graph, so that a left-over batch neither
-        breaks the backward pass nor yields NaN.
+        yields NaN nor leaves weights without a gradient, on which DDP would wait.
         """
         prediction, target = self.select(pred, batch)
         if len(prediction) < getattr(self.loss_fn, "min_rows", 1):
-            return 0.0 * pred[self.name].sum(), 0
+            nothing = 0.0 * pred[self.name].sum()
+            if self.target_property in pred and self.target_property not in batch:
+                nothing = nothing + 0.0 * pred[self.target_property].sum()
+            return nothing, 0
         return self.loss_fn(prediction, target), len(prediction)
 
     def update_metrics(self, pred, target, subset):

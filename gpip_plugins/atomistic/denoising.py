@@ -120,5 +120,7 @@ class GradientNoise(Atomwise):
         (gradient,) = torch.autograd.grad(
             [scalar], [inputs[spk_properties.R]], [torch.ones_like(scalar)], create_graph=True
         )
-        inputs[self.noise_key] = self.factor * gradient
+        # A constant has no gradient: without the zero the last bias would be no part of the graph,
+        # and DDP would wait for it.
+        inputs[self.noise_key] = self.factor * gradient + 0.0 * scalar.sum()
         return inputs

@@ -141,7 +141,7 @@ def finetune(
         overrides.append(f"pretrained.path={source}/best_model")
         if head is not None:
             overrides.append(
-                "pretrained.modules={representation: representation, "
+                "++pretrained.modules={representation: representation, "
                 f"output_modules.0: output_modules.{head}}}"
             )
     return once(folder / "result.json", lambda: train(overrides, folder, seed, test=test))
