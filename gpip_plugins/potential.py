@@ -119,7 +119,7 @@ def check_elements(model: AtomisticModel, numbers: torch.Tensor) -> None:
     """Check that a model knows all elements of a structure.
 
     The embedding has a row for many elements that were in no training structure. Where the model
-    carries the buffer `known_elements` (atomic numbers of its training data) that list decides,
+    carries the buffer `known_elements` (see `gpip_plugins.transform.KnownElements`) that decides,
     otherwise only the size of the embedding can.
 
     Args:
@@ -132,9 +132,11 @@ def check_elements(model: AtomisticModel, numbers: torch.Tensor) -> None:
     present = torch.unique(numbers.detach().cpu()).tolist()
     buffers = dict(model.named_buffers())
     known = next((v for k, v in buffers.items() if k.split(".")[-1] == "known_elements"), None)
+    if known is not None and not bool(known.any()):
+        known = None  # its training did not tell
     rows = getattr(getattr(model.representation, "embedding", None), "num_embeddings", None)
     if known is not None:
-        listed = set(known.tolist())
+        listed = set(known.nonzero()[:, 0].tolist())
     elif rows is not None:
         listed = set(range(1, rows))
     else:

@@ -1,5 +1,6 @@
-"""Lightning callbacks: start from a pre-trained model, finish the run, show its losses."""
+"""Lightning callbacks: start from a pre-trained model, check and finish the run, show its losses."""
 
+from gpip_plugins.train.check_embedding import *
 from gpip_plugins.train.loss_curves import *
 from gpip_plugins.train.next_steps import *
 from gpip_plugins.train.pretrained import *

@@ -86,7 +86,7 @@ def test_unknown_elements_are_refused(run_folder):
     calculator = PotentialCalculator(str(run_folder / "run"), WAITING)
     with pytest.raises(InputError, match="holds Fm, but the model embeds elements only up to Z"):
         calculator.calculate(system_of(molecule("H2O") + molecule("O2")[:1] + fermium()))
-    calculator.potentials[0].register_buffer("known_elements", torch.tensor([1, 8]))
+    calculator.potentials[0].register_buffer("known_elements", torch.arange(119) % 7 == 1)
     with pytest.raises(InputError, match="holds C, but the model knows only H, O"):
         calculator.calculate(system_of(molecule("CH4")))
     calculator.calculate(system_of(molecule("H2O")))

@@ -1,0 +1,62 @@
+"""Lets a potential remember which elements it was trained on."""
+
+import torch
+from schnetpack.transform import Transform
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["KnownElements"]
+
+
+class KnownElements(Transform):
+    """Keep the elements of the training data inside the potential; change nothing else.
+
+    An embedding has rows for many elements that no training structure contained, and a potential
+    gives numbers for them without complaint. As a post-processor of the model this transform takes
+    the elements from the data module when training starts and stores them in the model's file, so
+    that `spkmd` and `gpip predict` can refuse a structure with other ones.
+
+    The buffer `known_elements`, a bool for every atomic number, shape (z_max + 1,), has the same
+    shape for all data, so that a checkpoint can be restored into a fresh model. It stays False
+    throughout (unknown) with a data module that does not tell its elements.
+
+    Args:
+        z_max: largest atomic number.
+
+    Raises:
+        InputError: from `datamodule`, for an element above z_max.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> transform = KnownElements()
+        >>> transform.datamodule(SimpleNamespace(elements=[1, 6]))
+        >>> transform.known_elements.nonzero()[:, 0].tolist()
+        [1, 6]
+    """
+
+    is_preprocessor: bool = False
+    is_postprocessor: bool = True
+    known_elements: torch.Tensor
+
+    def __init__(self, z_max: int = 118):
+        super().__init__()
+        self.register_buffer("known_elements", torch.zeros(z_max + 1, dtype=torch.bool))
+
+    def datamodule(self, value):
+        """Take the elements of a data module that tells them as `elements`."""
+        elements = getattr(value, "elements", None)
+        if not elements:
+            return
+        z_max = len(self.known_elements) - 1
+        if max(elements) > z_max:
+            raise InputError(
+                f"The data hold an atomic number of {max(elements)}, above z_max={z_max} of "
+                "KnownElements; raise z_max."
+            )
+        known = torch.zeros_like(self.known_elements)
+        known[list(elements)] = True
+        self.known_elements = known
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the inputs as they are."""
+        return inputs
