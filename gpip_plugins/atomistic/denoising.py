@@ -63,7 +63,7 @@ class VectorNoise(nn.Module):
         if "vector_representation" not in inputs:
             raise InputError(
                 "VectorNoise found no vector_representation; use the gradient head "
-                "(model/noise_head=gradient), or for SO3net "
+                "(pretext=[mask,noise_gradient,contrast]), or for SO3net "
                 "model.representation.return_vector_representation=true."
             )
         features = (inputs["scalar_representation"], inputs["vector_representation"])
