@@ -1,4 +1,4 @@
-"""Lightning callbacks: start from a pre-trained model, check and finish the run, show its losses."""
+"""Lightning callbacks: start from a pre-trained model, check a run, finish it, show its losses."""
 
 from gpip_plugins.train.check_embedding import *
 from gpip_plugins.train.loss_curves import *

@@ -99,7 +99,9 @@ class MaskAtoms(RandomTransform):
 
     def _lowest(self, priority, idx_m, n_atoms) -> torch.Tensor:
         """Mark the atoms with the lowest priorities of each configuration."""
-        n_masked = torch.clamp((self.mask_rate * n_atoms).round().long(), min=int(self.mask_rate > 0))
+        n_masked = torch.clamp(
+            (self.mask_rate * n_atoms).round().long(), min=int(self.mask_rate > 0)
+        )
         by_priority = torch.argsort(priority)
         order = by_priority[torch.argsort(idx_m[by_priority], stable=True)]
         first = torch.cumsum(n_atoms, 0) - n_atoms

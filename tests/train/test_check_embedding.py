@@ -62,7 +62,7 @@ def test_good_tokens_pass_and_leave_no_trace(kind, token):
     ("kind", "elements", "message"),
     [
         ("torch", [1, 100], r"The data hold Fm \(Z = 100\), for which the embedding"),
-        ("zeros", [1, 79, 101, 102], r"hold Md \(Z = 101\), No \(Z = 102\), .* nuclear_emb"),
+        ("zeros", [1, 79, 101, 102], r"hold Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
         ("own", [35, 53], r"hold Br \(Z = 35\), I \(Z = 53\), for which"),
     ],
 )
