@@ -22,6 +22,10 @@ class Contrastive(nn.Module):
         n_in: width of the scalar representation.
         n_out: width of the latents; by default `n_in`, as in GPIP's code.
         n_hidden_3d, n_layers_3d, n_encodings: of `Net3D`.
+        centered: subtract the mean over the batch from both latents (ours; 3D Infomax has batch
+            normalisation). Configurations of one molecule start with nearly the same latent, so
+            that all cosines are one and the loss rests at log(n_systems - 1) for thousands of
+            steps; without their common part it falls from the start.
 
     Example:
         >>> head = Contrastive(n_in=8)
@@ -40,10 +44,12 @@ class Contrastive(nn.Module):
         n_hidden_3d: int = 20,
         n_layers_3d: int = 1,
         n_encodings: int = 4,
+        centered: bool = True,
     ):
         super().__init__()
         n_out = n_out or n_in
         self.model_outputs = [properties.structure_latent, properties.geometry_latent]
+        self.centered = centered
         self.projection = build_mlp(3 * n_in, n_out, n_hidden=n_in)
         self.net3d = Net3D(n_out, n_hidden_3d, n_layers_3d, n_encodings)
 
@@ -51,6 +57,9 @@ class Contrastive(nn.Module):
         """Write both latents, shape (n_systems, n_out)."""
         n_atoms = inputs[spk_properties.n_atoms]
         pooled = pool(inputs["scalar_representation"], system_index(inputs), n_atoms)
-        inputs[properties.structure_latent] = self.projection(pooled)
-        inputs[properties.geometry_latent] = self.net3d(inputs)
+        inputs[properties.structure_latent] = self._center(self.projection(pooled))
+        inputs[properties.geometry_latent] = self._center(self.net3d(inputs))
         return inputs
+
+    def _center(self, latent: torch.Tensor) -> torch.Tensor:
+        return latent - latent.mean(0) if self.centered and len(latent) > 1 else latent

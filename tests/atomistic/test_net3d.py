@@ -8,7 +8,8 @@ from ase.build import bulk, molecule
 from schnetpack import properties as spk
 
 from gpip_plugins import properties
-from gpip_plugins.atomistic import DistanceEncoding, Net3D, pool
+from gpip_plugins.atomistic import Contrastive, DistanceEncoding, Net3D, pool
+from gpip_plugins.nn import NTXentLoss
 from gpip_plugins.testing import make_batch, random_cell
 
 
@@ -77,3 +78,28 @@ def test_gradient_reaches_every_weight(n_layers):
     net = Net3D(n_out=6, n_layers=n_layers)
     net(make_batch([molecule("CH3CH2OH")], 3.0, dtype=torch.float32)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_centred_latents_have_no_common_part_and_train_from_the_start():
+    torch.manual_seed(0)
+    batch = make_batch([molecule("CH3CH2OH")] * 16, 3.0, dtype=torch.float32)
+    batch["scalar_representation"] = torch.randn(16 * 9, 8)
+    losses = {}
+    for centered in (True, False):
+        head = Contrastive(n_in=8, centered=centered)
+        optimizer = torch.optim.Adam(head.parameters(), 1e-3)
+        for _ in range(30):
+            batch[properties.R_clean] = batch[spk.R] + 0.05 * torch.randn(16 * 9, 3)
+            # What the student sees of a configuration is what the teacher sees of it.
+            batch["scalar_representation"] = batch[properties.R_clean].norm(dim=1)[:, None] * (
+                torch.arange(8) + 1.0
+            )
+            out = head(dict(batch))
+            loss = NTXentLoss()(out[properties.structure_latent], out[properties.geometry_latent])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses[centered] = loss.item()
+        mean = out[properties.structure_latent].mean(0).abs().max()
+        assert (mean < 1e-5) == centered
+    assert losses[True] < losses[False] - 0.3

@@ -70,7 +70,12 @@ def train(overrides: list[str], folder: Path, seed: int, test: bool) -> dict:
         result = {"wall_s": wall, "steps": trainer.global_step}
         best = trainer.checkpoint_callback
         result["val_loss"] = float(best.best_model_score)
-        result |= {k: float(v) for k, v in trainer.validate(verbose=False, **_best(trainer, task, datamodule))[0].items()}
+        result |= {
+            k: float(v)
+            for k, v in trainer.validate(verbose=False, **_best(trainer, task, datamodule))[
+                0
+            ].items()
+        }
         if test:
             metrics = trainer.test(verbose=False, **_best(trainer, task, datamodule))
             result |= {k: float(v) for k, v in metrics[0].items()}

@@ -24,8 +24,11 @@ LABELS = {50: (40, 10), 200: (160, 40), 1000: (900, 100)}
 SEEDS = {50: range(5), 200: range(3), 1000: range(3)}
 SELECTION_SEED = 100
 
-FINETUNE_STEPS = 1500
+FINETUNE_STEPS = 1000
 FINETUNE_BATCH = 10
+LR = 4e-3  # of every arm: best on validation among 1e-3, 2e-3, 4e-3, 8e-3
+SIGMA = 0.15  # Å, best on validation among 0.05 and 0.15
+PRETRAIN_STEPS = 4000
 PRETRAIN_BATCH = 20
 PRETRAIN_EPOCHS = 20
 
@@ -87,11 +90,13 @@ def split(path: Path, n_labels: int, seed: int) -> Path:
     return path
 
 
-def pretrain(out: Path, unlabelled: str, name: str, steps: int, seed: int, extra=()) -> Path | None:
+def pretrain(
+    out: Path, unlabelled: str, name: str, steps: int, sigma: float, seed: int = 0
+) -> Path | None:
     """Pre-train once; return the folder of the run when it is finished."""
     network = SCHNET if name.startswith("schnet_") else PAINN
     recipe = PRETRAININGS[name.removeprefix("schnet_").split("@")[0]]
-    folder = out / "pretrain" / f"{name}_{steps}_{seed}"
+    folder = out / "pretrain" / f"{name}_sigma{sigma:g}_{steps}_{seed}"
     overrides = [
         *recipe,
         *network,
@@ -105,15 +110,23 @@ def pretrain(out: Path, unlabelled: str, name: str, steps: int, seed: int, extra
         f"data.batch_size={PRETRAIN_BATCH}",
         f"trainer.max_epochs={PRETRAIN_EPOCHS}",
         f"trainer.limit_train_batches={max(1, steps // PRETRAIN_EPOCHS)}",
-        *extra,
+        f"globals.sigma={sigma}",
     ]
     done = once(folder / "result.json", lambda: train(overrides, folder, seed, test=False))
     return folder if done else None
 
 
 def finetune(
-    out: Path, data: Path, arm: str, source: Path | None, n_labels: int, seed: int, lr: float,
-    head: int | None = None, test: bool = False, stage: str = "final",
+    out: Path,
+    data: Path,
+    arm: str,
+    source: Path | None,
+    n_labels: int,
+    seed: int,
+    lr: float,
+    head: int | None = None,
+    test: bool = False,
+    stage: str = "final",
 ) -> dict | None:
     """Train on labels from `source`, or from scratch; return the metrics when finished."""
     n_train, n_val = LABELS[n_labels]
@@ -152,21 +165,67 @@ def select(out: Path, data: Path, unlabelled: str, jobs: list[str]) -> None:
     for job in jobs:
         name, _, rest = job.partition(":")
         options = dict(part.split("=") for part in rest.split(",") if part)
-        lr, sigma = float(options.get("lr", 1e-3)), options.get("sigma", "0.15")
+        lr, sigma = float(options.get("lr", 4e-3)), float(options.get("sigma", SIGMA))
         steps, head = int(options.get("steps", 2000)), options.get("head")
         source, arm = None, name
         if name.removeprefix("schnet_") != "scratch":
-            arm = f"{name}_s{sigma}_{steps}" + ("_head" if head else "")
-            extra = [f"globals.sigma={sigma}"]
-            source = pretrain(out / f"sigma{sigma}", unlabelled, name, steps, 0, extra)
+            arm = f"{name}_sigma{sigma:g}_{steps}" + ("_head" if head else "")
+            source = pretrain(out, unlabelled, name, steps, sigma)
             if source is None:
                 continue
         head = HEADS[name] if head else None
-        result = finetune(
-            out, data, arm, source, 200, SELECTION_SEED, lr, head, stage="select"
-        )
+        result = finetune(out, data, arm, source, 200, SELECTION_SEED, lr, head, stage="select")
         if result:
             print(job, f"val forces MAE {1e3 * result['val_forces_mae']:.1f} meV/Å", flush=True)
+
+
+#: fine-tuned arms: pre-training, whether the energy head starts from its head too
+ARMS = {
+    "scratch": (None, False),
+    "gpip": ("gpip", False),
+    "gpip_head": ("gpip", True),
+    "classical": ("classical", True),
+    "both": ("both", True),
+    "mask": ("mask", False),
+    "noise": ("noise", False),
+    "noise_head": ("noise", True),
+    "contrast": ("contrast", False),
+    "schnet_scratch": (None, False),
+    "schnet_gpip": ("schnet_gpip", False),
+    "schnet_gpip_head": ("schnet_gpip", True),
+}
+MAIN = ["scratch", "gpip", "gpip_head", "classical", "both"]
+SINGLE = ["mask", "noise", "noise_head", "contrast"]
+BACKBONE = ["schnet_scratch", "schnet_gpip", "schnet_gpip_head"]
+LENGTHS = [500, 2000, 8000]
+
+
+def plan() -> list[tuple[str, int, int, int]]:
+    """List the final runs: arm, pre-training steps, labels, seed; the most telling first."""
+    runs = [(arm, PRETRAIN_STEPS, 200, s) for arm in MAIN for s in SEEDS[200]]
+    runs += [(arm, PRETRAIN_STEPS, 50, s) for arm in MAIN for s in SEEDS[50]]
+    runs += [(arm, PRETRAIN_STEPS, 200, s) for arm in SINGLE for s in SEEDS[200]]
+    runs += [("gpip_head", n, 200, s) for n in LENGTHS for s in SEEDS[200]]
+    runs += [(arm, PRETRAIN_STEPS, 200, s) for arm in BACKBONE for s in SEEDS[200]]
+    runs += [(arm, PRETRAIN_STEPS, 1000, s) for arm in MAIN for s in SEEDS[1000]]
+    return runs
+
+
+def final(out: Path, data: Path, unlabelled: str) -> None:
+    """Run the plan; what another process is at is left to it."""
+    for arm, steps, n_labels, seed in plan():
+        name, with_head = ARMS[arm]
+        source = None
+        if name is not None:
+            source = pretrain(out, unlabelled, name, steps, SIGMA)
+            if source is None:
+                continue
+        head = HEADS[name.removeprefix("schnet_")] if with_head else None
+        label = arm if name is None else f"{arm}@{steps}"
+        result = finetune(out, data, label, source, n_labels, seed, LR, head, test=True)
+        if result:
+            error = 1e3 * result["test_forces_mae"]
+            print(f"{label:24} {n_labels:5} labels, seed {seed}: {error:6.1f} meV/Å", flush=True)
 
 
 def main() -> None:
@@ -182,7 +241,9 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     data = database(out / "rmd17_ethanol.db", [options.train, options.test])
     unlabelled = str(Path(options.unlabelled).resolve())
-    if options.select is not None:
+    if options.select is None:
+        final(out, data, unlabelled)
+    else:
         select(out, data, unlabelled, options.select)
 
 
