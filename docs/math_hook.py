@@ -12,7 +12,9 @@ from markdown import Extension
 from markdown.inlinepatterns import InlineProcessor
 from markdown.preprocessors import Preprocessor
 
-DIRECTIVE = re.compile(r"^\.\. math::(?P<head>[^\n]*)\n(?P<body>(?:[ \t]+[^\n]*\n|[ \t]*\n)*)", re.M)
+DIRECTIVE = re.compile(
+    r"^\.\. math::(?P<head>[^\n]*)\n(?P<body>(?:[ \t]+[^\n]*\n|[ \t]*\n)*)", re.M
+)
 DISPLAY = re.compile(r"^\$\$(?P<tex>.+?)\$\$[ \t]*$", re.M | re.S)
 
 
@@ -37,7 +39,7 @@ class DisplayMath(Preprocessor):
 class InlineMath(InlineProcessor):
     """Replaces equations within a sentence."""
 
-    def handleMatch(self, m, data):  # noqa: N802 - Markdown's name
+    def handleMatch(self, m, data):
         """Return a placeholder for one equation."""
         return self.md.htmlStash.store(convert(m.group(1))), m.start(0), m.end(0)
 
@@ -45,11 +47,13 @@ class InlineMath(InlineProcessor):
 class Math(Extension):
     """Both kinds of equations."""
 
-    def extendMarkdown(self, md):  # noqa: N802 - Markdown's name
+    def extendMarkdown(self, md):
         """Register the two processors: after code blocks, before code in a sentence."""
         md.preprocessors.register(DisplayMath(md), "display_math", 22)
         md.inlinePatterns.register(InlineMath(r":math:`([^`]+)`", md), "role_math", 195)
-        md.inlinePatterns.register(InlineMath(r"(?<![\\$\w])\$([^$\s][^$]*)\$(?!\w)", md), "math", 185)
+        md.inlinePatterns.register(
+            InlineMath(r"(?<![\\$\w])\$([^$\s][^$]*)\$(?!\w)", md), "math", 185
+        )
 
 
 def on_config(config):
