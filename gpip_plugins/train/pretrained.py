@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from torch import nn
 
-from gpip_plugins.checkpoint import load
+from gpip_plugins.checkpoint import Checkpoint, load
 from gpip_plugins.errors import InputError
 from gpip_plugins.train.transfer_report import Transfer, report
 from gpip_plugins.train.weight_transfer import transfer
@@ -32,6 +33,9 @@ class PretrainedRepresentation(Callback):
         modules: sub-module of the run's model to sub-module of the file. The default takes the
             representation; `{"representation": "representation", "output_modules.0":
             "output_modules.0"}` also takes the first output module over.
+        head: True also takes over the head of the first output module (the energy) from the output
+            module of the file that has the same tensors: the head of the gradient noise task, or
+            of energies and forces. A name such as `output_modules.1` chooses one.
         allow_missing: shell patterns of tensors, named as in the run's model, which the file need
             not have and which then keep their fresh values (`representation.embedding.*`).
         allow_differences: names of settings in which the two representations may differ:
@@ -50,6 +54,7 @@ class PretrainedRepresentation(Callback):
         self,
         path: str | os.PathLike | None,
         modules: Mapping[str, str] | None = None,
+        head: bool | str = False,
         allow_missing: Sequence[str] = (),
         allow_differences: Sequence[str] = (),
         trust: Sequence[str] = (),
@@ -63,6 +68,7 @@ class PretrainedRepresentation(Callback):
             )
         self.path = path
         self.modules = dict(modules or {"representation": "representation"})
+        self.head = head
         self.allow_missing = tuple(allow_missing)
         self.allow_differences = tuple(allow_differences)
         self.trust = tuple(trust)
@@ -83,11 +89,32 @@ class PretrainedRepresentation(Callback):
             self.transfer = transfer(
                 checkpoint,
                 pl_module.model,
-                self.modules,
+                self.modules | self._head(checkpoint, pl_module.model),
                 self.allow_missing,
                 self.allow_differences,
             )
             self._message = report(self.transfer)
+
+    def _head(self, checkpoint: Checkpoint, model: nn.Module) -> dict[str, str]:
+        """Return the pair of output modules whose head is taken over, if one is."""
+        if not self.head:
+            return {}
+        if isinstance(self.head, str):
+            return {"output_modules.0": self.head}
+        own = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
+        names = sorted({key.split(".")[0] for key in checkpoint.tensors("output_modules")})
+        fitting = [
+            f"output_modules.{name}"
+            for name in names
+            if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()} == own
+        ]
+        if len(fitting) != 1:
+            raise InputError(
+                f"pretrained.head=true finds {len(fitting)} output modules in {checkpoint.path} that "
+                f"fit the first one of this model ({', '.join(fitting) or 'none'}); name one, such "
+                "as pretrained.head=output_modules.1, or leave pretrained.head out."
+            )
+        return {"output_modules.0": fitting[0]}
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict

@@ -5,6 +5,7 @@ import torch
 from pytorch_lightning import Callback
 from schnetpack.train import ExponentialMovingAverage
 
+from gpip_plugins.atomistic import GradientNoise, VectorNoise
 from gpip_plugins.checkpoint import load
 from gpip_plugins.errors import InputError
 from gpip_plugins.train import PretrainedRepresentation, SafeGlobals, transfer
@@ -137,6 +138,34 @@ def test_heads_are_taken_over_on_demand(saved, make_model):
     for key, value in source.state_dict().items():
         torch.testing.assert_close(model.state_dict()[key], value, rtol=0, atol=0)
     assert not result.fresh
+
+
+def test_the_fitting_head_is_found_and_taken_over(saved, make_task):
+    path, source = saved()
+    source.output_modules.insert(0, VectorNoise(8))
+    source.output_modules.append(GradientNoise(8))
+    source.output_modules.pop(1)
+    torch.save(source, path)
+    task = make_task()
+    callback = PretrainedRepresentation(path, head=True)
+    callback.setup(None, task, "fit")
+    torch.testing.assert_close(
+        task.model.output_modules[0].state_dict(), source.output_modules[2].state_dict()
+    )
+    assert not callback.transfer.fresh
+
+
+def test_a_head_that_is_not_unique_must_be_named(saved, make_task):
+    path, source = saved()
+    source.output_modules.append(GradientNoise(8))
+    torch.save(source, path)
+    with pytest.raises(InputError, match=r"head=true finds 2 output modules .*output_modules\.2"):
+        PretrainedRepresentation(path, head=True).setup(None, make_task(), "fit")
+    task = make_task()
+    PretrainedRepresentation(path, head="output_modules.2").setup(None, task, "fit")
+    torch.testing.assert_close(
+        task.model.output_modules[0].state_dict(), source.output_modules[2].state_dict()
+    )
 
 
 @pytest.mark.parametrize(
