@@ -83,11 +83,10 @@ class PretextOutput(ModelOutput):
         return self.loss_fn(prediction, target), len(prediction)
 
     def update_metrics(self, pred, target, subset):
-        """Update the metrics with the selected rows, if there are any."""
+        """Update the metrics with the selected rows, of which there must be one."""
         prediction, target = self.select(pred, target)
-        if len(prediction):
-            for metric in self.metrics[subset].values():
-                metric(prediction, target)
+        for metric in self.metrics[subset].values():
+            metric(prediction, target)
 
 
 class PretrainingTask(AtomisticTask):
@@ -121,6 +120,24 @@ class PretrainingTask(AtomisticTask):
     def test_step(self, batch, batch_idx):
         """Return the loss of one batch."""
         return {"test_loss": self._step(batch, "test")}
+
+    def log_metrics(self, pred, targets, subset):
+        """Update and log the metrics of outputs that have a row in this batch.
+
+        The others are left out: a metric without rows would be logged as an error of zero.
+        """
+        training = subset == "train"
+        for output in self.outputs:
+            if isinstance(output, PretextOutput) and not len(output.select(pred, targets)[0]):
+                continue
+            output.update_metrics(pred, targets, subset)
+            for name, metric in output.metrics[subset].items():
+                self.log(
+                    f"{subset}_{output.name}_{name}",
+                    metric,
+                    on_step=training,
+                    on_epoch=not training,
+                )
 
     def _step(self, batch, subset):
         training = subset == "train"

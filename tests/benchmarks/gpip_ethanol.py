@@ -154,10 +154,7 @@ def finetune(
     if source is not None:
         overrides.append(f"pretrained.path={source}/best_model")
         if head is not None:
-            overrides.append(
-                "++pretrained.modules={representation: representation, "
-                f"output_modules.0: output_modules.{head}}}"
-            )
+            overrides.append(f"pretrained.head=output_modules.{head}")
     return once(folder / "result.json", lambda: train(overrides, folder, seed, test=test))
 
 
