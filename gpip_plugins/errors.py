@@ -13,11 +13,12 @@ class InputError(CompactHydraException, ValueError):
     `gpip` does the same. For callers in Python it is a `ValueError`.
 
     Example:
-        >>> raise InputError("mask_rate=1.5 is outside (0, 1]; use for example mask_rate=0.15.")
+        >>> raise InputError("sigma=-1 is negative; use for example sigma=0.15.")
         Traceback (most recent call last):
         ...
-        gpip_plugins.errors.InputError: mask_rate=1.5 is outside (0, 1]; use for example mask_rate=0.15.
+        gpip_plugins.errors.InputError: sigma=-1 is negative; use for example sigma=0.15.
     """
 
     def __repr__(self) -> str:
+        """Return the bare sentence: Hydra shows this when it was instantiating something."""
         return str(self)

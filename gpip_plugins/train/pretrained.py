@@ -111,8 +111,8 @@ class PretrainedRepresentation(Callback):
         if len(fitting) != 1:
             raise InputError(
                 f"pretrained.head=true finds {len(fitting)} output modules in {checkpoint.path} "
-                f"that fit the first one of this model ({', '.join(fitting) or 'none'}); name one, such "
-                "as pretrained.head=output_modules.1, or leave pretrained.head out."
+                f"that fit the first one of this model ({', '.join(fitting) or 'none'}); name one, "
+                "such as pretrained.head=output_modules.1, or leave pretrained.head out."
             )
         return {"output_modules.0": fitting[0]}
 
