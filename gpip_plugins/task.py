@@ -163,7 +163,7 @@ class PretrainingTask(AtomisticTask):
                     on_step=False,
                     on_epoch=True,
                     batch_size=n_rows,
-                    sync_dist=not training,
+                    sync_dist=True,
                 )
         self.log(
             f"{subset}_loss",
