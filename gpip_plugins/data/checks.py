@@ -95,10 +95,14 @@ def check_values(tensors: dict[str, torch.Tensor], n_atoms: torch.Tensor, datapa
     if properties.cell not in tensors:
         return
     pbc = tensors[properties.pbc].view(-1, 3)
-    empty = pbc & (tensors[properties.cell].view(-1, 3, 3).norm(dim=-1) < 1e-6)
-    if bool(empty.any()):
-        system = int(empty.any(1).nonzero()[0, 0])
+    if not bool(pbc.any()):
+        return
+    periodic = tensors[properties.cell].view(-1, 3, 3) * pbc[:, :, None]
+    flat = torch.linalg.matrix_rank(periodic, rtol=1e-6) < pbc.sum(1)
+    if bool(flat.any()):
+        system = int(flat.nonzero()[0, 0])
         raise InputError(
-            f"configuration {system} of {datapath} is periodic along a cell vector of length "
-            "zero; give that vector a length or switch its periodicity off."
+            f"configuration {system} of {datapath} has a periodic cell without volume (a periodic "
+            "cell vector of length zero, or along another); mend that vector or switch its "
+            "periodicity off."
         )
