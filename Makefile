@@ -29,7 +29,7 @@ lint: .venv/ready-test ## style and format of the code
 	$(BIN)/ruff format --check .
 
 docs: .venv/ready-docs ## the documentation, in site/; warnings are errors
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: .venv/ready-test ## the wheel, in dist/
 	if uv --version >/dev/null 2>&1; then uv build --quiet --wheel --out-dir dist; \
