@@ -23,6 +23,7 @@ from itertools import combinations
 import openmm
 from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers
+from rdkit.ForceField import rdForceField  # noqa: F401  (registers the class of the parameters)
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.system import MolecularSystem
