@@ -102,12 +102,7 @@ class MolecularSystem:
                     f"smiles={smiles!r} does not parse; correct the SMILES (ethanol is 'CCO')."
                 )
             mol = Chem.AddHs(heavy)
-            parameters = rdDistGeom.ETKDGv3()
-            parameters.randomSeed = seed % (2**31 - 1)
-            failed = rdDistGeom.EmbedMolecule(mol, parameters) != 0
-            if failed:  # large or strained molecules need another start of the embedding
-                parameters.useRandomCoords = True
-                failed = rdDistGeom.EmbedMolecule(mol, parameters) != 0
+            failed = not _embed(mol, seed)
         if failed:
             raise InputError(
                 f"smiles={smiles!r} cannot be embedded in three dimensions; give a geometry with "
@@ -215,3 +210,20 @@ def _without_bonds(numbers: np.ndarray, positions: np.ndarray) -> Chem.RWMol:
         conformer.SetAtomPosition(i, Point3D(*map(float, r)))
     mol.AddConformer(conformer)
     return mol
+
+
+def _embed(mol: Chem.Mol, seed: int) -> bool:
+    """Give a molecule a geometry; return whether that was possible.
+
+    Large or strained molecules need random starting coordinates. Linear ones (allene, carbon
+    dioxide) fail with the torsional knowledge of some releases of RDKit and succeed without it.
+    """
+    for random_coordinates, knowledge in ((False, True), (True, True), (True, False)):
+        parameters = rdDistGeom.ETKDGv3()
+        parameters.randomSeed = seed % (2**31 - 1)
+        parameters.useRandomCoords = random_coordinates
+        parameters.useBasicKnowledge = knowledge
+        parameters.useExpTorsionAnglePrefs = knowledge
+        if rdDistGeom.EmbedMolecule(mol, parameters) == 0:
+            return True
+    return False
