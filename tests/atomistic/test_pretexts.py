@@ -41,7 +41,7 @@ BACKBONES = {
     "so3net": lambda: SO3net(N, 2, lmax=2, return_vector_representation=True, **basis()),
     "field_schnet": lambda: FieldSchNet(N, 2, external_fields=[], **basis()),
 }
-VECTORS = {"painn", "so3net"}
+VECTORS = ("painn", "so3net")
 TOKEN = {"field_schnet": 99}
 
 
