@@ -1,0 +1,133 @@
+"""Every recipe says what it is, every choice composes, every command in it is right."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import gpip_plugins
+
+CHECKOUT = Path(gpip_plugins.__file__).parents[1]
+TREES = CHECKOUT / "recipes"
+FILES = sorted(TREES.rglob("*.yaml"))
+
+
+def name(path):
+    return str(path.relative_to(TREES))
+
+
+def header(path):
+    """Return the comment at the top of a recipe, behind a package directive, line by line."""
+    lines = path.read_text().splitlines()
+    if lines and lines[0].startswith("# @package"):
+        lines = lines[1:]
+    end = next((k for k, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return [line.removeprefix("#").strip() for line in lines[:end]]
+
+
+def commands(path):
+    """Return the commands in the header of a recipe, as words."""
+    text = "\n".join(header(path)).replace("\\\n", " ")
+    found = re.findall(r"^(spktrain|spkmd) (.*)", text, re.MULTILINE)
+    # A remark may follow behind several blanks.
+    return [(program, shlex.split(re.split(r" {3,}\(", line)[0])) for program, line in found]
+
+
+def programs(tree):
+    return [
+        pytest.param(path, words, id=f"{name(path)}-{k}")
+        for path in FILES
+        if path.is_relative_to(TREES / tree)
+        for k, (_, words) in enumerate(commands(path))
+    ]
+
+
+def needed(path):
+    """Return a choice with the words that it needs: an experiment, and what it leaves open."""
+    group, choice = name(path.parent).split("/", 1)[1], path.stem
+    words = [f"{group}={choice}"]
+    if group == "experiment":
+        return [*words, "data.datapath=labels.db"]
+    if group == "pretrained":
+        return ["experiment=md17", "data.molecule=ethanol", f"+{group}={choice}"]
+    if group == "callbacks":
+        return ["experiment=md17", "data.molecule=ethanol", *words]
+    if choice == "labelled":
+        return ["experiment=gpip_finetune", *words, "data.datapath=labels.db"]
+    words = ["experiment=gpip_pretrain", *words, "data.datapath=labels.db"]
+    return words + {"smiles": ["data.smiles=CCO"], "structure": ["data.structures=a.xyz"]}.get(
+        choice, []
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_every_recipe_begins_with_a_comment(path):
+    assert len("".join(header(path))) > 20
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(TREES / "train")], ids=name)
+def test_every_choice_composes_and_leaves_nothing_open(compose, path):
+    config = compose(*needed(path))
+    assert OmegaConf.missing_keys(config) <= {"pretrained.path"}
+
+
+@pytest.mark.parametrize("path", sorted((TREES / "train/experiment").glob("*")), ids=name)
+def test_every_experiment_begins_with_its_command(path):
+    program, words = commands(path)[0]
+    assert program == "spktrain"
+    assert words[0] == f"experiment={path.stem}"
+    assert header(path)[0] == f"spktrain {shlex.join(words)}"
+
+
+@pytest.mark.parametrize(("path", "words"), programs("train"))
+def test_commands_of_training_compose(compose, path, words):
+    whole = "..." not in words
+    config = compose(*[word for word in words if word != "..."], resolve=whole)
+    if whole:
+        assert not OmegaConf.missing_keys(config)
+    if path.parent.name == "experiment":
+        assert config.run.experiment == path.stem
+
+
+@pytest.mark.parametrize(("path", "words"), programs("md"))
+def test_commands_of_dynamics_compose(compose, path, words):
+    config = compose(*words, "simulation_dir=here", tree="md")
+    assert not OmegaConf.missing_keys(config)
+    for key in ("device", "dynamics.integrator._target_", "callbacks.checkpoint", "callbacks.hdf5"):
+        assert OmegaConf.select(config, key)
+
+
+def test_there_are_commands_to_compose():
+    """The expressions above find them: the experiments' own, and those of the MD presets."""
+    assert len(programs("train")) >= 10 and len(programs("md")) >= 4
+
+
+@pytest.mark.parametrize("experiment", ["gpip_pretrain", "gpip_finetune"])
+def test_the_commands_printed_after_a_run_compose(compose, experiment):
+    config = compose(f"experiment={experiment}", "data.datapath=labels.db")
+    printed = [
+        c.format(model="RUN/best_model") for c in config.callbacks.next_steps.commands.values()
+    ]
+    assert len(printed) == (2 if experiment == "gpip_pretrain" else 1)
+    for program, *words in map(shlex.split, printed):
+        extra = ["simulation_dir=here"] if program == "spkmd" else []
+        tree = {"spktrain": "train", "spkmd": "md"}[program]
+        assert not OmegaConf.missing_keys(compose(*words, *extra, tree=tree))
+
+
+@pytest.mark.parametrize("kind", ["langevin", "nose_hoover", "berendsen"])
+def test_thermostats_can_be_chosen_at_the_preset(compose, kind):
+    words = ("simulation=molecule_nvt", f"dynamics/thermostat={kind}", "temperature=321")
+    files = ("calculator.model_file=a", "system.molecule_file=b", "simulation_dir=here")
+    config = compose(*words, *files, tree="md")
+    assert config.dynamics.thermostat.temperature_bath == 321
+    assert config.system.initializer.temperature == 321
+
+
+@pytest.mark.parametrize("molecule", ["aspirin", "uracil"])
+def test_molecules_have_a_database_of_their_own(compose, molecule, tmp_path):
+    config = compose("experiment=gpip_pretrain", f"data/system={molecule}")
+    assert config.data.molecules == [molecule]
+    assert config.data.datapath == f"{tmp_path}/data/{molecule}_mmff94.db"

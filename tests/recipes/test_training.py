@@ -1,0 +1,114 @@
+"""Every experiment, backbone and choice of our groups composes and trains a batch."""
+
+import math
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from schnetpack import representation
+
+from gpip_plugins.checkpoint import load_model
+from gpip_plugins.errors import InputError
+
+PRETRAIN = ("experiment=gpip_pretrain", "data=configurations")
+BACKBONES = {
+    "painn": ((), representation.PaiNN),
+    "so3net": (
+        ("model.representation.return_vector_representation=true",),
+        representation.SO3net,
+    ),
+    "schnet": (("pretext=[mask,noise_gradient,contrast]",), representation.SchNet),
+    "field_schnet": (
+        (
+            "pretext=[mask,noise_gradient,contrast]",
+            "globals.mask_token=99",
+            "+globals.response_properties=[]",
+        ),
+        representation.FieldSchNet,
+    ),
+}
+LOSS = {
+    "mask": "masked_atoms",
+    "mask_embedding": "masked_atoms",
+    "noise": "noise",
+    "noise_gradient": "noise",
+    "contrast": "structure_latent",
+    "labels": "forces",
+}
+
+
+def losses(trainer):
+    """Return the logged losses; all must be finite, and the weights must have moved."""
+    found = {k: v.item() for k, v in trainer.logged_metrics.items() if k.endswith("_loss")}
+    assert found and all(math.isfinite(value) for value in found.values()), found
+    assert trainer.global_step == 1
+    return found
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_gpip_with_every_backbone(train, name, tmp_path):
+    words, kind = BACKBONES[name]
+    trainer = train(*PRETRAIN, f"model/representation={name}", *words)
+    found = losses(trainer)
+    assert {f"test_{output}_loss" for output in set(LOSS.values()) - {"forces"}} <= found.keys()
+    model = load_model(str(tmp_path / "run" / "best_model"), "cpu")
+    assert type(model.representation) is kind
+    assert (tmp_path / "run" / "curves.png").is_file()
+
+
+@pytest.mark.parametrize("pretext", LOSS)
+def test_every_pretext_alone(train, pretext):
+    trainer = train(*PRETRAIN, f"pretext=[{pretext}]")
+    found = losses(trainer)
+    parts = {k for k in found if k not in ("test_loss", "val_loss", "train_loss")}
+    expected = {"energy", "forces"} if pretext == "labels" else {LOSS[pretext]}
+    assert {k.removeprefix("test_").removesuffix("_loss") for k in parts} == expected
+
+
+@pytest.mark.parametrize("experiment", ["gpip_classical_pretrain", "classical_pretrain"])
+def test_classical_labels(train, experiment):
+    thirds = ("data.num_train=4", "data.num_val=4")
+    found = losses(train(f"experiment={experiment}", "data=configurations", *thirds))
+    assert {"test_energy_loss", "test_forces_loss"} <= found.keys()
+    assert ("test_noise_loss" in found) == (experiment == "gpip_classical_pretrain")
+
+
+def test_finetuning_from_a_pretrained_run_and_from_scratch(train, tmp_path, capsys):
+    train(*PRETRAIN, folder="pretrained")
+    start = torch.load(tmp_path / "pretrained" / "best_model", weights_only=False)
+    capsys.readouterr()
+    path = f"pretrained.path={tmp_path / 'pretrained'}"
+    # A rate of zero leaves the loaded weights as they are, through EMA and the best model.
+    train("experiment=gpip_finetune", path, "globals.lr=0", folder="tuned")
+    assert "newly initialised" in capsys.readouterr().out
+    tuned = load_model(str(tmp_path / "tuned" / "best_model"), "cpu")
+    for name, value in start.representation.state_dict().items():
+        assert torch.equal(value, tuned.representation.state_dict()[name]), name
+
+    train("experiment=gpip_finetune", "globals.lr=0", folder="scratch")
+    assert "Training from scratch" in capsys.readouterr().out
+    scratch = load_model(str(tmp_path / "scratch" / "best_model"), "cpu")
+    weights = scratch.representation.state_dict()
+    assert not torch.equal(weights["embedding.weight"], start.representation.embedding.weight)
+    assert scratch.postprocessors[0].known_elements.nonzero()[:, 0].tolist() == [1, 6, 8]
+
+
+def test_the_control_differs_in_nothing_but_the_start(compose, database):
+    words = ("experiment=gpip_finetune", f"data.datapath={database}")
+    scratch = OmegaConf.to_container(compose(*words), resolve=True)
+    tuned = OmegaConf.to_container(compose(*words, "pretrained.path=RUN/best_model"), resolve=True)
+    assert tuned["pretrained"].pop("path") == "RUN/best_model"
+    assert tuned["callbacks"]["pretrained"].pop("path") == "RUN/best_model"
+    assert scratch["pretrained"].pop("path") is scratch["callbacks"]["pretrained"].pop("path")
+    assert scratch == tuned
+
+
+def test_a_token_that_fieldschnet_cannot_train_is_refused(train):
+    words = [w for w in BACKBONES["field_schnet"][0] if "mask_token" not in w]
+    with pytest.raises(InputError, match=r"never trains.*globals.mask_token=99"):
+        train(*PRETRAIN, "model/representation=field_schnet", *words)
+
+
+def test_vectors_that_so3net_does_not_give_are_told(train):
+    with pytest.raises(InputError, match="return_vector_representation=true"):
+        train(*PRETRAIN, "model/representation=so3net")
