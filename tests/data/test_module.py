@@ -139,7 +139,6 @@ def test_noise_and_mask_do_not_share_their_random_numbers(make):
     assert not torch.equal(*(torch.rand(8, generator=stream) for stream in streams))
 
 
-@pytest.mark.slow
 def test_workers_draw_different_numbers_and_repeat_with_the_seed(make):
     def epochs():
         seed_everything(3, workers=True, verbose=False)
