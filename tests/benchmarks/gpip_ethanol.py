@@ -194,7 +194,7 @@ ARMS = {
     "schnet_gpip_head": ("schnet_gpip", True),
 }
 MAIN = ["scratch", "gpip", "gpip_head", "classical", "both"]
-SINGLE = ["mask", "noise", "noise_head", "contrast", "gpip_vector"]
+SINGLE = ["noise", "noise_head", "mask", "contrast", "gpip_vector"]
 BACKBONE = ["schnet_scratch", "schnet_gpip", "schnet_gpip_head"]
 LENGTHS = [2000, 500]
 
@@ -205,8 +205,8 @@ def plan() -> list[tuple[str, int, int, int]]:
     runs += [(arm, PRETRAIN_STEPS, 50, s) for s in SEEDS[50] for arm in MAIN]
     runs += [("gpip_head", n, 200, s) for n in LENGTHS for s in SEEDS[200]]
     runs += [(arm, PRETRAIN_STEPS, 200, s) for s in SEEDS[200] for arm in BACKBONE]
-    runs += [(arm, PRETRAIN_STEPS, 1000, s) for s in SEEDS[1000] for arm in MAIN]
     runs += [(arm, PRETRAIN_STEPS, 200, s) for s in SEEDS[200] for arm in SINGLE]
+    runs += [(arm, PRETRAIN_STEPS, 1000, s) for s in SEEDS[1000] for arm in MAIN]
     return runs
 
 
