@@ -113,6 +113,14 @@ def test_validation_corruption_is_always_the_same(make):
         assert len(found) == 3
 
 
+def test_fixed_corruption_differs_between_configurations(make):
+    found = corruption(make(num_train=1, num_val=11, num_test=0).val_dataloader())
+    noises = [noise for noise, *_ in found.values()]
+    pairs = [(a, b) for k, a in enumerate(noises) for b in noises[:k] if len(a) == len(b)]
+    assert len(pairs) >= 8
+    assert not any(torch.allclose(a, b) for a, b in pairs)
+
+
 def test_validation_does_not_disturb_the_random_numbers_of_training(make):
     seed_everything(1, verbose=False)
     plain = make(split_file="s.npz")
