@@ -144,8 +144,10 @@ def test_mistakes_get_one_sentence(here, capsys, monkeypatch, words, message):
 
 @pytest.mark.slow
 def test_the_command_is_installed(here):
+    # Beside the interpreter: the environment need not be activated.
+    program = Path(sys.executable).parent / "gpip"
     done = subprocess.run(
-        ["gpip", "predict", "nowhere", "test.xyz", "out.xyz"], capture_output=True, text=True
+        [program, "predict", "nowhere", "test.xyz", "out.xyz"], capture_output=True, text=True
     )
     assert done.returncode == 1
     assert "gpip: MODEL=nowhere does not exist" in done.stderr

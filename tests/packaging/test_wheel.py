@@ -33,10 +33,17 @@ def run(*command, cwd=None, timeout=900):
     return done.stdout
 
 
+def has_uv():
+    """Tell whether uv runs: pyenv may have a shim of it without a program behind it."""
+    if not shutil.which("uv"):
+        return False
+    return subprocess.run(["uv", "--version"], capture_output=True).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dist")
-    if shutil.which("uv"):
+    if has_uv():
         run("uv", "build", "--wheel", "--quiet", "--out-dir", folder, ROOT)
     else:
         run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, ROOT)
@@ -48,7 +55,7 @@ def wheel(tmp_path_factory):
 def bin_folder(wheel, tmp_path_factory):
     """Commands of a fresh environment that holds the wheel and what it requires."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
-    if shutil.which("uv"):
+    if has_uv():
         run("uv", "venv", "--quiet", "--python", sys.executable, folder)
         run("uv", "pip", "install", "--quiet", "--python", folder / "bin/python", wheel)
     else:
