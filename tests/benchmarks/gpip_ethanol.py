@@ -12,6 +12,7 @@ Finished runs are kept as JSON files and not repeated; several processes may wor
 """
 
 import argparse
+import csv
 from pathlib import Path
 
 import ase.io
@@ -19,6 +20,8 @@ import numpy as np
 from experiment import once, train
 from schnetpack.data import ASEAtomsData
 
+#: figures of finished runs, written by the report; delete it to measure everything anew
+RECORD = Path(__file__).parent / "results" / "gpip_ethanol_runs.csv"
 N_POOL = 1000
 LABELS = {50: (40, 10), 200: (160, 40), 1000: (900, 100)}
 SEEDS = {50: range(5), 200: range(3), 1000: range(3)}
@@ -210,17 +213,35 @@ def plan() -> list[tuple[str, int, int, int]]:
     return runs
 
 
+def recorded() -> dict[tuple[str, int, int], dict]:
+    """Return the runs whose figures are kept in `RECORD`, by (arm, labels, seed)."""
+    if not RECORD.exists():
+        return {}
+    lines = [line for line in RECORD.read_text().splitlines() if not line.startswith("#")]
+    return {
+        (row["arm"], int(row["labels"]), int(row["seed"])): {
+            "test_forces_mae": float(row["forces_mae"]) / 1e3,
+            "test_energy_mae": float(row["energy_mae"]) / 1e3,
+            "wall_s": float(row["train_s"]),
+        }
+        for row in csv.DictReader(lines)
+    }
+
+
 def final(out: Path, data: Path, unlabelled: str) -> None:
-    """Run the plan; what another process is at is left to it."""
+    """Run what the record lacks of the plan; what another process is at is left to it."""
+    known = recorded()
     for arm, steps, n_labels, seed in plan():
         name, with_head = ARMS[arm]
+        label = arm if name is None else f"{arm}@{steps}"
+        if (label, n_labels, seed) in known:
+            continue
         source = None
         if name is not None:
             source = pretrain(out, unlabelled, name, steps, SIGMA)
             if source is None:
                 continue
         head = HEADS[name.removeprefix("schnet_")] if with_head else None
-        label = arm if name is None else f"{arm}@{steps}"
         lr = LR_SCRATCH if name is None else LR_PRETRAINED
         result = finetune(out, data, label, source, n_labels, seed, lr, head, test=True)
         if result:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gpip_ethanol import BACKBONE, LENGTHS, MAIN, PRETRAIN_STEPS, SINGLE
+from gpip_ethanol import BACKBONE, LENGTHS, MAIN, PRETRAIN_STEPS, SINGLE, recorded
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -24,8 +24,8 @@ COMMAND = "python tests/benchmarks/gpip_ethanol.py --out runs/ethanol ..."
 
 
 def read(folder: Path) -> dict[tuple[str, int, int], dict]:
-    """Return the metrics of every finished final run by (arm, labels, seed)."""
-    runs = {}
+    """Return the metrics of every recorded or newly finished run by (arm, labels, seed)."""
+    runs = recorded()
     for file in sorted((folder / "final").glob("*/*/result.json")):
         arm, n_labels, seed = file.parent.parent.name.rsplit("_", 2)
         runs[arm, int(n_labels), int(seed)] = json.loads(file.read_text())
