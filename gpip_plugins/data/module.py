@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import os
 
 import torch
 from schnetpack import properties
@@ -46,6 +47,10 @@ class GpipDataModule(AtomsDataModule):
         num_workers: int = 0,
         **kwargs,
     ):
+        split_file = kwargs.get("split_file")
+        # The default name is made in the folder of the run; any other is the user's own file.
+        if split_file not in (None, "split.npz") and os.path.exists(resolve(split_file)):
+            kwargs["split_file"] = resolve(split_file)
         super().__init__(resolve(datapath), batch_size, num_workers=num_workers, **kwargs)
         self.corruption_seed = corruption_seed
         self._val_transforms = self._frozen(self._val_transforms)

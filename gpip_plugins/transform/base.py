@@ -29,7 +29,8 @@ class RandomTransform(BatchTransform):
 
     Without a `seed`, numbers come from torch's global generator. Lightning seeds it in the main
     process and in every worker (`seed_everything(workers=True)`, as `spktrain` does), so they
-    differ between epochs, workers and ranks and repeat with the seed of the run. With a `seed`,
+    differ between epochs and workers and repeat with the seed of the run. (Without workers the
+    ranks of a parallel run draw equal numbers, for different configurations.) With a `seed`,
     each configuration has its own stream, derived from the seed, the kind of transform and the
     configuration's index in the database (`_idx`): the corruption is then fixed, whatever the
     epoch and the batch, as validation needs.

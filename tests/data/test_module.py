@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pytorch_lightning import seed_everything
@@ -212,3 +213,10 @@ def test_mistakes_get_one_sentence_and_exit_code_one(write, tmp_path, word, sent
     assert done.returncode == 1
     assert sentence in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "runs" / "here" / "best_model").exists()
+
+
+def test_a_split_file_that_the_user_names_is_used(make, tmp_path):
+    np.savez(tmp_path / "mine.npz", train_idx=[3, 1], val_idx=[0], test_idx=[2])
+    data = make(split_file="mine.npz", num_train=None, num_val=None, num_test=None)
+    assert (data.train_idx, data.val_idx, data.test_idx) == ([3, 1], [0], [2])
+    assert data.split_file == str(tmp_path / "mine.npz")
