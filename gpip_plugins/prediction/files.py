@@ -1,8 +1,6 @@
 """The files of `gpip predict`: structures in, predictions out, in eV, Å and eV/Å."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ase.io
@@ -14,12 +12,12 @@ from schnetpack import properties
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.data.labelled_frames import label_of
-from gpip_plugins.data.structures import read_structures
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.paths import check_target, existing, resolve, whole_file
+from gpip_plugins.structures import check_structure, read_structures
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
 
-__all__ = ["Prediction", "check_target", "read_predictable", "write_predictions"]
+__all__ = ["Prediction", "check_files", "read_predictable", "write_predictions"]
 
 FORMATS = (".xyz", ".extxyz", ".npz")
 
@@ -43,7 +41,7 @@ class Prediction:
     label_forces: np.ndarray | None = None
 
 
-def check_target(source: str, target: str, overwrite: bool = False) -> None:
+def check_files(source: str, target: str, overwrite: bool = False) -> None:
     """Check what can be told from the names alone, before a model is loaded.
 
     Args:
@@ -55,18 +53,8 @@ def check_target(source: str, target: str, overwrite: bool = False) -> None:
         InputError: if the source is missing, or the target exists, has another ending, or cannot
             be written.
     """
-    source, target = resolve(source), resolve(target)
-    if not os.path.isfile(source):
-        raise InputError(f"{source} does not exist; name a file with structures.")
-    if not target.endswith(FORMATS):
-        raise InputError(f"{target} must end in one of {', '.join(FORMATS)}; rename it.")
-    if os.path.exists(target) and (not overwrite or os.path.samefile(source, target)):
-        raise InputError(f"{target} exists already; name another target or add --force.")
-    if not os.access(os.path.dirname(target), os.W_OK):
-        raise InputError(
-            f"The folder of {target} is missing or cannot be written; make it, mend its "
-            "permissions or name another target."
-        )
+    source = existing("DATA", source, "name a file with structures")
+    check_target(resolve(target), FORMATS, overwrite, source)
 
 
 def read_predictable(
@@ -82,31 +70,49 @@ def read_predictable(
     Raises:
         InputError: naming the structure that cannot be read or predicted.
     """
-    frames = _database(source) if _is_schnetpack(source) else read_structures(source)
+    frames = _database(source, keys) if _is_schnetpack(source) else read_structures(source)
     if _is_schnetpack(source):
         # Already converted by the units that the database states.
         scales = (1.0, 1.0)
     for number, atoms in enumerate(frames):
         where = f"Structure {number} of {source} (counted from 0)"
-        if not len(atoms) or not np.isfinite(atoms.positions).all():
-            raise InputError(f"{where} is empty or has positions that are not finite; repair it.")
-        if atoms.pbc.any() and atoms.cell.volume < 1e-6:
-            raise InputError(
-                f"{where} is periodic, but its cell has a dimension of zero; give all three cell "
-                "vectors or set pbc to F F F."
-            )
-        energy, forces = (label_of(atoms, key) for key in keys)
+        check_structure(atoms, where)
+        energy = _label(atoms, keys[0], (1,), "--label-energy-key", where)
+        forces = _label(atoms, keys[1], (len(atoms), 3), "--label-forces-key", where)
         yield Prediction(
             Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-            label_energy=None if energy is None else float(np.squeeze(energy)) * scales[0],
-            label_forces=None if forces is None else np.reshape(forces, (-1, 3)) * scales[1],
+            label_energy=None if energy is None else float(energy[0]) * scales[0],
+            label_forces=None if forces is None else forces * scales[1],
         )
 
 
-def _database(source: str) -> Iterator[Atoms]:
-    """Yield the rows of a SchNetPack database in eV and Å, labels in `info` and `arrays`."""
+def _label(
+    atoms: Atoms, key: str, shape: tuple[int, ...], option: str, where: str
+) -> np.ndarray | None:
+    """Return a label as numbers of a shape, or None if the structure does not carry it."""
+    value = label_of(atoms, key)
+    if value is None:
+        return None
+    try:
+        return np.asarray(value, dtype=float).reshape(shape)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{option} {key}: {where} has under this name {np.shape(value) or value} instead of "
+            f"numbers of shape {shape}; name the right label, or one that is not there to go "
+            "without."
+        ) from None
+
+
+def _database(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
+    """Yield the rows of a SchNetPack database in eV and Å, two labels in `info` and `arrays`."""
     data = ASEAtomsData(source)
     length = length_in_angstrom(data.distance_unit or "Ang", f"the distance unit of {source}")
+    converters = (energy_in_ev, forces_in_ev_per_angstrom)
+    factors = {
+        key: convert(data.units[key], f"the unit of {key} in {source}")
+        for key, convert in zip(keys, converters, strict=True)
+        if key in data.available_properties
+    }
     for row in data.iter_properties():
         atoms = Atoms(
             row[properties.Z].numpy(),
@@ -114,21 +120,13 @@ def _database(source: str) -> Iterator[Atoms]:
             cell=row[properties.cell].numpy().reshape(3, 3) * length,
             pbc=row[properties.pbc].numpy().reshape(3),
         )
-        for name in data.available_properties:
-            unit, value = data.units[name], row[name].double().numpy()
-            if value.size == 1:
-                atoms.info[name] = value * _factor(unit, energy_in_ev)
-            elif value.size == 3 * len(atoms):
-                atoms.arrays[name] = value.reshape(-1, 3) * _factor(unit, forces_in_ev_per_angstrom)
+        for name, factor in factors.items():
+            value = row[name].double().numpy() * factor
+            if value.size == 3 * len(atoms):
+                atoms.arrays[name] = value.reshape(-1, 3)
+            else:
+                atoms.info[name] = value
         yield atoms
-
-
-def _factor(unit: str, convert: Callable[[str], float]) -> float:
-    """Return the factor of a unit; NaN for a unit of another kind, whose values nobody asks for."""
-    try:
-        return convert(unit)
-    except InputError:
-        return float("nan")
 
 
 def _is_schnetpack(source: str) -> bool:
@@ -152,27 +150,11 @@ def write_predictions(predictions: list[Prediction], target: str) -> None:
     Raises:
         InputError: if the file cannot be written.
     """
-    folder, name = os.path.split(target)
-    suffix = os.path.splitext(name)[1]
-    handle, partial = tempfile.mkstemp(suffix, f".{name}.", folder)
-    os.close(handle)
-    try:
-        if suffix == ".npz":
+    with whole_file(target) as partial:
+        if target.endswith(".npz"):
             np.savez_compressed(partial, **_arrays(predictions))
         else:
             ase.io.write(partial, [_frame(p) for p in predictions], format="extxyz")
-        # mkstemp gives a file that only its owner may read; the result shall be as any other file.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(partial, 0o666 & ~mask)
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(
-            f"Writing {target} failed ({error.strerror or error}); mend the space or permissions."
-        ) from None
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def _frame(prediction: Prediction) -> Atoms:

@@ -9,43 +9,26 @@ import os
 from collections.abc import Sequence
 
 import torch
-from ase.data import chemical_symbols
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
+from torch import nn
 
 from gpip_plugins.checkpoint import load_model, settings_of
 from gpip_plugins.errors import InputError
+from gpip_plugins.nn.embedding import element_symbol, elements_without_row
 from gpip_plugins.paths import resolve
+from gpip_plugins.units import energy_in_ev, length_in_angstrom
 
 __all__ = [
     "agreed_cutoff",
     "agreed_unit",
     "check_elements",
-    "existing_model",
     "load_potential",
     "require_outputs",
     "training_units",
 ]
-
-
-def existing_model(path: str, key: str = "model file") -> str:
-    """Return the absolute path of a model that must exist.
-
-    Args:
-        path: file or folder of a run; relative to where the command was typed.
-        key: what the user calls this setting, for the message.
-
-    Raises:
-        InputError: if there is no such file.
-    """
-    full = resolve(path)
-    if not os.path.exists(full):
-        raise InputError(
-            f"{key}={path} does not exist (looked for {full}); name the best_model of a finished "
-            "run."
-        )
-    return full
 
 
 def load_potential(
@@ -64,7 +47,7 @@ def load_potential(
         InputError: if there is no such file, if it holds no SchNetPack model, or if its parameters
             are not finite.
     """
-    model = load_model(existing_model(path, key), device, trust)
+    model = load_model(path, device, trust, key)
     for name, value in model.named_parameters():
         if not torch.isfinite(value).all():
             raise InputError(
@@ -109,6 +92,13 @@ def require_outputs(model: AtomisticModel, keys: dict[str, str | None]) -> None:
     for key, name in keys.items():
         if name is not None and name not in model.model_outputs:
             found = ", ".join(sorted(model.model_outputs)) or "nothing"
+            heads = model.output_modules
+            if not any(isinstance(module, (Forces, Response)) for module in heads):
+                raise InputError(
+                    f"{key}={name} is not an output of the model, which predicts {found} and no "
+                    "forces; give a model that was trained on energies and forces, or predict these"
+                    " with SchNetPack's spkpredict."
+                )
             raise InputError(
                 f"{key}={name} is not an output of the model, which predicts {found}; set {key} to "
                 "one of these or use a model that was trained on energies and forces."
@@ -120,7 +110,7 @@ def check_elements(model: AtomisticModel, numbers: torch.Tensor) -> None:
 
     The embedding has a row for many elements that were in no training structure. Where the model
     carries the buffer `known_elements` (see `gpip_plugins.transform.KnownElements`) that decides,
-    otherwise only the size of the embedding can.
+    otherwise only the rows of the embedding can.
 
     Args:
         model: the potential.
@@ -132,25 +122,18 @@ def check_elements(model: AtomisticModel, numbers: torch.Tensor) -> None:
     present = torch.unique(numbers.detach().cpu()).tolist()
     buffers = dict(model.named_buffers())
     known = next((v for k, v in buffers.items() if k.split(".")[-1] == "known_elements"), None)
-    if known is not None and not bool(known.any()):
-        known = None  # its training did not tell
-    rows = getattr(getattr(model.representation, "embedding", None), "num_embeddings", None)
-    if known is not None:
-        listed = set(known.nonzero()[:, 0].tolist())
-    elif rows is not None:
-        listed = set(range(1, rows))
+    embedding = getattr(model.representation, "embedding", None)
+    if known is not None and bool(known.any()):
+        listed = known.nonzero()[:, 0].tolist()
+        unknown = [z for z in present if z not in listed]
+        what = "knows only " + ", ".join(element_symbol(z) for z in listed)
+    elif isinstance(embedding, nn.Module):
+        unknown = elements_without_row(embedding, present)
+        what = "has no row for that in its embedding"
     else:
         return
-    unknown = [z for z in present if z not in listed]
     if unknown:
-        names = ", ".join(
-            chemical_symbols[z] if z < len(chemical_symbols) else str(z) for z in unknown
-        )
-        what = (
-            "knows only " + ", ".join(chemical_symbols[z] for z in sorted(listed))
-            if known is not None
-            else f"embeds elements only up to Z = {rows - 1}"
-        )
+        names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in unknown)
         raise InputError(
             f"The structure holds {names}, but the model {what}; train it on data with these "
             "elements or use another structure."
@@ -177,8 +160,9 @@ def training_units(path: str) -> dict[str, str]:
     config = OmegaConf.load(config_file)
     found = {}
     try:
+        names = OmegaConf.select(config, "data.label_names") or {}
         for name, unit in (OmegaConf.select(config, "data.property_units") or {}).items():
-            found[str(name)] = str(unit)
+            found[str(names.get(name, name))] = str(unit)
         if (unit := OmegaConf.select(config, "data.distance_unit")) is not None:
             found["distance"] = str(unit)
     except OmegaConfBaseException:
@@ -197,12 +181,15 @@ def agreed_unit(name: str, key: str, given: str | None, recorded: dict[str, str]
         recorded: what `training_units` found.
 
     Raises:
-        InputError: if both are known and differ, or none is known.
+        InputError: if both are known and differ, or none is known, or one is no such unit.
 
     Example:
         >>> agreed_unit("energy", "energy_unit", None, {"energy": "eV"})
         'eV'
+        >>> agreed_unit("distance", "distance_unit", "Angstrom", {"distance": "Ang"})
+        'Angstrom'
     """
+    size = length_in_angstrom if name == "distance" else energy_in_ev
     own = recorded.get(name)
     if own is None and given is None:
         example = "Ang" if name == "distance" else "eV"
@@ -210,7 +197,13 @@ def agreed_unit(name: str, key: str, given: str | None, recorded: dict[str, str]
             f"{key} is not given, and no config.yaml of the training beside the model tells it; "
             f"set it, for example {key}={example}."
         )
-    if own is not None and given is not None and own.replace(" ", "") != given.replace(" ", ""):
+    sizes = {}
+    if own is not None:
+        sizes[own] = size(own, f"the unit of {name} in the config.yaml beside the model")
+    if given is not None:
+        sizes[given] = size(given, key)
+    # Ha and Hartree, Ang and Angstrom are the same.
+    if not math.isclose(min(sizes.values()), max(sizes.values()), rel_tol=1e-9):
         raise InputError(
             f"{key}={given} contradicts the config.yaml of the training beside the model, which "
             f"says {own}; leave {key} out."

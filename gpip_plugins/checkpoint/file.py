@@ -2,7 +2,9 @@
 
 Three kinds of file occur around SchNetPack: `best_model`, a whole pickled model; a Lightning
 checkpoint, with the pickled model among the hyper-parameters and the weights in `state_dict`; and a
-plain state dict. All are loaded weights-only, with the rules of `gpip_plugins.safe_pickle`.
+plain state dict. A fourth is TorchMD-Net's Lightning checkpoint of an Equivariant Transformer, from
+which a model of SchNetPack is made. All are loaded weights-only, with the rules of
+`gpip_plugins.checkpoint.safe_pickle`.
 """
 
 import contextlib
@@ -15,15 +17,15 @@ from dataclasses import dataclass, field
 
 import torch
 from schnetpack.model import AtomisticModel
-from schnetpack.nn import Dense
 from torch import nn
 
-from gpip_plugins import safe_pickle
+from gpip_plugins.checkpoint import safe_pickle
+from gpip_plugins.checkpoint.settings import settings_of, settings_of_tensors
+from gpip_plugins.checkpoint.torchmdnet import from_torchmdnet, is_torchmdnet
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.paths import existing
 
-__all__ = ["Checkpoint", "load", "load_model", "settings_of", "settings_of_tensors"]
-
+__all__ = ["Checkpoint", "load", "load_model"]
 
 #: Names a file in which SchNetPack stores the task with its hyper-parameters, `best_model.task`.
 _TASK = "lightning_fabric.utilities.data.AttributeDict"
@@ -36,7 +38,7 @@ class Checkpoint:
     Args:
         path: absolute path of the file.
         sha256: hash of the file, hexadecimal.
-        kind: `model` (SchNetPack's best_model), `lightning` or `state_dict`.
+        kind: `model` (SchNetPack's best_model), `lightning`, `state_dict` or `torchmdnet`.
         state_dict: tensors of the whole model, named as in the model (no leading `model.`).
         module: the model, if the file contains it.
         settings: what is known of the representation, see `settings_of`.
@@ -67,21 +69,27 @@ class Checkpoint:
         }
 
 
-def load(path: str | os.PathLike, trust: Sequence[str] = ()) -> Checkpoint:
+def load(path: str | os.PathLike, trust: Sequence[str] = (), key: str = "checkpoint") -> Checkpoint:
     """Load a file of weights to the CPU.
 
     Args:
         path: the file, or the folder of a run, whose `best_model` is taken. A relative path counts
             from the folder in which the command was typed.
         trust: packages of your own whose modules may occur in the file.
+        key: what the user calls this setting, for the message.
 
     Raises:
         InputError: the file is missing, damaged, empty, of another format, or it names a class or
             function that a model does not need.
     """
-    path = _existing_file(path)
-    with open(path, "rb") as handle:
-        data = handle.read()
+    path = _existing_file(path, key)
+    try:
+        with open(path, "rb") as handle:
+            data = handle.read()
+    except OSError as error:
+        raise InputError(
+            f"{key}={path} cannot be read ({error.strerror}); mend its permissions."
+        ) from error
     content = _unpickle(path, data, tuple(trust))
     kind, module, tensors = _sort_out(path, content)
     if not tensors:
@@ -96,7 +104,10 @@ def load(path: str | os.PathLike, trust: Sequence[str] = ()) -> Checkpoint:
 
 
 def load_model(
-    path: str | os.PathLike, device: str | torch.device = "cpu", trust: Sequence[str] = ()
+    path: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    trust: Sequence[str] = (),
+    key: str = "checkpoint",
 ) -> AtomisticModel:
     """Load a model that is ready to predict: evaluation mode, post-processing on.
 
@@ -104,16 +115,22 @@ def load_model(
         path: a best_model, the folder of a run, or a Lightning checkpoint.
         device: where to put the model.
         trust: as in `load`.
+        key: as in `load`.
 
     Raises:
-        InputError: as in `load`; and if the file has weights but no model, or a model of a
-            SchNetPack older than 2.1.
+        InputError: as in `load`; and if the file has weights but no model, a model without
+            outputs, or a model of a SchNetPack older than 2.1.
     """
-    checkpoint = load(path, trust)
+    checkpoint = load(path, trust, key)
     model = checkpoint.module
     if not isinstance(model, AtomisticModel):
         raise InputError(
             f"{checkpoint.path} holds weights without a model; give the best_model of a run."
+        )
+    if not len(model.output_modules):
+        raise InputError(
+            f"{checkpoint.path} has no energy that could be taken over, only a representation; give"
+            " it as pretrained.path and train."
         )
     version = getattr(model, "spk_version", "2.0.4")
     if version == "2.0.4":
@@ -125,81 +142,17 @@ def load_model(
     return model.to(device).eval()
 
 
-def settings_of(representation: nn.Module) -> dict[str, object]:
-    """Return the settings on which the meaning of the weights depends, as far as there are any.
-
-    Keys: `class`, `n_atom_basis`, `n_interactions`, `n_filters`, `lmax`, `cutoff` (Å), `cutoff_fn`,
-    `radial_basis`, `n_rbf` and `activation`.
-
-    Args:
-        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one built alike.
-
-    Example:
-        >>> import schnetpack.nn as snn
-        >>> from schnetpack.representation import SchNet
-        >>> settings_of(SchNet(8, 2, snn.GaussianRBF(5, 4.0), snn.CosineCutoff(4.0)))["cutoff"]
-        4.0
-    """
-    found: dict[str, object] = {"class": type(representation).__name__}
-    for key in ("n_atom_basis", "n_interactions", "n_filters", "lmax"):
-        if isinstance(getattr(representation, key, None), int):
-            found[key] = getattr(representation, key)
-    if "n_interactions" not in found and hasattr(representation, "interactions"):
-        found["n_interactions"] = len(representation.interactions)
-    for key in ("cutoff_fn", "radial_basis"):
-        if isinstance(getattr(representation, key, None), nn.Module):
-            found[key] = type(getattr(representation, key)).__name__
-    n_rbf = getattr(getattr(representation, "radial_basis", None), "n_rbf", None)
-    if n_rbf is not None:
-        found["n_rbf"] = int(n_rbf)
-    cutoff_fn = getattr(representation, "cutoff_fn", None)
-    cutoff = getattr(cutoff_fn, "cutoff", getattr(representation, "cutoff", None))
-    if cutoff is not None:
-        found["cutoff"] = round(float(cutoff), 6)
-    activations = {
-        getattr(dense.activation, "__name__", type(dense.activation).__name__)
-        for dense in representation.modules()
-        if isinstance(dense, Dense)
-    }
-    activations -= {"Identity"}
-    if activations:
-        found["activation"] = "+".join(sorted(activations))
-    return found
-
-
-def settings_of_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
-    """Return those settings of `settings_of` that can be read from weights alone.
-
-    Args:
-        tensors: state dict of a model, or of its representation.
-    """
-    if any(key.startswith("representation.") for key in tensors):
-        tensors = {key.removeprefix("representation."): value for key, value in tensors.items()}
-    found: dict[str, object] = {}
-    if "embedding.weight" in tensors and tensors["embedding.weight"].ndim == 2:
-        found["n_atom_basis"] = tensors["embedding.weight"].shape[1]
-    if "cutoff_fn.cutoff" in tensors:
-        found["cutoff"] = round(float(tensors["cutoff_fn.cutoff"]), 6)
-    if "radial_basis.offsets" in tensors:
-        found["n_rbf"] = tensors["radial_basis.offsets"].numel()
-    return found
-
-
-def _existing_file(path: str | os.PathLike) -> str:
+def _existing_file(path: str | os.PathLike, key: str) -> str:
     """Return the absolute path of the file that is meant."""
-    path = resolve(path)
-    if os.path.isdir(path):
-        inside = os.path.join(path, "best_model")
-        if not os.path.isfile(inside):
-            raise InputError(
-                f"The folder {path} has no best_model; give a file, or a finished run's folder."
-            )
-        path = inside
-    if not os.path.isfile(path):
-        raise InputError(f"The checkpoint {path} does not exist; give the path of a best_model.")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"The checkpoint {path} cannot be read; check its permissions.")
-    return path
+    path = existing(key, path, "name the best_model of a finished run")
+    if not os.path.isdir(path):
+        return path
+    inside = os.path.join(path, "best_model")
+    if not os.path.isfile(inside):
+        raise InputError(
+            f"The folder {key}={path} has no best_model; give a file, or a finished run's folder."
+        )
+    return inside
 
 
 def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
@@ -246,6 +199,9 @@ def _sort_out(path: str, content: object) -> tuple[str, nn.Module | None, dict[s
     """Tell the kind of the file; return it with the model, if any, and the model's tensors."""
     if isinstance(content, nn.Module):
         return "model", content, dict(content.state_dict())
+    if is_torchmdnet(content):
+        module = from_torchmdnet(path, content)
+        return "torchmdnet", module, dict(module.state_dict())
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         tensors = _without_prefix(content["state_dict"])
         module = dict(content.get("hyper_parameters") or {}).get("model")

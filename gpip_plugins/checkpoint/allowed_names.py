@@ -1,0 +1,165 @@
+"""Which classes and functions a file of weights may name, and which of them it may call."""
+
+import importlib
+import re
+import sys
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = [
+    "ACTIVATIONS",
+    "CALLED",
+    "FUNCTIONS",
+    "PACKAGES",
+    "TENSOR_TYPE",
+    "TYPES",
+    "allowed",
+    "look_up",
+]
+
+#: Packages whose modules, optimizers and schedulers may be named; imported when a file does so.
+PACKAGES = (
+    "gpip_plugins.atomistic",
+    "gpip_plugins.finetuning",
+    "gpip_plugins.nn",
+    "gpip_plugins.pretext",
+    "gpip_plugins.representation",
+    "gpip_plugins.task",
+    "gpip_plugins.train.cosine",
+    "gpip_plugins.transform",
+    "schnetpack.atomistic",
+    "schnetpack.model",
+    "schnetpack.nn",
+    "schnetpack.representation",
+    "schnetpack.task",
+    "schnetpack.train.lr_scheduler",
+    "schnetpack.train.metrics",
+    "schnetpack.transform",
+    "torch.nn.modules",
+    "torch.optim",
+    "torchmdnet.models",
+    "torchmetrics.aggregation",
+    "torchmetrics.regression",
+)
+BASES = (nn.Module, Optimizer, LRScheduler)
+
+ACTIVATIONS = [
+    "celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
+    "relu6", "selu", "sigmoid", "silu", "softplus", "softsign", "tanh",
+]  # fmt: skip
+_INITIALISERS = [
+    "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
+    "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+]  # fmt: skip
+_REDUCTIONS = ["cat", "max", "mean", "min", "sum"]
+_PLAIN = ["bool", "complex", "dict", "float", "int", "list", "str", "tuple"]
+
+#: Functions that modules keep as attributes: activations, initialisers, reductions of metrics.
+FUNCTIONS = frozenset(
+    [f"torch.nn.functional.{name}" for name in ACTIVATIONS]
+    + [f"torch._C._nn.{name}" for name in ACTIVATIONS]
+    + [f"torch.nn.init.{name}" for name in _INITIALISERS]
+    + [f"torchmetrics.utilities.data.dim_zero_{name}" for name in _REDUCTIONS]
+    + [
+        "schnetpack.nn.activations.shifted_softplus",
+        "schnetpack.nn.activations.softplus_inverse",
+        "torchmetrics.metric.jit_distributed_available",
+    ]
+)
+
+#: Plain types that occur as values or as containers; none of them does anything when created.
+TYPES = frozenset(
+    [f"builtins.{name}" for name in _PLAIN]
+    + [f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")]
+    + [
+        f"omegaconf.nodes.{name}Node"
+        for name in ["Any", "Boolean", "Float", "Integer", "InterpolationResult", "Path", "String"]
+    ]
+    + [
+        "omegaconf.dictconfig.DictConfig",
+        "omegaconf.listconfig.ListConfig",
+        "torch._C._VariableFunctionsClass",
+        "typing.Any",
+    ]
+    # Lightning up to 1.5 files the state of callbacks under their classes.
+    + [
+        "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+        "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    ]
+)
+
+#: What a file may call.
+CALLED = frozenset(
+    [
+        "builtins.frozenset",
+        "builtins.getattr",  # replaced by a function that knows the activations only
+        "builtins.set",
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "torch.Size",
+        "torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_tensor_v2",
+        "torch.device",
+        "torch.nn.parameter.Parameter",
+    ]
+)
+
+#: What PyTorch puts in the place of tensors' data: types of storages and of numbers.
+TENSOR_TYPE = re.compile(r"torch\.(\w+Storage|bfloat16|float\w+|u?int\d+|complex\d+|bool)")
+
+
+def look_up(name: str, may_import: bool) -> object | None:
+    """Return the object of a full name, with or without importing the module that holds it.
+
+    Args:
+        name: full name, such as `schnetpack.representation.painn.PaiNN`.
+        may_import: False looks only at modules that are loaded already.
+
+    Example:
+        >>> look_up("torch.nn.modules.linear.Linear", may_import=False)
+        <class 'torch.nn.modules.linear.Linear'>
+    """
+    parts = name.split(".")
+    for n_module in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:n_module])
+        if may_import:
+            try:
+                importlib.import_module(module_name)
+            except ModuleNotFoundError:
+                continue
+        found = sys.modules.get(module_name)
+        for part in parts[n_module:]:
+            found = getattr(found, part, None)
+        if found is not None:
+            return found
+    return None
+
+
+def _within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name.startswith(package + ".") for package in packages)
+
+
+def allowed(name: str, trust: tuple[str, ...] = ()) -> bool:
+    """Tell whether a file may refer to this class or function.
+
+    Args:
+        name: full name, such as `schnetpack.representation.painn.PaiNN`.
+        trust: further packages whose modules, optimizers and schedulers are accepted.
+
+    Example:
+        >>> allowed("schnetpack.representation.painn.PaiNN"), allowed("os.system")
+        (True, False)
+    """
+    if name in FUNCTIONS or name in TYPES or name in CALLED or TENSOR_TYPE.fullmatch(name):
+        return True
+    if not _within(name, PACKAGES + trust):
+        return False
+    found = look_up(name, may_import=True)
+    # The second condition keeps out what a module merely imported from elsewhere.
+    return (
+        isinstance(found, type)
+        and issubclass(found, BASES)
+        and f"{found.__module__}.{found.__qualname__}" == name
+    )

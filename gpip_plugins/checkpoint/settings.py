@@ -1,0 +1,81 @@
+"""On what the meaning of the weights depends: width, depth, cutoff, radial basis and so on."""
+
+import torch
+from schnetpack.nn import Dense
+from torch import nn
+
+__all__ = ["settings_of", "settings_of_tensors"]
+
+#: Settings of the Equivariant Transformer.
+_ATTENTION = (
+    "n_heads", "attention_activation", "distance_influence", "vector_cutoff", "vector_norm"
+)  # fmt: skip
+
+
+def settings_of(representation: nn.Module) -> dict[str, object]:
+    """Return the settings on which the meaning of the weights depends, as far as there are any.
+
+    Keys: `class`, `n_atom_basis`, `n_interactions`, `n_filters`, `lmax`, `cutoff` (Å), `cutoff_fn`,
+    `radial_basis`, `n_rbf` and `activation`; of the Equivariant Transformer also `n_heads`,
+    `attention_activation`, `distance_influence`, `vector_cutoff`, `vector_norm` and `cutoff_lower`.
+
+    Args:
+        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one built alike.
+
+    Example:
+        >>> import schnetpack.nn as snn
+        >>> from schnetpack.representation import SchNet
+        >>> settings_of(SchNet(8, 2, snn.GaussianRBF(5, 4.0), snn.CosineCutoff(4.0)))["cutoff"]
+        4.0
+    """
+    found: dict[str, object] = {"class": type(representation).__name__}
+    for key in ("n_atom_basis", "n_interactions", "n_filters", "lmax"):
+        if isinstance(getattr(representation, key, None), int):
+            found[key] = getattr(representation, key)
+    for key in _ATTENTION:
+        if hasattr(representation, key):
+            found[key] = getattr(representation, key)
+    if "n_interactions" not in found and hasattr(representation, "interactions"):
+        found["n_interactions"] = len(representation.interactions)
+    for key in ("cutoff_fn", "radial_basis"):
+        if isinstance(getattr(representation, key, None), nn.Module):
+            found[key] = type(getattr(representation, key)).__name__
+    n_rbf = getattr(getattr(representation, "radial_basis", None), "n_rbf", None)
+    if n_rbf is not None:
+        found["n_rbf"] = int(n_rbf)
+    cutoff_fn = getattr(representation, "cutoff_fn", None)
+    cutoff = getattr(cutoff_fn, "cutoff", getattr(representation, "cutoff", None))
+    if cutoff is not None:
+        found["cutoff"] = round(float(cutoff), 6)
+    lower = getattr(cutoff_fn, "cutoff_lower", None)
+    if lower is not None:
+        found["cutoff_lower"] = round(float(lower), 6)
+    activations = {
+        getattr(dense.activation, "__name__", type(dense.activation).__name__)
+        for dense in representation.modules()
+        if isinstance(dense, Dense)
+    }
+    activations -= {"Identity"}
+    if isinstance(getattr(representation, "activation", None), str):
+        found["activation"] = representation.activation
+    elif activations:
+        found["activation"] = "+".join(sorted(activations))
+    return found
+
+
+def settings_of_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
+    """Return those settings of `settings_of` that can be read from weights alone.
+
+    Args:
+        tensors: state dict of a model, or of its representation.
+    """
+    if any(key.startswith("representation.") for key in tensors):
+        tensors = {key.removeprefix("representation."): value for key, value in tensors.items()}
+    found: dict[str, object] = {}
+    if "embedding.weight" in tensors and tensors["embedding.weight"].ndim == 2:
+        found["n_atom_basis"] = tensors["embedding.weight"].shape[1]
+    if "cutoff_fn.cutoff" in tensors:
+        found["cutoff"] = round(float(tensors["cutoff_fn.cutoff"]), 6)
+    if "radial_basis.offsets" in tensors:
+        found["n_rbf"] = tensors["radial_basis.offsets"].numel()
+    return found
