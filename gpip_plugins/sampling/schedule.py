@@ -1,4 +1,4 @@
-"""When frames are taken: temperatures, equilibration, interval and number."""
+"""When frames are taken, and how a box is prepared before: durations and temperatures."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["DEFAULT_TEMPERATURES", "Schedule"]
+__all__ = ["DEFAULT_TEMPERATURES", "PreparationSchedule", "Schedule"]
 
 DEFAULT_TEMPERATURES = (300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)
 
@@ -15,14 +15,16 @@ DEFAULT_TEMPERATURES = (300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)
 class Schedule:
     """The trajectories of one data set; the defaults follow GPIP's first stage.
 
-    Every molecule is simulated at every temperature. The frames are shared out evenly among these
-    trajectories; where the number does not divide, the first ones get one frame more.
+    Every system is simulated at every temperature, `replicas` times with different noise. The
+    frames are shared out evenly among these trajectories; where the number does not divide, the
+    first ones get one frame more.
 
     Args:
         n_frames: number of frames of the whole data set.
         temperatures: temperatures of the thermostat in K, each positive, no duplicates.
         sampling_interval: time between two frames in ps.
         equilibration: time before the first frame in ps.
+        replicas: independent trajectories of every system at every temperature.
 
     Raises:
         InputError: when a number is out of range.
@@ -36,6 +38,7 @@ class Schedule:
     temperatures: Sequence[float] = DEFAULT_TEMPERATURES
     sampling_interval: float = 1.0
     equilibration: float = 10.0
+    replicas: int = 1
 
     def __post_init__(self):
         """Check the numbers."""
@@ -54,6 +57,12 @@ class Schedule:
             )
         if isinstance(self.n_frames, bool) or not isinstance(self.n_frames, int):
             raise InputError(f"n_frames={self.n_frames!r} is not a whole number; give one.")
+        if isinstance(self.replicas, bool) or not isinstance(self.replicas, int):
+            raise InputError(f"replicas={self.replicas!r} is not a whole number; give one.")
+        if self.replicas < 1:
+            raise InputError(
+                f"replicas={self.replicas} leaves no trajectory; give replicas=1 or more."
+            )
         if _number("sampling_interval", self.sampling_interval) <= 0:
             raise InputError(
                 f"sampling_interval={self.sampling_interval} must be positive; give it in ps, for "
@@ -66,23 +75,80 @@ class Schedule:
             )
 
     def frames_per_trajectory(self, n_systems: int) -> list[int]:
-        """Return the number of frames of every trajectory, systems outside, temperatures inside.
+        """Return the number of frames of every trajectory.
 
         Args:
-            n_systems: number of molecules.
+            n_systems: number of systems.
+
+        Returns:
+            One number for each trajectory; systems outside, then temperatures, then replicas.
 
         Raises:
             InputError: when there are fewer frames than trajectories.
         """
-        n_trajectories = n_systems * len(self.temperatures)
+        n_trajectories = n_systems * len(self.temperatures) * self.replicas
         if self.n_frames < n_trajectories:
             raise InputError(
                 f"n_frames={self.n_frames} is less than one frame for each of {n_systems} "
-                f"molecule(s) at {len(self.temperatures)} temperature(s); give at least "
-                f"n_frames={n_trajectories}."
+                f"system(s) at {len(self.temperatures)} temperature(s) with "
+                f"replicas={self.replicas}; give at least n_frames={n_trajectories}."
             )
         share, rest = divmod(self.n_frames, n_trajectories)
         return [share + (i < rest) for i in range(n_trajectories)]
+
+
+@dataclass(frozen=True)
+class PreparationSchedule:
+    """How a packed box comes to its density and forgets how it was packed.
+
+    Constant pressure gives the volume, then the box is annealed in that volume. The defaults are
+    for a small cell on a laptop. The GPIP paper takes `npt=5000` and `annealing=10000`.
+
+    Args:
+        npt: ps at constant pressure; the second half is averaged. 0 keeps the cell as it is, for
+            cells whose size is known.
+        temperature: K, at constant pressure.
+        pressure: atm.
+        annealing: ps of cooling at constant volume, linear in time; 0 leaves it out.
+        annealing_start: K, where cooling begins.
+        annealing_end: K, where it ends.
+
+    Raises:
+        InputError: when a number is out of range.
+
+    Example:
+        >>> PreparationSchedule(npt=5000, annealing=10000).duration
+        15000.0
+    """
+
+    npt: float = 200.0
+    temperature: float = 300.0
+    pressure: float = 1.0
+    annealing: float = 200.0
+    annealing_start: float = 1000.0
+    annealing_end: float = 300.0
+
+    def __post_init__(self):
+        """Check the numbers."""
+        for key in ("npt", "annealing"):
+            value = _number(key, getattr(self, key))
+            if value < 0:
+                raise InputError(
+                    f"{key}={value} must not be negative; give it in ps, or {key}=0 to leave it "
+                    "out."
+                )
+            object.__setattr__(self, key, value)
+        for key in ("temperature", "annealing_start", "annealing_end"):
+            value = _number(key, getattr(self, key))
+            if value <= 0:
+                raise InputError(f"{key}={value} is not above 0 K; give it in K, such as 300.")
+            object.__setattr__(self, key, value)
+        object.__setattr__(self, "pressure", _number("pressure", self.pressure))
+
+    @property
+    def duration(self) -> float:
+        """Simulated time in ps."""
+        return self.npt + self.annealing
 
 
 def _sequence(values) -> Sequence:

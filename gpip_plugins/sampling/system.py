@@ -3,24 +3,26 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import ase.io
+import ase
 import numpy as np
 from rdkit import Chem, RDLogger
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
 from rdkit.Geometry import Point3D
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
-from gpip_plugins.sampling.presets import MOLECULES
+from gpip_plugins.paths import existing
+from gpip_plugins.sampling.presets import PRESETS
+from gpip_plugins.structures import read_structures
 
-__all__ = ["MolecularSystem"]
+__all__ = ["MolecularSystem", "check_name", "read_structure", "with_bonds"]
 
 
 @dataclass(frozen=True)
 class MolecularSystem:
-    """One isolated molecule: atoms, bonds and a starting geometry.
+    """One molecule or ion: atoms, bonds and a starting geometry.
 
-    Force fields read the chemistry (`mol`), the engine reads the geometry (`positions`).
+    Alone it is an isolated molecule, in a `Box` it is a component. Force fields read the chemistry
+    (`mol`), the engine reads the geometry (`positions`).
 
     Args:
         name: name of the system, as it will stand in the database; letters, digits, `_`, `-`.
@@ -46,26 +48,17 @@ class MolecularSystem:
                 f"{self.name}: the starting positions hold NaN or infinite numbers; repair the "
                 "structure file."
             )
-        if _looks_like_a_number(self.name):  # ASE refuses such texts in its databases
-            raise InputError(
-                f"{self.name!r} cannot name a molecule in an ASE database, because it reads as a "
-                "number or a truth value; rename the structure file."
-            )
+        check_name(self.name)
         n_fragments = len(Chem.GetMolFrags(self.mol))
         if n_fragments != 1:
             raise InputError(
                 f"{self.name}: {self.source!r} holds {n_fragments} separate molecules, which would "
                 "fly apart in vacuum; name one connected molecule."
             )
-        if len(self.numbers) < 2:
-            raise InputError(
-                f"{self.name}: {self.source!r} is a single atom, which has no internal motion to "
-                "sample; name a molecule of at least two atoms."
-            )
 
     @classmethod
     def from_preset(cls, name: str, seed: int = 0) -> "MolecularSystem":
-        """Build one of the named molecules of `gpip_plugins.sampling.presets.MOLECULES`.
+        """Build one of the named molecules of `gpip_plugins.sampling.presets.PRESETS`.
 
         Args:
             name: name of the preset, for example `aspirin`.
@@ -74,12 +67,12 @@ class MolecularSystem:
         Raises:
             InputError: when there is no such preset.
         """
-        if name not in MOLECULES:
+        if name not in PRESETS:
             raise InputError(
-                f"molecules={name!r} is not a preset; choose from {', '.join(MOLECULES)}, or give "
+                f"molecules={name!r} is not a preset; choose from {', '.join(PRESETS)}, or give "
                 "smiles=... or structure=... instead."
             )
-        return cls.from_smiles(MOLECULES[name], name=name, seed=seed)
+        return cls.from_smiles(PRESETS[name], name=name, seed=seed)
 
     @classmethod
     def from_smiles(cls, smiles: str, name: str | None = None, seed: int = 0) -> "MolecularSystem":
@@ -128,36 +121,32 @@ class MolecularSystem:
         Raises:
             InputError: when the file is missing, unreadable, periodic, or no bonds fit the charge.
         """
-        path = Path(resolve(path))
-        name = name or path.stem
-        if not path.is_file():
-            raise InputError(f"structure={str(path)!r} does not exist; give an existing file.")
-        try:
-            atoms = ase.io.read(path, index=0)
-        except Exception as error:  # ASE's readers raise whatever their formats come up with
-            raise InputError(
-                f"structure={str(path)!r} cannot be read by ASE ({type(error).__name__}: {error}); "
-                "give for example an XYZ file."
-            ) from error
+        path = Path(path)
+        atoms = read_structure(path)
         if atoms.pbc.any():
             raise InputError(
-                f"structure={str(path)!r} is periodic, but this sampler simulates isolated "
-                "molecules; remove the cell from the file."
+                f"structure={str(path)!r} is periodic, but an isolated molecule is asked for; "
+                "remove the cell from the file, or ask for a box."
             )
-        mol = _without_bonds(atoms.numbers, atoms.positions)
-        if np.isfinite(atoms.positions).all():
-            try:
-                with _QuietRDKit():
-                    rdDetermineBonds.DetermineBonds(mol, charge=charge)
-                    Chem.SanitizeMol(mol)
-            except (ValueError, RuntimeError) as error:
-                raise InputError(
-                    f"structure={str(path)!r}: no bonds fit the geometry with charge={charge}; "
-                    "correct the charge or give smiles=... instead."
-                ) from error
+        mol = with_bonds(atoms.numbers, atoms.positions, charge)
+        if mol is None:
+            raise InputError(
+                f"structure={str(path)!r}: no bonds fit the geometry with charge={charge}; "
+                "correct the charge or give smiles=... instead."
+            )
         xyz = " ".join(f"{x:.6f}" for x in atoms.positions.ravel())
         source = f"{Chem.MolToSmiles(mol)} {xyz} charge={charge}"
-        return cls(name, mol, np.array(atoms.positions), source=source)
+        return cls(name or path.stem, mol, np.array(atoms.positions), source=source)
+
+    @property
+    def components(self) -> "tuple[tuple[MolecularSystem, int], ...]":
+        """What the system consists of, as a `Box` has it: one of this molecule."""
+        return ((self, 1),)
+
+    @property
+    def cell(self) -> None:
+        """Isolated molecules have no cell."""
+        return None
 
     @property
     def numbers(self) -> np.ndarray:
@@ -173,7 +162,12 @@ class MolecularSystem:
     def bonds(self) -> np.ndarray:
         """Pairs of bonded atoms, shape (n_bonds, 2)."""
         pairs = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in self.mol.GetBonds()]
-        return np.array(sorted(tuple(sorted(pair)) for pair in pairs)).reshape(-1, 2)
+        return np.array(sorted(tuple(sorted(pair)) for pair in pairs), dtype=int).reshape(-1, 2)
+
+    @property
+    def charge(self) -> int:
+        """Total charge in e."""
+        return Chem.GetFormalCharge(self.mol)
 
     @property
     def formula(self) -> str:
@@ -181,12 +175,60 @@ class MolecularSystem:
         return rdMolDescriptors.CalcMolFormula(self.mol)
 
 
-def _looks_like_a_number(name: str) -> bool:
+def check_name(name: str) -> None:
+    """Raise `InputError` for a name that ASE refuses in its databases.
+
+    Args:
+        name: name of a molecule or a box.
+    """
     try:
         float(name)
+        refused = True
     except ValueError:
-        return name.lower() in ("true", "false")
-    return True
+        refused = name.lower() in ("true", "false")
+    if refused:
+        raise InputError(
+            f"{name!r} cannot name a system in an ASE database, because it reads as a number or a "
+            "truth value; rename the structure file."
+        )
+
+
+def read_structure(path: str | Path) -> ase.Atoms:
+    """Read the first structure of a file.
+
+    Args:
+        path: any file that ASE reads; a relative one counts from where the command was typed.
+
+    Raises:
+        InputError: when the file is missing, empty or unreadable.
+    """
+    full = existing("structure", path, "give an existing file")
+    atoms = next(read_structures(full), None)
+    if atoms is None:
+        raise InputError(f"structure={str(path)!r} holds no structure; give for example XYZ.")
+    return atoms
+
+
+def with_bonds(numbers: np.ndarray, positions: np.ndarray, charge: int) -> Chem.Mol | None:
+    """Return a molecule whose bonds follow from its geometry; None if none fit the charge.
+
+    Args:
+        numbers: atomic numbers, shape (n_atoms,).
+        positions: Å, shape (n_atoms, 3).
+        charge: total charge in e.
+    """
+    mol = _without_bonds(numbers, positions)
+    if len(numbers) == 1:
+        mol.GetAtomWithIdx(0).SetFormalCharge(charge)
+        mol.GetAtomWithIdx(0).SetNoImplicit(True)
+    try:
+        with _QuietRDKit():
+            if len(numbers) > 1 and np.isfinite(positions).all():
+                rdDetermineBonds.DetermineBonds(mol, charge=charge)
+            Chem.SanitizeMol(mol)
+    except (ValueError, RuntimeError):
+        return None
+    return mol
 
 
 class _QuietRDKit:
@@ -225,5 +267,22 @@ def _embed(mol: Chem.Mol, seed: int) -> bool:
         parameters.useBasicKnowledge = knowledge
         parameters.useExpTorsionAnglePrefs = knowledge
         if rdDistGeom.EmbedMolecule(mol, parameters) == 0:
+            _straighten_octahedron(mol)
             return True
     return False
+
+
+def _straighten_octahedron(mol: Chem.Mol) -> None:
+    """Put the six atoms around the centre of an AX6 molecule (PF6-, SF6) at right angles.
+
+    Distance geometry knows no centres of six neighbours and leaves some of them on top of others.
+    """
+    centres = [atom for atom in mol.GetAtoms() if atom.GetDegree() == 6]
+    if len(centres) != 1 or mol.GetNumAtoms() != 7:
+        return
+    conformer = mol.GetConformer()
+    around = [atom.GetIdx() for atom in centres[0].GetNeighbors()]
+    origin = conformer.GetPositions()[centres[0].GetIdx()]
+    length = np.linalg.norm(conformer.GetPositions()[around] - origin, axis=1).mean()
+    for i, axis in zip(around, np.concatenate([np.eye(3), -np.eye(3)]), strict=True):
+        conformer.SetAtomPosition(i, Point3D(*map(float, origin + length * axis)))

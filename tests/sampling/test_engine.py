@@ -87,6 +87,7 @@ def test_centre_of_mass_is_at_the_origin_and_forces_add_up_to_zero():
     assert abs((masses * frames.positions).sum(axis=1)).max() < 1e-9
     assert abs(frames.forces.sum(axis=1)).max() < 1e-9
     assert frames.positions.shape == frames.forces.shape == (5, 9, 3)
+    assert not frames.cell.any()
 
 
 def test_stored_energy_and_forces_belong_to_the_stored_positions():
@@ -97,7 +98,7 @@ def test_stored_energy_and_forces_belong_to_the_stored_positions():
     shifted[2, 1] += h
     energies = []
     for positions in (frames.positions[0], shifted):
-        probe = ethanol._context(openmm.VerletIntegrator(0.001))
+        probe = ethanol.context(openmm.VerletIntegrator(0.001))
         probe.setPositions(positions * 0.1)
         energies.append(ethanol._frame(probe)[1])
     assert energies[0] == pytest.approx(frames.energy[0], abs=1e-10)
@@ -136,7 +137,7 @@ def test_explosion_is_named_with_molecule_temperature_and_remedy(time_step):
 def test_every_sign_of_an_explosion_counts(what, message):
     molecule = engine("N#N")
     positions = molecule.minimum()
-    lengths = molecule._bond_lengths(positions)
+    lengths = molecule.bond_lengths(positions)
     energy, forces, temperature = 0.0, np.zeros((2, 3)), 300.0
     if what == "nan":
         forces[0, 0] = np.nan
@@ -145,7 +146,7 @@ def test_every_sign_of_an_explosion_counts(what, message):
     else:
         positions = 3.0 * positions
     with pytest.raises(InputError, match=message):
-        molecule._refuse_explosion((positions, energy, forces, temperature), 500.0, lengths)
+        molecule.refuse_explosion((positions, energy, forces, temperature), 500.0, lengths)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,11 @@ def test_every_sign_of_an_explosion_counts(what, message):
 def test_bad_setting_is_named(settings, message):
     with pytest.raises(InputError, match=message):
         engine("O", **settings)
+
+
+def test_single_atom_is_refused_in_vacuum():
+    with pytest.raises(InputError, match=r"'\[Li\+\]' is a single atom"):
+        engine("[Li+]")
 
 
 def test_interval_that_is_no_multiple_of_the_time_step_is_named():

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.schedule import Schedule
+from gpip_plugins.sampling.schedule import PreparationSchedule, Schedule
 
 
 def test_defaults_are_those_of_gpip():
@@ -40,6 +40,8 @@ def test_one_temperature_and_hydras_lists_are_understood():
         ({"sampling_interval": 0}, "sampling_interval=0 must be positive"),
         ({"sampling_interval": None}, "sampling_interval=None is not a finite number"),
         ({"equilibration": -1}, "equilibration=-1 must not be negative"),
+        ({"replicas": 0}, "replicas=0 leaves no trajectory"),
+        ({"replicas": 1.5}, "replicas=1.5 is not a whole number"),
     ],
 )
 def test_bad_number_is_named(settings, message):
@@ -50,3 +52,23 @@ def test_bad_number_is_named(settings, message):
 def test_fewer_frames_than_trajectories_are_refused():
     with pytest.raises(InputError, match=r"n_frames=10 .* give at least n_frames=16"):
         Schedule(n_frames=10).frames_per_trajectory(n_systems=2)
+
+
+def test_replicas_multiply_the_trajectories():
+    schedule = Schedule(n_frames=13, temperatures=(300, 500), replicas=3)
+    assert schedule.frames_per_trajectory(n_systems=2) == [2] + 11 * [1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"npt": -1}, r"npt=-1.0 must not be negative; .* npt=0 to leave it out"),
+        ({"annealing": "long"}, "annealing='long' is not a finite number"),
+        ({"annealing_end": 0}, "annealing_end=0.0 is not above 0 K"),
+        ({"temperature": None}, "temperature=None is not a finite number"),
+        ({"pressure": float("inf")}, "pressure=inf is not a finite number"),
+    ],
+)
+def test_bad_number_of_the_preparation_is_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        PreparationSchedule(**settings)

@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.presets import MOLECULES
+from gpip_plugins.sampling.presets import MOLECULES, SPECIES
 from gpip_plugins.sampling.system import MolecularSystem
 
 FORMULAS = {
@@ -29,8 +29,42 @@ def write(folder, system, name="molecule.xyz", **changes):
     return folder / name
 
 
+SPECIES_AND_CHARGES = {
+    "water": ("H2O", 0),
+    "EC": ("C3H4O3", 0),
+    "DMC": ("C3H6O3", 0),
+    "DME": ("C4H10O2", 0),
+    "PF6": ("F6P-", -1),
+    "TFSI": ("C2F6NO4S2-", -1),
+    "Li": ("Li+", 1),
+    "Na": ("Na+", 1),
+}
+
+
 def test_presets_are_the_molecules_of_md17():
     assert {n: MolecularSystem.from_preset(n).formula for n in MOLECULES} == FORMULAS
+
+
+def test_solvents_and_ions_have_their_formulas_and_charges():
+    found = {name: MolecularSystem.from_preset(name) for name in SPECIES}
+    assert {n: (s.formula, s.charge) for n, s in found.items()} == SPECIES_AND_CHARGES
+
+
+def test_a_single_ion_is_a_component_without_bonds():
+    lithium = MolecularSystem.from_preset("Li")
+    assert lithium.components == ((lithium, 1),)
+    assert lithium.positions.shape == (1, 3)
+    assert lithium.bonds.shape == (0, 2)
+    assert lithium.cell is None
+
+
+def test_hexafluorophosphate_is_an_octahedron():
+    ion = MolecularSystem.from_preset("PF6")
+    bonds = ion.positions[ion.numbers == 9] - ion.positions[ion.numbers == 15]
+    lengths = np.linalg.norm(bonds, axis=1)
+    assert 1.5 < lengths[0] < 1.7
+    cosines = np.sort((bonds @ bonds.T / lengths[0] ** 2).ravel())
+    assert cosines == pytest.approx([-1.0] * 6 + [0.0] * 24 + [1.0] * 6, abs=1e-9)
 
 
 def test_embedding_repeats_with_the_seed_and_differs_without():
@@ -72,7 +106,6 @@ def test_relative_path_counts_from_the_current_folder(tmp_path, monkeypatch):
         ("", r"smiles='' does not parse"),
         ("F(C)(C)C", r"does not parse"),  # a valence that does not exist
         ("[Na+].[Cl-]", r"holds 2 separate molecules"),
-        ("[He]", r"is a single atom"),
     ],
 )
 def test_bad_smiles_is_named(smiles, message):
@@ -86,13 +119,13 @@ def test_unknown_preset_is_named_with_the_choices():
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere.xyz' does not exist"):
+    with pytest.raises(InputError, match=r"nowhere.xyz does not exist"):
         MolecularSystem.from_file(tmp_path / "nowhere.xyz")
 
 
 def test_unreadable_file_is_named(tmp_path):
     (tmp_path / "broken.xyz").write_text("three\n\nH 0 0\n")
-    with pytest.raises(InputError, match=r"broken.xyz' cannot be read by ASE"):
+    with pytest.raises(InputError, match=r"broken.xyz cannot be read at frame 0"):
         MolecularSystem.from_file(tmp_path / "broken.xyz")
 
 

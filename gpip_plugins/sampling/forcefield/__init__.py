@@ -1,14 +1,30 @@
-"""Force fields by name: what turns a system into an `openmm.System`."""
+"""Force fields by name: what turns a molecule or box into an `openmm.System`."""
 
+import re
 from typing import Protocol
 
 import openmm
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.box import Box
+from gpip_plugins.sampling.forcefield.coverage import ComponentCoverage, Coverage
 from gpip_plugins.sampling.forcefield.mmff94 import MMFF94
+from gpip_plugins.sampling.forcefield.tables import OPLS, TIP3P
+from gpip_plugins.sampling.forcefield.uff import UFF
 from gpip_plugins.sampling.system import MolecularSystem
 
-__all__ = ["FORCE_FIELDS", "MMFF94", "ForceField", "force_field"]
+__all__ = [
+    "FORCE_FIELDS",
+    "MMFF94",
+    "OPLS",
+    "TIP3P",
+    "UFF",
+    "ComponentCoverage",
+    "Coverage",
+    "ForceField",
+    "choose",
+    "force_field",
+]
 
 
 class ForceField(Protocol):
@@ -19,14 +35,21 @@ class ForceField(Protocol):
         """Name under which it is asked for and stored with the frames."""
         ...
 
-    def create(self, system: MolecularSystem) -> openmm.System:
+    def coverage(self, system: MolecularSystem | Box) -> Coverage:
+        """Return what it knows of a system, without raising."""
+        ...
+
+    def create(self, system: MolecularSystem | Box, cutoff: float | None = None) -> openmm.System:
         """Return masses and forces, no constraints; `InputError` if the system is not covered."""
         ...
 
 
 FORCE_FIELDS: dict[str, ForceField] = {
+    "opls": OPLS(),
+    "tip3p": TIP3P(),
     "mmff94": MMFF94(),
     "mmff94s": MMFF94(variant="MMFF94s"),
+    "uff": UFF(),
 }
 
 
@@ -34,7 +57,8 @@ def force_field(name: str) -> ForceField:
     """Return a force field by name.
 
     Args:
-        name: a key of `FORCE_FIELDS`; add an entry there to bring a force field of your own.
+        name: a key of `FORCE_FIELDS`, where force fields of your own can be added; or `opls_q` and
+            a number, which is OPLS-AA with the charges of ions scaled by it.
 
     Raises:
         InputError: when there is none of that name.
@@ -42,9 +66,57 @@ def force_field(name: str) -> ForceField:
     Example:
         >>> force_field("mmff94").name
         'mmff94'
+        >>> force_field("opls_q0.8")
+        OPLS(charge_scale=0.8)
     """
+    if scaled := re.fullmatch(r"opls_q(\d+(\.\d+)?)", name):
+        return OPLS(charge_scale=float(scaled[1]))
     if name not in FORCE_FIELDS:
         raise InputError(
-            f"force_field={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}."
+            f"force_field={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
+            "opls_q0.8 for ionic charges scaled by 0.8."
         )
     return FORCE_FIELDS[name]
+
+
+def choose(
+    system: MolecularSystem | Box, name: str, fallback: str | None = None
+) -> tuple[ForceField, Coverage]:
+    """Return the force field for a system: the one asked for, or the fall-back if it must be.
+
+    Args:
+        system: the molecule or box.
+        name: name of the force field, see `force_field`.
+        fallback: name of the one to take where the first does not cover the system completely;
+            None refuses such systems.
+
+    Returns:
+        The force field and its coverage, to be stored with the data; `Coverage.instead_of` tells
+        why the fall-back was taken.
+
+    Raises:
+        InputError: when neither covers the system; it names atoms, charges and terms.
+
+    Example:
+        >>> peroxide = MolecularSystem.from_smiles("COOC", name="peroxide")
+        >>> field, coverage = choose(peroxide, "opls", fallback="mmff94")
+        >>> coverage.sentence()
+        'mmff94: taken instead of opls, which lacks peroxide: no type for atoms 0, 1, 2, 3'
+    """
+    asked = force_field(name)
+    coverage = asked.coverage(system)
+    if coverage.complete:
+        return asked, coverage
+    if fallback is None:
+        raise InputError(
+            f"force_field={name!r} does not cover {coverage.problems()}; choose another force "
+            "field, or give a fall-back such as fallback=mmff94."
+        )
+    second = force_field(fallback)
+    found = second.coverage(system)
+    if not found.complete:
+        raise InputError(
+            f"force_field={name!r} does not cover {coverage.problems()}, nor does "
+            f"fallback={fallback!r} cover {found.problems()}; leave this system out."
+        )
+    return second, Coverage(found.force_field, found.components, instead_of=coverage)

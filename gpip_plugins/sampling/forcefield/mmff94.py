@@ -26,6 +26,13 @@ from rdkit.Chem import rdForceFieldHelpers
 from rdkit.ForceField import rdForceField  # noqa: F401  (registers the class of the parameters)
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.box import Box
+from gpip_plugins.sampling.forcefield.coverage import (
+    NO_BOXES,
+    ComponentCoverage,
+    Coverage,
+    refuse_boxes,
+)
 from gpip_plugins.sampling.system import MolecularSystem
 
 __all__ = ["MMFF94"]
@@ -79,19 +86,38 @@ class MMFF94:
         """The name under which the force field is registered and stored."""
         return self.variant.lower()
 
-    def create(self, system: MolecularSystem) -> openmm.System:
+    def coverage(self, system: MolecularSystem | Box) -> Coverage:
+        """Return what MMFF94 knows of a molecule, without raising.
+
+        Args:
+            system: the molecule; a box is not covered, whatever it holds.
+        """
+        components = []
+        for molecule, _ in system.components:
+            properties = self._properties(molecule.mol)
+            n_atoms = molecule.mol.GetNumAtoms()
+            types = [
+                f"type {properties.GetMMFFAtomType(i)}" if properties else ""
+                for i in range(n_atoms)
+            ]
+            missing = () if system.cell is None else (NO_BOXES,)
+            components.append(ComponentCoverage(molecule.name, tuple(types), missing=missing))
+        return Coverage(self.name, tuple(components))
+
+    def create(self, system: MolecularSystem | Box, cutoff: float | None = None) -> openmm.System:
         """Return the OpenMM system of a molecule: flexible bonds, no centre-of-mass remover.
 
         Args:
             system: the molecule.
+            cutoff: of no use here: a molecule has all its pairs.
 
         Raises:
-            InputError: when MMFF94 has no type for one of its atoms or no term for its bonds.
+            InputError: when MMFF94 has no type for one of its atoms or no term for its bonds, or
+                the system is a box.
         """
+        refuse_boxes(self.name, system)
         mol = Chem.Mol(system.mol)
-        properties = None
-        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
-            properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, self.variant)
+        properties = self._properties(mol)
         if properties is None:
             raise InputError(
                 f"force_field={self.name!r} does not cover {system.name} ({system.formula}): it "
@@ -107,6 +133,12 @@ class MMFF94:
             if _n_terms(force):
                 result.addForce(force)
         return result
+
+    def _properties(self, mol: Chem.Mol):
+        """Return RDKit's parameters, None if an atom or bond has none."""
+        if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
+            return None
+        return rdForceFieldHelpers.MMFFGetMoleculeProperties(mol, self.variant)
 
 
 class _Terms:

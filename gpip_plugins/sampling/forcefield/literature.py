@@ -1,0 +1,171 @@
+"""Small molecules and ions with parameters of their own: water and the ions of electrolytes.
+
+Water: TIP3P (Jorgensen, Chandrasekhar, Madura, Impey, Klein, J. Chem. Phys. 79, 926 (1983)), made
+flexible with the bond and angle constants that CHARMM gives it (450 kcal/mol/Å^2, 55
+kcal/mol/rad^2, E = k (x - x0)^2; as in the TIP3P files of moltemplate). Only the oxygen has a
+Lennard-Jones term, as in the original and unlike in CHARMM.
+
+Li+, Na+: J. Åqvist, J. Phys. Chem. 94, 8021 (1990), as used with CL&P.
+PF6-: J. N. Canongia Lopes, J. Deschamps, A. A. H. Pádua, J. Phys. Chem. B 108, 2038 (2004), after
+G. A. Kaminski, W. L. Jorgensen, J. Chem. Soc. Perkin Trans. 2, 2365 (1999): the CL&P force field.
+TFSI-: J. N. Canongia Lopes, A. A. H. Pádua, J. Phys. Chem. B 108, 16893 (2004).
+
+CL&P is built to be mixed with OPLS-AA: geometric means, pairs three bonds apart halved. Its file
+(il.ff, version 2016/02/03, https://github.com/paduagroup/clandp) gives k/2 (x - x0)^2 in kJ/mol;
+the numbers stand here as printed there, all of them compared, and are converted below.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from rdkit import Chem
+
+from gpip_plugins.sampling.forcefield import topology
+from gpip_plugins.sampling.forcefield.parameters import ParameterTable, Terms
+
+__all__ = ["MODELS", "LiteratureModel", "model_of"]
+
+KCAL = 1.0 / 4.184  # kcal in one kJ
+HALF = 0.5 * KCAL  # k/2 in kJ/mol -> k in kcal/mol
+TRANS = 135.0  # degrees; angles of an octahedron above this are the straight ones, without a term
+
+
+@dataclass(frozen=True)
+class LiteratureModel:
+    """Parameters of one molecule, atoms named by the element (with a letter where needed).
+
+    Args:
+        name: name under which the model is reported.
+        smiles: canonical SMILES that it is made for.
+        atoms: name -> (SMARTS of the atom, charge in e, sigma in Å, epsilon in kcal/mol).
+        bonds: two names -> (k in kcal/mol/Å^2, r0 in Å).
+        angles: three names -> (k in kcal/mol/rad^2, t0 in degrees).
+        torsions: four names -> (V1, V2, V3, V4) in kcal/mol; groups without an entry have none.
+
+    Example:
+        >>> water = model_of(Chem.AddHs(Chem.MolFromSmiles("O")))
+        >>> water.name, water.types(Chem.AddHs(Chem.MolFromSmiles("O")))
+        ('TIP3P', ('O', 'H', 'H'))
+    """
+
+    name: str
+    smiles: str
+    atoms: dict[str, tuple[str, float, float, float]]
+    bonds: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    angles: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
+    torsions: dict[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
+
+    def types(self, mol: Chem.Mol) -> tuple[str, ...]:
+        """Return the name of every atom."""
+        names = [""] * mol.GetNumAtoms()
+        for name, (smarts, *_) in self.atoms.items():
+            for (i,) in mol.GetSubstructMatches(Chem.MolFromSmarts(smarts)):
+                names[i] = name
+        return tuple(names)
+
+    def table(self, mol: Chem.Mol, positions: np.ndarray) -> ParameterTable:
+        """Return the parameters.
+
+        Args:
+            mol: the molecule with explicit hydrogens.
+            positions: Å, shape (n_atoms, 3); they only tell the straight angles of an octahedron
+                from the right ones.
+        """
+        names = self.types(mol)
+        _, charges, sigma, epsilon = zip(*(self.atoms[n] for n in names), strict=True)
+        angles = [
+            (atoms, self._find(self.angles, names, atoms))
+            for atoms in topology.angles(mol)
+            if mol.GetAtomWithIdx(atoms[1]).GetDegree() <= 4 or _angle(positions, atoms) < TRANS
+        ]
+        torsions = [
+            (atoms, term)
+            for atoms in topology.torsions(mol)
+            for term in topology.fourier(self._find(self.torsions, names, atoms) or ())
+        ]
+        bonds = [(atoms, self._find(self.bonds, names, atoms)) for atoms in topology.bonds(mol)]
+        return ParameterTable(
+            charges,
+            sigma,
+            epsilon,
+            *(
+                Terms(*zip(*rows, strict=True)) if rows else Terms.none(size)
+                for size, rows in ((2, bonds), (3, angles), (4, torsions))
+            ),
+        )
+
+    def _find(self, rules: dict, names: tuple[str, ...], atoms: tuple[int, ...]):
+        key = tuple(names[i] for i in atoms)
+        return rules.get(key) or rules.get(key[::-1])
+
+
+def model_of(mol: Chem.Mol) -> LiteratureModel | None:
+    """Return the model made for a molecule, None if there is none.
+
+    Args:
+        mol: the molecule, with or without explicit hydrogens.
+    """
+    return _by_smiles().get(Chem.MolToSmiles(Chem.RemoveHs(mol)))
+
+
+@lru_cache(maxsize=1)
+def _by_smiles() -> dict[str, LiteratureModel]:
+    return {Chem.CanonSmiles(model.smiles): model for model in MODELS}
+
+
+def _angle(positions: np.ndarray, atoms: tuple[int, int, int]) -> float:
+    a, b = (positions[i] - positions[atoms[1]] for i in (atoms[0], atoms[2]))
+    return float(np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))))
+
+
+MODELS = (
+    LiteratureModel(
+        "TIP3P",
+        "O",
+        {"O": ("[O]", -0.834, 3.1507, 0.1521), "H": ("[#1]", 0.417, 1.0, 0.0)},
+        bonds={("O", "H"): (450.0, 0.9572)},
+        angles={("H", "O", "H"): (55.0, 104.52)},
+    ),
+    LiteratureModel("Li+ (Åqvist)", "[Li+]", {"Li": ("[Li]", 1.0, 2.126, 0.07648 * KCAL)}),
+    LiteratureModel("Na+ (Åqvist)", "[Na+]", {"Na": ("[Na]", 1.0, 3.33, 0.0116 * KCAL)}),
+    LiteratureModel(
+        "PF6- (CL&P)",
+        "F[P-](F)(F)(F)(F)F",
+        {"P": ("P", 1.34, 3.74, 0.8368 * KCAL), "F": ("F", -0.39, 3.12, 0.2552 * KCAL)},
+        bonds={("P", "F"): (3100.0 * HALF, 1.606)},
+        angles={("F", "P", "F"): (1165.0 * HALF, 90.0)},
+    ),
+    LiteratureModel(
+        "TFSI- (CL&P)",
+        "O=S(=O)([N-]S(=O)(=O)C(F)(F)F)C(F)(F)F",
+        {
+            "F": ("F", -0.16, 2.95, 0.22175 * KCAL),
+            "C": ("C", 0.35, 3.50, 0.27614 * KCAL),
+            "S": ("S", 1.02, 3.55, 1.046 * KCAL),
+            "O": ("O", -0.53, 2.96, 0.87864 * KCAL),
+            "N": ("N", -0.66, 3.25, 0.71128 * KCAL),
+        },
+        bonds={
+            ("F", "C"): (3698.0 * HALF, 1.323),
+            ("C", "S"): (1950.0 * HALF, 1.818),
+            ("S", "O"): (5331.0 * HALF, 1.437),
+            ("N", "S"): (3137.0 * HALF, 1.570),
+        },
+        angles={
+            ("F", "C", "F"): (781.0 * HALF, 107.1),
+            ("F", "C", "S"): (694.0 * HALF, 111.7),
+            ("O", "S", "O"): (969.0 * HALF, 118.5),
+            ("C", "S", "O"): (870.0 * HALF, 102.6),
+            ("N", "S", "O"): (789.0 * HALF, 113.6),
+            ("N", "S", "C"): (764.0 * HALF, 103.5),
+            ("S", "N", "S"): (671.0 * HALF, 125.6),
+        },
+        torsions={
+            ("O", "S", "C", "F"): (0.0, 0.0, 1.451 * KCAL, 0.0),
+            ("N", "S", "C", "F"): (0.0, 0.0, 1.322 * KCAL, 0.0),
+            ("O", "S", "N", "S"): (0.0, 0.0, -0.015 * KCAL, 0.0),
+            ("S", "N", "S", "C"): (32.773 * KCAL, -10.42 * KCAL, -3.195 * KCAL, 0.0),
+        },
+    ),
+)

@@ -1,0 +1,99 @@
+"""`gpip sample`: a Hydra program over the recipes of `data=classical_md`.
+
+The configuration is the node `data` of `spktrain data=classical_md`, from the same files, so that
+what was sampled here is found there. On this command line `data.`, `data/` and `data.system.` may
+be left out: `system=smiles smiles=CCO` stands for `data/system=smiles data.system.smiles=CCO`.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+import hydra
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+
+from gpip_plugins._search_path import recipes_folder
+from gpip_plugins.errors import InputError
+from gpip_plugins.sampling import sources
+
+__all__ = ["TrainingRecipes", "run", "translate"]
+
+#: Settings of the systems; every other setting is one of the campaign.
+SYSTEM_KEYS = {field.name for source in sources.SOURCES for field in fields(source)}
+#: What stands beside `data` in the configuration.
+ROOT = ("size", "cluster", "run", "hydra", "data")
+
+
+class TrainingRecipes(SearchPathPlugin):
+    """Lets `gpip sample` see the systems and sizes of `recipes/train`."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the tree, for `gpip sample` only."""
+        folder = recipes_folder()
+        main = [element.path for element in search_path.get_path() if element.provider == "main"]
+        if main == [str(folder / "sample")]:
+            search_path.append(provider="gpip_plugins", path=f"file://{folder / 'train'}")
+
+
+def translate(words: Sequence[str]) -> list[str]:
+    """Return the words of the command line as Hydra needs them.
+
+    Args:
+        words: what stands behind `gpip sample`.
+
+    Example:
+        >>> translate(["-m", "system=smiles", "smiles=CCO", "n_frames=100", "size=paper"])
+        ['-m', 'data/system=smiles', 'data.system.smiles=CCO', 'data.n_frames=100', 'size=paper']
+    """
+    return [_translated(word) for word in words]
+
+
+def _translated(word: str) -> str:
+    key, equals, value = word.partition("=")
+    name = key.lstrip("+~")
+    sign = key.removesuffix(name)
+    head = name.split(".")[0].split("/")[0]
+    if word.startswith("-") or not equals or head in ROOT:
+        return word
+    if name == "system":
+        return f"{sign}data/system={value}"
+    prefix = "data.system" if head in SYSTEM_KEYS else "data"
+    return f"{sign}{prefix}.{name}={value}"
+
+
+def job(config: DictConfig) -> None:
+    """Sample what a composed configuration says.
+
+    Args:
+        config: its node `data` describes a `gpip_plugins.sampling.campaign.Campaign`.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        key = missing[0].removeprefix("data.").removeprefix("system.")
+        raise InputError(f"{key} is not given, which this system needs; add {key}=... behind it.")
+    try:
+        campaign = hydra.utils.instantiate(config.data)
+    except hydra.errors.InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
+    campaign.prepare()
+
+
+def run(words: Sequence[str]) -> None:
+    """Run `gpip sample`.
+
+    Args:
+        words: what stands behind it on the command line.
+
+    Raises:
+        SystemExit: with 1 after a mistake of the user, which Hydra has told.
+    """
+    if TrainingRecipes not in Plugins.instance().discover(SearchPathPlugin):
+        Plugins.instance().register(TrainingRecipes)
+    sys.argv = ["gpip sample", *translate(words)]
+    folder = recipes_folder() / "sample"
+    hydra.main(version_base="1.3", config_path=str(folder), config_name="config")(job)()

@@ -1,0 +1,1 @@
+"""How good a sampled database is: temperatures, geometries, duplicates, coverage of labels."""

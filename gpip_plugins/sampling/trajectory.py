@@ -1,0 +1,39 @@
+"""What a simulation gives: frames, or the news that there are none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["Explosion", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Frames of one system at one temperature.
+
+    Args:
+        positions: Å, shape (n_frames, n_atoms, 3). The centre of mass does not move: in an isolated
+            molecule it is at the origin, in a box where it was at the start. Molecules of a box are
+            whole and not wrapped back into the cell.
+        energy: potential energy of the force field in eV, shape (n_frames,).
+        forces: eV/Å, shape (n_frames, n_atoms, 3).
+        kinetic_temperature: 2 E_kin / (3 n_atoms k_B) in K, shape (n_frames,).
+        cell: cell vectors in rows, Å, the same in all frames, shape (3, 3); zeros for an isolated
+            molecule.
+    """
+
+    positions: np.ndarray
+    energy: np.ndarray
+    forces: np.ndarray
+    kinetic_temperature: np.ndarray
+    cell: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.energy)
+
+
+class Explosion(InputError):
+    """A trajectory left the range of the force field or of the time step; nothing of it is good."""

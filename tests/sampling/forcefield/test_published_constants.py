@@ -1,0 +1,158 @@
+"""Constants that stand in our own files against the published files that they were taken from."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import moltemplate
+import numpy as np
+import openmm.app
+import pytest
+
+from gpip_plugins.sampling.forcefield.literature import MODELS, TRANS
+from gpip_plugins.sampling.forcefield.opls import _additions
+from gpip_plugins.sampling.system import MolecularSystem
+
+KCAL = 4.184  # kJ
+MOLTEMPLATE = Path(moltemplate.__file__).parent / "force_fields"
+AMBER = Path(openmm.app.__file__).parent / "data" / "amber99sb.xml"
+
+# il.ff of the CL&P force field, version 2016/02/03, https://github.com/paduagroup/clandp: charge,
+# sigma (Å), epsilon (kJ/mol); k (k/2 (x - x0)^2, kJ/mol/Å^2 or rad^2) and x0; V1, V2, V3 (kJ/mol).
+CLP_ATOMS = {
+    "Li+ (Åqvist)": {"Li": (1.0, 2.126, 0.07648)},
+    "Na+ (Åqvist)": {"Na": (1.0, 3.33, 0.0116)},
+    "PF6- (CL&P)": {"P": (1.34, 3.74, 0.8368), "F": (-0.39, 3.12, 0.2552)},
+    "TFSI- (CL&P)": {
+        "F": (-0.16, 2.95, 0.22175),
+        "C": (0.35, 3.5, 0.27614),
+        "S": (1.02, 3.55, 1.046),
+        "O": (-0.53, 2.96, 0.87864),
+        "N": (-0.66, 3.25, 0.71128),
+    },
+}
+CLP_TERMS = {
+    "PF6- (CL&P)": {"P-F": (3100.0, 1.606), "F-P-F": (1165.0, 90.0)},
+    "TFSI- (CL&P)": {
+        "F-C": (3698.0, 1.323),
+        "C-S": (1950.0, 1.818),
+        "S-O": (5331.0, 1.437),
+        "N-S": (3137.0, 1.570),
+        "F-C-F": (781.0, 107.1),
+        "F-C-S": (694.0, 111.7),
+        "O-S-O": (969.0, 118.5),
+        "C-S-O": (870.0, 102.6),
+        "N-S-O": (789.0, 113.6),
+        "N-S-C": (764.0, 103.5),
+        "S-N-S": (671.0, 125.6),
+        "O-S-C-F": (0.0, 0.0, 1.451),
+        "N-S-C-F": (0.0, 0.0, 1.322),
+        "O-S-N-S": (0.0, 0.0, -0.015),
+        "S-N-S-C": (32.773, -10.42, -3.195),
+    },
+}
+
+
+def model(name):
+    return next(m for m in MODELS if m.name == name)
+
+
+def table(name):
+    system = MolecularSystem.from_smiles(model(name).smiles)
+    return model(name).types(system.mol), model(name).table(system.mol, system.positions)
+
+
+@pytest.mark.parametrize("name", CLP_ATOMS)
+def test_ions_have_the_atoms_of_clp(name):
+    kinds, found = table(name)
+    for kind, *values in zip(kinds, found.charges, found.sigma, found.epsilon, strict=True):
+        charge, sigma, epsilon = CLP_ATOMS[name][kind]
+        assert values == pytest.approx([charge, sigma, epsilon / KCAL], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", CLP_TERMS)
+def test_ions_have_the_bonded_terms_of_clp_and_no_others(name):
+    kinds, found = table(name)
+    met = set()
+    for terms in (found.bonds, found.angles):
+        for atoms, (k, x0) in terms:
+            key = term_name(kinds, atoms, CLP_TERMS[name])
+            assert (2 * KCAL * k, x0) == pytest.approx(CLP_TERMS[name][key])
+            met.add(key)
+    sums = {}
+    for atoms, (half, n, _) in found.torsions:
+        key = term_name(kinds, atoms, CLP_TERMS[name])
+        sums.setdefault((key, *atoms), [0.0, 0.0, 0.0])[int(n) - 1] += 2 * KCAL * half
+        met.add(key)
+    for (key, *_), constants in sums.items():
+        assert constants == pytest.approx(list(CLP_TERMS[name][key]))
+    assert met == set(CLP_TERMS[name])
+
+
+def term_name(kinds, atoms, terms):
+    names = [kinds[i] for i in atoms]
+    return next(
+        key for key in ("-".join(names), "-".join(names[::-1])) if key in terms
+    )  # a term that is not published ends here with StopIteration
+
+
+def test_straight_angles_of_the_octahedron_have_no_term():
+    _, found = table("PF6- (CL&P)")
+    assert len(found.angles.atoms) == 12
+    assert TRANS > 90.0
+
+
+def test_pf6_is_also_that_of_opls():
+    """The published table keeps three digits of the Lennard-Jones constants."""
+    text = (MOLTEMPLATE / "oplsaa2024.lt").read_text(encoding="utf-8")
+    for number, kind in ((785, "P"), (786, "F")):
+        charge = re.search(rf"set type @atom:{number} +charge +(\S+)", text)[1]
+        epsilon, sigma = re.search(rf"pair_coeff @atom:{number}_\S+ \S+ (\S+) (\S+)", text).groups()
+        ours = CLP_ATOMS["PF6- (CL&P)"][kind]
+        assert float(charge) == ours[0]
+        assert float(sigma) == pytest.approx(ours[1], abs=0.002)
+        assert float(epsilon) == pytest.approx(ours[2] / KCAL, abs=5e-4)
+
+
+@pytest.mark.parametrize("kind", ["Li", "Na"])
+def test_cations_are_those_of_aqvist_as_opls_lists_them(kind):
+    text = (MOLTEMPLATE / "oplsaa2024.lt").read_text(encoding="utf-8")
+    sigma, epsilon = re.search(rf"# 40[67] \d+ {kind} +1\.00 +(\S+) +(\S+)", text).groups()
+    _, found = table(f"{kind}+ (Åqvist)")
+    assert found.sigma[0] == pytest.approx(float(sigma), abs=6e-4)
+    assert found.epsilon[0] == pytest.approx(float(epsilon), abs=1e-6)
+
+
+def test_water_is_tip3p_of_1983_with_the_constants_of_charmm():
+    text = (MOLTEMPLATE / "tip3p_1983.lt").read_text(encoding="utf-8")
+
+    def numbers(pattern):
+        return [float(x) for x in re.search(rf"^ *{pattern} +(\S+) +(\S+)", text, re.M).groups()]
+
+    _, found = table("TIP3P")
+    assert [found.epsilon[0], found.sigma[0]] == numbers(r"pair_coeff +@atom:O +@atom:O")
+    assert found.epsilon[1] == numbers(r"pair_coeff +@atom:O +@atom:H")[0] == 0.0
+    assert next(iter(found.bonds))[1] == numbers(r"bond_coeff +\S+")
+    assert next(iter(found.angles))[1] == numbers(r"angle_coeff +\S+")
+    assert found.charges.tolist() == [-0.834, 0.417, 0.417]
+
+
+@pytest.mark.parametrize(
+    ("ours", "middle"), [("??_NA_C~_??", {"C", "NA"}), ("??_NA_CM_??", {"CM", "N*"})]
+)
+def test_torsions_of_uracil_are_those_of_amber(ours, middle):
+    """AMBER counts k (1 + cos(2 phi - 180)) for every path, OPLS V2/2 (1 - cos 2 phi)."""
+    (amber,) = (
+        term.attrib
+        for term in ElementTree.parse(AMBER).getroot().iter("Proper")
+        if {term.get("class2"), term.get("class3")} == middle and term.get("class1") == ""
+    )
+    assert amber["periodicity1"] == "2"
+    assert float(amber["phase1"]) == pytest.approx(np.pi)
+    classes = tuple(ours.replace("?", "").strip("_").split("_"))
+    (values,) = (
+        rule.values
+        for kind, rule in _additions()
+        if kind == "dihedral" and rule.fits(("XX", *classes, "XX"))
+    )
+    assert values == pytest.approx((0.0, 2 * float(amber["k1"]) / KCAL, 0.0, 0.0), rel=1e-3)

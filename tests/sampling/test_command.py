@@ -1,0 +1,211 @@
+"""`gpip sample`, as it is typed."""
+
+import argparse
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import hydra
+import pytest
+from ase import Atoms
+from ase.db import connect
+from omegaconf import OmegaConf
+
+from gpip_plugins._search_path import recipes_folder
+from gpip_plugins.sampling.campaign import Campaign
+from gpip_plugins.sampling.command import add_sample
+from gpip_plugins.sampling.program import SYSTEM_KEYS, translate
+
+GPIP = Path(sys.executable).parent / "gpip"
+SHORT = ["sampling_interval=0.02", "equilibration=0.02", "temperatures=[300,500]", "cores=1"]
+SHORT += ["energy_check=1"]
+SHORT += ["force_field=mmff94"]
+
+
+def gpip(folder, *words):
+    return subprocess.run(
+        [GPIP, "sample", *words], cwd=folder, capture_output=True, text=True, timeout=500
+    )
+
+
+def rows(path):
+    """Return what the rows hold, without ASE's time stamps and random ids."""
+    with connect(path, use_lock_file=False) as db:
+        return [
+            (r.system, r.force_field, *(a.tobytes() for a in (r.positions, *r.data.values())))
+            for r in db.select()
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("system=electrolyte cation=Li", "data/system=electrolyte data.system.cation=Li"),
+        ("-m system=ethanol,toluene", "-m data/system=ethanol,toluene"),
+        ("preparation.npt=5 +seed=3", "data.preparation.npt=5 +data.seed=3"),
+        ("++n_frames=4 ~fallback=x", "++data.n_frames=4 ~data.fallback=x"),
+        ("hydra/launcher=joblib hydra.verbose=true", None),
+        ("cluster=slurm size=paper run.data_dir=x data.n_frames=3 data/system=md17", None),
+        ("--cfg job", None),
+    ],
+)
+def test_prefixes_may_be_left_out(words, expected):
+    assert translate(words.split()) == (expected or words).split()
+
+
+def test_no_setting_of_a_system_hides_one_of_the_campaign():
+    assert not SYSTEM_KEYS & {field.name for field in fields(Campaign)}
+
+
+def test_help_names_every_system_size_and_cluster():
+    text = (recipes_folder() / "sample" / "config.yaml").read_text()
+    words = text.split()
+    for folder in ("train/data/system", "train/size", "sample/cluster"):
+        for path in (recipes_folder() / folder).glob("*.yaml"):
+            assert path.stem in words, path
+
+
+def test_every_word_is_left_to_hydra():
+    parser = argparse.ArgumentParser()
+    add_sample(parser.add_subparsers())
+    for words in (["--help"], ["-m", "a=1"], ["a=1", "--cfg", "job"], []):
+        assert parser.parse_args(["sample", *words]).words == words
+
+
+def typed():
+    """Return the words of every `gpip sample` command in the recipes."""
+    found = []
+    for path in sorted(recipes_folder().rglob("*.yaml")):
+        for line in re.findall(r"gpip sample (.*)", path.read_text()):
+            words = shlex.split(line)
+            if "=" in line and "..." not in line and not line.endswith(("again:", "reads.")):
+                found.append(pytest.param(words, id=line))
+    return found
+
+
+def test_there_are_commands_in_the_recipes():
+    assert len(typed()) > 10
+
+
+@pytest.mark.parametrize("words", typed())
+def test_commands_in_the_recipes_compose_and_leave_nothing_open(words):
+    words = [word for word in translate(words) if word != "-m" and "system=ethanol,tol" not in word]
+    folder = recipes_folder()
+    words.append(f"hydra.searchpath=[file://{folder / 'train'}]")
+    with hydra.initialize_config_dir(str(folder / "sample"), version_base="1.3"):
+        config = hydra.compose("config", overrides=words)
+    assert not OmegaConf.missing_keys(config)
+    OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.mark.slow
+def test_smiles_from_relative_paths(tmp_path):
+    done = gpip(tmp_path, "system=smiles", "smiles=CO", "n_frames=4", "datapath=x/a.db", *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert "Estimated time: about" in done.stdout and "from a measured step" in done.stdout
+    assert "Cost: trajectories" in done.stdout
+    assert len(rows(tmp_path / "x" / "a.db")) == 4
+    assert sorted(os.listdir(tmp_path / "x")) == [".a.db.generating", "a.db", "a_quality"]
+    again = gpip(tmp_path, "system=smiles", "smiles=CO", "n_frames=8", "datapath=x/a.db", *SHORT)
+    assert again.returncode == 1
+    assert "was sampled with n_frames=4, but n_frames=8 is asked for" in again.stderr
+
+
+@pytest.mark.slow
+def test_file_and_its_own_name(tmp_path):
+    Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]).write(tmp_path / "mine.xyz")
+    done = gpip(tmp_path, "system=file", "file=mine.xyz", "n_frames=2", *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert {row[0] for row in rows(tmp_path / "data" / "mine_mmff94.db")} == {"mine"}
+
+
+@pytest.mark.slow
+def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(tmp_path):
+    sampling = ["n_frames=8", "temperatures=[300,600]", "sampling_interval=0.02"]
+    sampling += ["equilibration=0", "energy_check=0", "count=27", "cell=9.35", "cores=2"]
+    sampling += ["preparation.npt=0", "preparation.annealing=0.04"]
+    training = translate(sampling)
+    training += ["data.num_train=4", "data.num_val=2", "data.batch_size=2", "trainer.max_epochs=1"]
+    training += ["trainer.accelerator=cpu", "globals.cutoff=3.0"]
+    done = subprocess.run(
+        [GPIP.with_name("spktrain"), "experiment=gpip_water", *training],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("runs/*/best_model"))) == 1
+    database = tmp_path / "data" / "water27_tip3p.db"
+    written = database.stat().st_mtime_ns
+    again = gpip(tmp_path, "system=water64", *sampling)
+    assert again.returncode == 0, again.stderr
+    assert "water27_tip3p.db is there already" in again.stdout
+    assert database.stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_stopped_by_the_user_it_keeps_what_was_finished(tmp_path):
+    words = ["system=ethanol", "datapath=a.db", "n_frames=8000", "cores=2", "force_field=mmff94"]
+    process = subprocess.Popen(
+        [GPIP, "sample", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # In the background of a script the interrupt is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("a.parts/*.ticks")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, error
+    assert "finished trajectories are kept" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "a.db").exists()
+    assert not list(tmp_path.glob("a.parts/*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["local", "joblib"])
+def test_jobs_of_hydras_launchers_write_what_one_run_writes(tmp_path, cluster):
+    words = ["system=ethanol", "n_frames=6", *SHORT, "temperatures=[300,400,500]"]
+    one = gpip(tmp_path, *words, "datapath=one.db")
+    assert one.returncode == 0, one.stderr
+    many = gpip(tmp_path, *words, "datapath=many.db", f"cluster={cluster}", "parts=2")
+    assert many.returncode == 0, many.stdout + many.stderr
+    assert rows(tmp_path / "many.db") == rows(tmp_path / "one.db")
+    assert not (tmp_path / "many.parts").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("system=unobtainium", "Could not find 'data/system/unobtainium'"),
+        ("size=huge", "Could not find 'size/huge'"),
+        ("system=smiles", "smiles is not given, which this system needs; add smiles=..."),
+        ("system=smiles smiles=XX", "smiles='XX' does not parse"),
+        ("system=file file=no.xyz", "no.xyz does not exist"),
+        ("system=isomers count=-3", "count=-3 is no number of isomers"),
+        ("system=water64 count=-1", "composition.water=-1 is not a number of molecules"),
+        ("system=electrolyte concentration=0", "concentration=0 mol/L must be positive"),
+        ("system=electrolyte cation=K", "cation='K' is unknown; choose from Li, Na"),
+        ("force_field=amber", "force_field='amber' is unknown"),
+        ("n_frames=-5", "n_frames=-5 is less than one frame"),
+        ("n_frames=100000000000", "MB are free; free some space"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(tmp_path, words, message):
+    done = gpip(tmp_path, *words.split())
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.db"))
