@@ -71,7 +71,9 @@ class MaskedAtoms(nn.Module):
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Write the restored features of all atoms, shape (n_atoms, n_out)."""
         h = inputs["scalar_representation"]
-        masked = inputs[properties.is_masked][:, None]
+        # A model that also predicts energies is used on structures in which nothing is masked.
+        unmasked = torch.zeros(len(h), dtype=torch.bool, device=h.device)
+        masked = inputs.get(properties.is_masked, unmasked)[:, None]
         d_ij = torch.linalg.vector_norm(inputs[spk_properties.Rij], dim=1)
         f_ij, rcut_ij = self.radial_basis(d_ij), self.cutoff_fn(d_ij)
 

@@ -1,4 +1,5 @@
-"""Losses and index arithmetic without a twin in SchNetPack."""
+"""Losses, index arithmetic and looks into embeddings, without a twin in SchNetPack."""
 
+from gpip_plugins.nn.embedding import *
 from gpip_plugins.nn.graphs import *
 from gpip_plugins.nn.losses import *

@@ -1,0 +1,189 @@
+"""The Equivariant Transformer against TorchMD-Net's own, and where it goes beyond it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from schnetpack import properties
+from schnetpack.atomistic import DipoleMoment, PairwiseDistances
+from schnetpack.model import NeuralNetworkPotential
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
+from gpip_plugins.testing import (
+    ConsistencyError,
+    Subject,
+    assert_reflection_equivariant,
+    assert_rotation_equivariant,
+    assert_smooth_at_cutoff,
+    check_representation,
+    make_batch,
+    random_cell,
+    random_molecule,
+)
+
+CUTOFF = 4.0
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+VARIANTS = {
+    "default": {},
+    "gauss": {"rbf_type": "gauss"},
+    "fixed basis": {"trainable_rbf": False},
+    "keys": {"distance_influence": "keys"},
+    "values": {"distance_influence": "values"},
+    "none": {"distance_influence": "none"},
+    "no neighbour embedding": {"neighbor_embedding": False},
+    "other activations": {"activation": "ssp", "attn_activation": "mish"},
+    "vector cutoff": {"vector_cutoff": True},
+    "lower cutoff": {"cutoff_lower": 1.4},
+    "lower and vector cutoff": {"cutoff_lower": 1.4, "vector_cutoff": True},
+    "one layer": {"num_layers": 1},
+}
+
+
+def theirs(model, systems, dtype, box=None):
+    """Return scalars, vectors and forces of a fixed energy by TorchMD-Net."""
+    z = torch.cat([torch.from_numpy(a.numbers) for a in systems])
+    pos = torch.cat([torch.from_numpy(a.positions) for a in systems]).to(dtype).requires_grad_()
+    batch = torch.repeat_interleave(torch.tensor([len(a) for a in systems]))
+    x, vec, *_ = model(z, pos, batch, box=box)
+    return x, vec, force(x, vec, pos)
+
+
+def by_ours(model, systems, dtype):
+    batch = make_batch(systems, CUTOFF, dtype)
+    pos = batch[properties.R].requires_grad_()
+    out = model(PairwiseDistances()(batch))
+    x, vec = out["scalar_representation"], out["vector_representation"]
+    return x, vec, force(x, vec, pos)
+
+
+def force(x, vec, pos):
+    """Return minus the gradient of an invariant that feels every feature."""
+    weights = torch.linspace(0.5, 1.5, x.shape[1], dtype=x.dtype)
+    energy = (x @ weights).sum() + ((vec**2).sum(dim=1) @ weights).sum()
+    return -torch.autograd.grad(energy, pos)[0]
+
+
+def assert_same(one, two, dtype):
+    for expected, actual in zip(one, two, strict=True):
+        assert actual.dtype == dtype and actual.shape == expected.shape
+        deviation = (actual - expected).abs().max() / expected.abs().max()
+        assert deviation <= TOLERANCE[dtype], deviation
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_molecules_as_in_torchmdnet(pair, name, dtype):
+    reference, model = pair(dtype, **VARIANTS[name])
+    systems = [random_molecule(9, seed=3), random_molecule(5, seed=4), random_molecule(1)]
+    assert_same(theirs(reference, systems, dtype), by_ours(model, systems, dtype), dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_a_periodic_box_as_in_torchmdnet(pair, dtype):
+    """Orthorhombic, wider than twice the cutoff, more than 32 neighbours: what both can do."""
+    reference, model = pair(dtype)
+    atoms = random_cell(100, seed=5, volume_per_atom=6.0, triclinic=False, min_distance=1.0)
+    assert atoms.cell.lengths().min() > 2 * CUTOFF
+    assert np.bincount(make_batch([atoms], CUTOFF)[properties.idx_i]).max() > 32
+    box = torch.from_numpy(atoms.cell.array).to(dtype)
+    assert_same(theirs(reference, [atoms], dtype, box), by_ours(model, [atoms], dtype), dtype)
+
+
+def test_a_cell_shorter_than_the_cutoff_is_its_supercell(pair):
+    """An atom sees its own images; TorchMD-Net would drop pairs of equal indices."""
+    _, model = pair(cutoff_lower=0.0)
+    atoms = Atoms("CO", [[0, 0, 0], [1.2, 0.3, 0.1]], cell=np.diag([2.9, 3.1, 3.3]), pbc=True)
+    batch = make_batch([atoms], CUTOFF)
+    images = batch[properties.idx_i] == batch[properties.idx_j]
+    assert images.any()
+    x, vec, forces = by_ours(model, [atoms], torch.float64)
+    large = by_ours(model, [atoms.repeat(2)], torch.float64)
+    for small, big in zip((x, vec, forces), large, strict=True):
+        expected = small.repeat(8, *[1] * (small.ndim - 1))
+        # The sum over eight cells makes the energy, not the force on an atom, eight times larger.
+        torch.testing.assert_close(big, expected, rtol=1e-9, atol=1e-9)
+
+    for key in (properties.idx_i, properties.idx_j, properties.offsets):
+        batch[key] = batch[key][~images]
+    without = model(PairwiseDistances()(batch))["scalar_representation"]
+    assert not torch.allclose(without, x, rtol=1e-3)
+
+
+def small(**settings):
+    basis = ExpNormalRBF(8, CUTOFF)
+    return EquivariantTransformer(8, 2, basis, CosineCutoff(CUTOFF), n_heads=2, **settings)
+
+
+def test_without_the_vector_cutoff_the_energy_jumps():
+    """TorchMD-Net's default; everything else of the kit holds."""
+    report = check_representation(
+        lambda: small(vector_cutoff=False), known_faults={"cutoff": "vector messages remain"}
+    )
+    report.raise_if_failed()
+    with pytest.raises(ConsistencyError, match="cutoff"):
+        assert_smooth_at_cutoff(lambda: small(vector_cutoff=False))
+
+
+def test_whitened_vectors_pass_but_for_the_axes_that_they_prefer():
+    reason = "the regularisation diag(1, 2, 3) prefers axes"
+    checks = {"rotation": reason, "reflection": reason}
+    tolerances = {"periodic images": 1e-6}
+    report = check_representation(
+        lambda: small(vector_norm="whitened"), known_faults=checks, tolerances=tolerances
+    )
+    report.raise_if_failed()
+
+
+def test_every_parameter_has_a_gradient():
+    """Distributed training waits for all of them."""
+    model = small()
+    out = model(PairwiseDistances()(make_batch([random_molecule(5)], CUTOFF, torch.float32)))
+    out["scalar_representation"].square().sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    "settings, sentence",
+    [
+        ({"n_heads": 3}, "n_atom_basis=8 is not divisible by n_heads=3; choose a multiple."),
+        ({"activation": "relu"}, "activation=relu is unknown; use one of ssp, silu"),
+        ({"attention_activation": "softmax"}, "attention_activation=softmax is unknown"),
+        ({"distance_influence": "all"}, "distance_influence=all is unknown; use one of keys"),
+        ({"vector_norm": "rms"}, "vector_norm=rms is unknown; use one of whitened."),
+    ],
+)
+def test_settings_that_torchmdnet_does_not_have(settings, sentence):
+    with pytest.raises(InputError) as caught:
+        EquivariantTransformer(
+            8, 2, ExpNormalRBF(8, CUTOFF), CosineCutoff(CUTOFF), **({"n_heads": 2} | settings)
+        )
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_lower_cutoff_beyond_the_upper_one():
+    with pytest.raises(InputError, match=r"cutoff_lower=5\.0 is not between 0 and cutoff=4\.0"):
+        CosineCutoff(4.0, 5.0)
+
+
+def test_the_import_says_nothing_and_the_package_does_without_it():
+    code = "import gpip_plugins, sys; assert 'torchmdnet' not in sys.modules;"
+    code += "import gpip_plugins.representation; assert 'torchmdnet' in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = [
+        s for s in done.stderr.splitlines() if "torch.jit" not in s and "warnings.warn" not in s
+    ]
+    assert done.stdout == "" and said == []
+
+
+def test_dipoles_turn_with_the_molecule():
+    def model():
+        dipole = DipoleMoment(8, use_vector_representation=True)
+        return NeuralNetworkPotential(small(), [PairwiseDistances()], [dipole])
+
+    systems = [random_molecule(6, seed=1), random_molecule(4, seed=2)]
+    for check in (assert_rotation_equivariant, assert_reflection_equivariant):
+        check(Subject(model, laws={"dipole_moment": "vector"}, systems=systems))
