@@ -1,11 +1,18 @@
-"""What a relative path means: the folder in which the command was typed."""
+"""Paths that a user names: what a relative one means, what must be there, what may be written."""
 
+import contextlib
 import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-__all__ = ["resolve"]
+from gpip_plugins.errors import InputError
+
+__all__ = ["check_target", "existing", "remove_partial", "resolve", "whole_file"]
 
 
 def resolve(path: str | os.PathLike) -> str:
@@ -27,3 +34,102 @@ def resolve(path: str | os.PathLike) -> str:
         return str(path)
     base = HydraConfig.get().runtime.cwd if HydraConfig.initialized() else os.getcwd()
     return os.path.normpath(os.path.join(base, path))
+
+
+def existing(key: str, path: str | os.PathLike, remedy: str) -> str:
+    """Return the absolute path of a file or folder that must be there.
+
+    Args:
+        key: what the user calls this setting, for the message.
+        path: absolute, or relative to where the command was typed.
+        remedy: what to do if there is none, without a full stop.
+
+    Raises:
+        InputError: if there is none.
+    """
+    full = resolve(path)
+    if not os.path.exists(full):
+        searched = "" if full == str(path) else f" (looked for {full})"
+        raise InputError(f"{key}={path} does not exist{searched}; {remedy}.")
+    return full
+
+
+def check_target(target: str, endings: Sequence[str], overwrite: bool, source: str) -> None:
+    """Check that a file may be written, as far as names and folders tell, before long work starts.
+
+    Args:
+        target: absolute path of the file to be written.
+        endings: accepted endings of its name.
+        overwrite: whether it may replace an existing file.
+        source: absolute path of the file that is read, which must never be replaced.
+
+    Raises:
+        InputError: if the target has another ending, exists, or lies in a folder that is missing
+            or cannot be written.
+    """
+    if not target.endswith(tuple(endings)):
+        choice = "one of " * (len(endings) > 1) + ", ".join(endings)
+        raise InputError(f"{target} must end in {choice}; rename it.")
+    if os.path.exists(target) and (
+        not overwrite or not os.path.isfile(target) or os.path.samefile(source, target)
+    ):
+        raise InputError(f"{target} exists already; name another target or add --force.")
+    if not os.access(os.path.dirname(target), os.W_OK):
+        raise InputError(
+            f"The folder of {target} is missing or cannot be written; make it, mend its "
+            "permissions or name another target."
+        )
+
+
+@contextlib.contextmanager
+def whole_file(target: str | os.PathLike) -> Iterator[str]:
+    """Give the name of a file to write, which becomes `target` once it was written without fault.
+
+    The file lies in the folder of the target and has its ending, so that formats are recognised and
+    the last step is one renaming. An older target stays as it is until then. After a fault, or an
+    interruption by the keyboard, nothing is left; SQLite's helper files are removed too.
+
+    Args:
+        target: the file that shall appear whole or not at all.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole_file(f"{folder}/table.csv") as partial:
+        ...         written = Path(partial).write_text("epoch,loss")
+        ...     os.listdir(folder)
+        ['table.csv']
+    """
+    folder, name = os.path.split(os.path.abspath(target))
+    stem, ending = os.path.splitext(name)
+    # Two processes that write the same target must not write into each other's file.
+    partial = os.path.join(folder, f".{stem}.{uuid.uuid4().hex[:8]}.part{ending}")
+    try:
+        yield partial
+        os.replace(partial, target)
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"Writing {target} failed ({why}); make room or mend the permissions of its folder, "
+            "then start again."
+        ) from error
+    finally:
+        for leftover in (partial, f"{partial}-journal", f"{partial}.lock"):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.remove(leftover)
+
+
+def remove_partial(target: str | os.PathLike) -> None:
+    """Remove what a killed `whole_file` left of a target that nobody is writing now.
+
+    Args:
+        target: the file that was to appear.
+    """
+    path = Path(target)
+    pattern = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}(-journal)?"
+    for leftover in path.parent.iterdir():
+        if re.fullmatch(pattern, leftover.name):
+            leftover.unlink()

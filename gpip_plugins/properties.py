@@ -16,6 +16,13 @@ and `n_systems` the number of configurations in it:
 | `structure_latent` | (n_systems, n_out) | -- | pooled representation of a configuration |
 | `geometry_latent` | (n_systems, n_out) | -- | Net3D's representation of the clean configuration |
 | `pseudo_energy` | (n_systems,) | -- | scalar whose gradient predicts the noise |
+| `kind` | (n_systems,) int | -- | what its forces are: a `gpip_plugins.kinds.Kind` |
+| `dataset` | (n_systems,) int | -- | number of the data set in a mixture |
+| `force_targets` | (n_atoms, 3) | eV/Å | forces to learn; NaN where there are none |
+| `is_off_equilibrium` | (n_atoms,) bool | -- | atoms whose target are their DFT forces |
+| `is_equilibrium` | (n_atoms,) bool | -- | atoms at a minimum, whose target is zero |
+| `is_perturbed` | (n_atoms,) bool | -- | atoms displaced from a minimum, which are to go back |
+| `has_label(name)` | as the label, bool | -- | rows of a mixture that have the label `name` |
 
 Example:
     >>> from gpip_plugins import properties
@@ -36,3 +43,22 @@ embedding_clean: Final[str] = "_embedding_clean"
 structure_latent: Final[str] = "structure_latent"
 geometry_latent: Final[str] = "geometry_latent"
 pseudo_energy: Final[str] = "pseudo_energy"
+kind: Final[str] = "_kind"
+dataset: Final[str] = "_dataset"
+force_targets: Final[str] = "_force_targets"
+is_off_equilibrium: Final[str] = "_is_off_equilibrium"
+is_equilibrium: Final[str] = "_is_equilibrium"
+is_perturbed: Final[str] = "_is_perturbed"
+
+
+def has_label(name: str) -> str:
+    """Return the key that tells which rows of a mixture of data sets have a label.
+
+    Args:
+        name: name of the label, such as `forces`.
+
+    Example:
+        >>> has_label("forces")
+        '_has_forces'
+    """
+    return f"_has_{name}"

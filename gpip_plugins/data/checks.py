@@ -1,6 +1,5 @@
 """What is checked in a database before any long work starts."""
 
-import os
 import sqlite3
 
 import torch
@@ -8,6 +7,9 @@ from ase.db import connect
 from schnetpack import properties, units
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.paths import existing
+from gpip_plugins.structures import FLAT_CELL, flat_cells
+from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["check_database", "check_values"]
 
@@ -16,6 +18,8 @@ def check_database(
     datapath: str,
     load_properties: list[str] | None,
     property_units: dict[str, str] | None,
+    distance_unit: str | None = None,
+    key: str = "data.datapath",
 ) -> dict:
     """Check that a SchNetPack database exists and holds what is asked for; return its metadata.
 
@@ -23,38 +27,43 @@ def check_database(
         datapath: path of the ASE database.
         load_properties: names of the labels to load; None for all.
         property_units: unit wanted for each label.
+        distance_unit: unit wanted for positions and cells; None for the database's own.
+        key: what the user calls the path, for the message.
 
     Raises:
         InputError: no such file, not a database, empty, no units, unknown labels, or a unit that
             does not fit.
     """
-    if not os.path.isfile(datapath):
-        raise InputError(
-            f"data.datapath={datapath} does not exist; give the path of a SchNetPack database "
-            "(`gpip import labels.xyz labels.db` makes one)."
-        )
+    existing(
+        key,
+        datapath,
+        "give the path of a SchNetPack database (`gpip import labels.xyz labels.db` makes one)",
+    )
     try:
         with connect(datapath, use_lock_file=False) as database:
             metadata = database.metadata
             n_rows = database.count()
     except (sqlite3.Error, ValueError, OSError, AttributeError) as error:
         raise InputError(
-            f"data.datapath={datapath} cannot be read as an ASE database ({error}); import the "
+            f"{key}={datapath} cannot be read as an ASE database ({error}); import the "
             "data again with `gpip import`."
         ) from error
     available = metadata.get("_property_unit_dict")
     if available is None or "_distance_unit" not in metadata:
         raise InputError(
-            f"data.datapath={datapath} states no units; import the data again with "
+            f"{key}={datapath} states no units; import the data again with "
             "`gpip import`, or add them with `spkconvert`."
         )
     if n_rows == 0:
-        raise InputError(f"data.datapath={datapath} holds no configuration; import the data again.")
+        raise InputError(f"{key}={datapath} holds no configuration; import the data again.")
+    length_in_angstrom(metadata["_distance_unit"] or "Ang", f"the distance unit of {datapath}")
+    if distance_unit is not None:
+        length_in_angstrom(distance_unit, "data.distance_unit")
     wanted = list(load_properties or []) + list(property_units or {})
     for name in wanted:
         if name not in available:
             raise InputError(
-                f"data.datapath={datapath} has no property '{name}', only "
+                f"{key}={datapath} has no property '{name}', only "
                 f"{sorted(available)}; set data.load_properties and data.property_units (in our "
                 "recipes globals.energy_key, globals.forces_key) to those names, or import labels."
             )
@@ -92,17 +101,10 @@ def check_values(tensors: dict[str, torch.Tensor], n_atoms: torch.Tensor, datapa
                 f"configuration {system} of {datapath} has a '{key.strip('_')}' that is not a "
                 "finite number; repair or remove it and import the data again."
             )
-    if properties.cell not in tensors:
-        return
-    pbc = tensors[properties.pbc].view(-1, 3)
-    if not bool(pbc.any()):
-        return
-    periodic = tensors[properties.cell].view(-1, 3, 3) * pbc[:, :, None]
-    flat = torch.linalg.matrix_rank(periodic, rtol=1e-6) < pbc.sum(1)
-    if bool(flat.any()):
-        system = int(flat.nonzero()[0, 0])
+    cells = tensors[properties.cell].view(-1, 3, 3).double().numpy()
+    flat = flat_cells(cells, tensors[properties.pbc].view(-1, 3).numpy())
+    if flat.any():
         raise InputError(
-            f"configuration {system} of {datapath} has a periodic cell without volume (a periodic "
-            "cell vector of length zero, or along another); mend that vector or switch its "
-            "periodicity off."
+            f"configuration {int(flat.argmax())} of {datapath} {FLAT_CELL}, and import the data "
+            "again."
         )

@@ -8,22 +8,21 @@ eV/Å whatever the file was in.
 import hashlib
 import itertools
 import os
-import sqlite3
-import tempfile
 
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.data.labelled_frames import Frames, ImportReport, Labels
-from gpip_plugins.data.structures import structure_format
+from gpip_plugins.data.labelled_sources import files_of, source_states_its_units
+from gpip_plugins.data.origin import origin_of
+from gpip_plugins.data.scalar_labels import check_scalars
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.paths import check_target, existing, resolve, whole_file
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
 
 __all__ = ["check_paths", "import_labels", "states_its_units"]
 
-# Formats that leave the units to whoever wrote the file; ASE converts all others to eV and Å.
-WITHOUT_UNITS = ("extxyz", "xyz")
 CHUNK = 500
+ORBITALS = ("homo", "lumo", "gap")
 
 
 def states_its_units(path: str) -> bool:
@@ -32,9 +31,9 @@ def states_its_units(path: str) -> bool:
     Extended XYZ has no field for units, and files in kcal/mol are as common as files in eV.
 
     Args:
-        path: file that ASE reads; relative to where the command was typed.
+        path: file that ASE reads, or folder of labels; relative to where the command was typed.
     """
-    return structure_format(resolve(path)) not in WITHOUT_UNITS
+    return source_states_its_units(resolve(path))
 
 
 def import_labels(
@@ -48,11 +47,13 @@ def import_labels(
 ) -> ImportReport:
     """Write the structures and labels of a file as a SchNetPack database.
 
-    Properties: `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å, and where the file has it
-    `stress` (1, 3, 3) in eV/Å^3. Metadata: source, its SHA-256 and its units.
+    Properties, unless `labels` has no names: `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å,
+    and where the file has it `stress` (1, 3, 3) in eV/Å^3; scalar properties (1,) in the unit that
+    was named. Metadata: source, its SHA-256 and its units.
 
     Args:
-        source: extended XYZ, also gzipped, or any file that ASE reads.
+        source: extended XYZ, also gzipped, any file that ASE reads, or a folder of VASP runs or in
+            DeePMD-kit's format (see `gpip_plugins.data.labelled_sources`).
         target: name of the database, ending in .db.
         labels: names and units of the labels.
         skip_unlabelled: leave out frames whose labels are missing or not finite, instead of
@@ -69,24 +70,17 @@ def import_labels(
     source, target = resolve(source), resolve(target)
     check_paths(source, target, overwrite)
     units, factors = _units(source, labels)
-    report = ImportReport(units=units)
+    report = ImportReport(units=units, scalars=dict(labels.scalars))
 
-    partial = _temporary_beside(target)
-    try:
+    metadata = _metadata(source, units)
+    with whole_file(target) as partial:
         frames = Frames(source, labels, factors, skip_unlabelled, report, progress)
-        _write(partial, frames, _metadata(source, units))
+        _write(partial, frames, metadata)
         frames.refuse_faults()
         if not accept_implausible:
             frames.plausibility.check(units)
-        os.replace(partial, target)
-    except (OSError, sqlite3.Error) as error:
-        raise InputError(
-            f"Writing {target} failed ({error}); mend the space or the permissions of its folder."
-        ) from None
-    finally:
-        for leftover in (partial, f"{partial}-journal", f"{partial}.lock"):
-            if os.path.exists(leftover):
-                os.remove(leftover)
+            orbitals = {k: v for k, v in frames.scalar_values.items() if k in ORBITALS}
+            check_scalars(orbitals, labels.scalars)
     return report
 
 
@@ -99,22 +93,19 @@ def check_paths(source: str, target: str, overwrite: bool = False) -> None:
         overwrite: whether the target may exist.
 
     Raises:
-        InputError: if the source or the target's folder is missing, or the target exists or does
-            not end in .db.
+        InputError: if the source or the target's folder is missing, or the target exists, does not
+            end in .db or cannot be written.
     """
-    source, target = resolve(source), resolve(target)
-    if not os.path.isfile(source):
-        raise InputError(f"{source} does not exist; name a file with labelled structures.")
-    if not target.endswith(".db"):
-        raise InputError(f"{target} must end in .db, the ending of an ASE database; rename it.")
-    if os.path.exists(target) and (not overwrite or os.path.samefile(source, target)):
-        raise InputError(f"{target} exists already; name another target or add --force.")
-    if not os.path.isdir(os.path.dirname(target)):
-        raise InputError(f"The folder of {target} does not exist; make it or name another target.")
+    source = existing("SOURCE", source, "name a file with labelled structures")
+    check_target(resolve(target), (".db",), overwrite, source)
 
 
 def _units(source: str, labels: Labels) -> tuple[dict[str, str], dict[str, float]]:
     """Return the units of the file, and what they are in eV, eV/Å and Å."""
+    if not labels.wanted:
+        distance = labels.distance_unit
+        factor = length_in_angstrom(distance, "--distance-unit")
+        return {"distance": distance}, {"distance": factor}
     energy_unit = labels.energy_unit
     if energy_unit is None:
         if not states_its_units(source):
@@ -139,24 +130,13 @@ def _units(source: str, labels: Labels) -> tuple[dict[str, str], dict[str, float
 
 def _metadata(source: str, units: dict[str, str]) -> dict:
     """Return what the database shall say about its origin."""
-    with open(source, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"source": os.path.basename(source), "source_sha256": digest, "source_units": units}
-
-
-def _temporary_beside(target: str) -> str:
-    """Return the name of a new file in the folder of the target."""
-    folder, name = os.path.split(target)
-    try:
-        handle, path = tempfile.mkstemp(".db", f".{name}.", folder)
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be written ({error.strerror}); name another target or "
-            "mend its permissions or space."
-        ) from None
-    os.close(handle)
-    os.remove(path)
-    return path
+    digest = hashlib.sha256()
+    for path in files_of(source):
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    name = os.path.basename(source)
+    return {"source": name, "source_sha256": digest.hexdigest(), "source_units": units}
 
 
 def _write(path: str, frames: Frames, metadata: dict) -> None:
@@ -165,12 +145,13 @@ def _write(path: str, frames: Frames, metadata: dict) -> None:
     first = next(entries, None)
     if first is None:
         return
-    units = {"energy": "eV", "forces": "eV/Ang"}
+    units = {"energy": "eV", "forces": "eV/Ang"} if frames.labels.wanted else {}
+    units |= frames.labels.scalars
     if frames.report.stress:
         units["stress"] = "eV/Ang/Ang/Ang"
     database = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=units)
     with database.conn:
         for chunk in itertools.batched(itertools.chain([first], entries), CHUNK):
             atoms, values = zip(*chunk, strict=True)
-            database.add_systems(list(values), list(atoms))
+            database.add_systems(list(values), list(atoms), [origin_of(a) for a in atoms])
     database.update_metadata(**metadata)

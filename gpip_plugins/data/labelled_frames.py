@@ -9,9 +9,12 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from tqdm import tqdm
 
+from gpip_plugins.data.labelled_sources import read_labelled
+from gpip_plugins.data.origin import origin_of
 from gpip_plugins.data.plausibility import Plausibility
-from gpip_plugins.data.structures import read_structures
+from gpip_plugins.data.vasp_results import FAULT
 from gpip_plugins.errors import InputError
+from gpip_plugins.structures import check_structure
 
 __all__ = ["Frames", "ImportReport", "Labels", "label_of"]
 
@@ -21,20 +24,30 @@ class Labels:
     """Where the labels stand in the file and in which units.
 
     Args:
-        energy_key: name of the energy, in the results of ASE's calculator or in `info`.
-        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`.
+        energy_key: name of the energy, in the results of ASE's calculator or in `info`. None for
+            structures without labels; then no label is read.
+        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`; None
+            likewise.
         energy_unit: None takes the unit that the file states, see `states_its_units`.
         forces_unit: None is energy unit per distance unit.
         distance_unit: unit of the positions and the cell; Å by the definition of the XYZ format.
         stress: whether to import a stress; taken to be in energy unit per cubed distance unit.
+        scalars: names and units of scalar properties, one number per structure each, such as
+            `{"homo": "eV"}`; they keep their unit.
     """
 
-    energy_key: str = "energy"
-    forces_key: str = "forces"
+    energy_key: str | None = "energy"
+    forces_key: str | None = "forces"
     energy_unit: str | None = None
     forces_unit: str | None = None
     distance_unit: str = "Ang"
     stress: bool = True
+    scalars: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether energies and forces are read."""
+        return self.energy_key is not None and self.forces_key is not None
 
 
 @dataclass
@@ -45,12 +58,20 @@ class ImportReport:
     skipped: dict[str, list[int]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     stress: bool = False
+    scalars: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return what the user is told at the end."""
-        units = f"{self.units['energy']}, {self.units['forces']}, {self.units['distance']}"
-        text = f"{self.written} frames written in eV, eV/Ang, Ang (the file was in {units})"
+        if "energy" not in self.units:
+            what = "energies and forces" if self.scalars else "labels"
+            text = f"{self.written} frames written in Ang, without {what}"
+        else:
+            units = ", ".join(self.units[key] for key in ("energy", "forces", "distance"))
+            text = f"{self.written} frames written in eV, eV/Ang, Ang (the file was in {units})"
         text += ", with stress" if self.stress else ""
+        if self.scalars:
+            listed = ", ".join(f"{name} ({unit})" for name, unit in self.scalars.items())
+            text += f", with {listed}"
         for reason, numbers in self.skipped.items():
             text += f"; {len(numbers)} left out because they have {reason} ({listing(numbers)})"
         return text + "."
@@ -72,13 +93,14 @@ class Frames:
         self.source, self.labels, self.factors = source, labels, factors
         self.skip, self.report, self.progress = skip, report, progress
         self.plausibility = Plausibility()
+        self.scalar_values: dict[str, list[float]] = {name: [] for name in labels.scalars}
         self.n_frames = 0
         self.found_names: str = ""
 
     def __iter__(self) -> Iterator[tuple[Atoms, dict[str, np.ndarray]]]:
         """Yield structures and their properties as `ASEAtomsData.add_systems` takes them."""
         bar = tqdm(
-            read_structures(self.source),
+            read_labelled(self.source),
             desc="importing",
             unit=" frames",
             disable=None if self.progress else True,
@@ -91,7 +113,13 @@ class Frames:
                 self.found_names = self.found_names or names_in(frame)
                 self.report.skipped.setdefault(fault, []).append(number)
                 continue
-            self.plausibility.add(number, atoms, float(values["energy"][0]), values["forces"])
+            if self.labels.wanted:
+                energy, forces = float(values["energy"][0]), values["forces"]
+            else:
+                energy, forces = None, None
+            self.plausibility.add(number, atoms, energy, forces)
+            for name, seen in self.scalar_values.items():
+                seen.append(float(values[name][0]))
             self.report.written += 1
             yield atoms, values
 
@@ -108,8 +136,8 @@ class Frames:
         if not self.report.written:
             raise InputError(
                 f"None of the {self.n_frames} frames of {name} can be used: {found}; its first "
-                f"frame carries {self.found_names}: name the labels with --energy-key and "
-                "--forces-key."
+                f"frame carries {self.found_names}: name the labels with "
+                + ("--energy-key and --forces-key." if self.labels.wanted else "--property.")
             )
         if faults and not self.skip:
             n_faulty = sum(len(numbers) for numbers in faults.values())
@@ -120,22 +148,47 @@ class Frames:
 
     def _structure(self, number: int, frame: Atoms) -> Atoms:
         """Return the bare structure in Å."""
-        where = f"Frame {number} of {os.path.basename(self.source)} (counted from 0)"
         scale = self.factors["distance"]
-        if not len(frame):
-            raise InputError(f"{where} has no atoms; remove it from the file.")
-        if not np.isfinite(frame.positions).all():
-            raise InputError(f"{where} has positions that are not finite; repair or remove it.")
-        if frame.pbc.any() and frame.cell.volume < 1e-6:
-            raise InputError(
-                f"{where} is periodic, but its cell has a dimension of zero; give all three cell "
-                "vectors or set pbc to F F F."
-            )
         cell = frame.cell.array * scale
-        return Atoms(frame.numbers, frame.positions * scale, cell=cell, pbc=frame.pbc)
+        atoms = Atoms(
+            frame.numbers,
+            frame.positions * scale,
+            cell=cell,
+            pbc=frame.pbc,
+            info=origin_of(frame),
+        )
+        name = os.path.basename(self.source)
+        check_structure(atoms, f"Frame {number} of {name} (counted from 0)")
+        return atoms
 
     def _values(self, number: int, frame: Atoms) -> tuple[dict[str, np.ndarray], str]:
         """Return the labels in eV and Å, or what is wrong with them."""
+        if FAULT in frame.info:
+            return {}, frame.info[FAULT]
+        scalars, fault = self._scalars(frame)
+        if fault or not self.labels.wanted:
+            return scalars, fault
+        values, fault = self._energetic_values(number, frame)
+        return values | scalars, fault
+
+    def _scalars(self, frame: Atoms) -> tuple[dict[str, np.ndarray], str]:
+        """Return the scalar properties in their own units, or what is wrong with one."""
+        values = {}
+        for name in self.labels.scalars:
+            value = label_of(frame, name)
+            if value is None:
+                return {}, f"no {name}"
+            try:
+                value = np.asarray(value, dtype=float).reshape(1)
+            except (TypeError, ValueError):
+                return {}, f"a {name} that is not one number"
+            if not np.isfinite(value).all():
+                return {}, f"a {name} that is not finite"
+            values[name] = value
+        return values, ""
+
+    def _energetic_values(self, number: int, frame: Atoms) -> tuple[dict[str, np.ndarray], str]:
+        """Return energy, forces and stress in eV and Å, or what is wrong with them."""
         energy = label_of(frame, self.labels.energy_key)
         forces = label_of(frame, self.labels.forces_key)
         if energy is None or forces is None:
@@ -179,7 +232,8 @@ def label_of(frame: Atoms, key: str) -> np.ndarray | float | None:
 def names_in(frame: Atoms) -> str:
     """Return the names of all that a frame carries, for a message."""
     results = getattr(frame.calc, "results", {})
-    names = [*results, *frame.info, *(n for n in frame.arrays if n not in ("numbers", "positions"))]
+    info = [name for name in frame.info if name != FAULT]
+    names = [*results, *info, *(n for n in frame.arrays if n not in ("numbers", "positions"))]
     return ", ".join(names) or "no labels at all"
 
 

@@ -1,7 +1,8 @@
 """A data set held in memory that hands out whole batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from schnetpack import properties
 from schnetpack.data import ASEAtomsData
@@ -72,6 +73,34 @@ class InMemoryAtomsData(ASEAtomsData):
     def tensors(self) -> dict[str, torch.Tensor]:
         """All rows of the database, concatenated: {name: tensor}."""
         return self._tensors
+
+    @property
+    def elements(self) -> list[int]:
+        """Atomic numbers that occur, ascending; of a subset, those of its configurations."""
+        numbers = self._tensors[properties.Z]
+        if self.subset_idx is not None:
+            wanted = torch.zeros(len(self._n_atoms), dtype=torch.bool)
+            wanted[torch.as_tensor(self.subset_idx, dtype=torch.long)] = True
+            numbers = numbers[wanted.repeat_interleave(self._n_atoms)]
+        return torch.unique(numbers).tolist()
+
+    @property
+    def rows_per_system(self) -> dict[str, int]:
+        """Rows of each label in every configuration; without those that have one row per atom."""
+        return self._rows_per_system
+
+    def structures(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield atomic numbers, positions and periodic directions, as they are in memory."""
+        wanted = range(len(self._n_atoms)) if self.subset_idx is None else self.subset_idx
+        Z, R = self._tensors[properties.Z].numpy(), self._tensors[properties.R].numpy()
+        pbc = self._tensors[properties.pbc].view(-1, 3).numpy()
+        for row in wanted:
+            atoms = slice(int(self._first[row]), int(self._first[row] + self._n_atoms[row]))
+            yield Z[atoms], R[atoms], pbc[row]
+
+    def raw(self) -> dict[str, torch.Tensor]:
+        """Return all configurations of this (sub)set as one batch, without transforms."""
+        return self._gather(range(len(self)))
 
     def __getitem__(self, idx: int) -> dict[str, torch.Tensor]:
         """Return one transformed configuration, in SchNetPack's format."""

@@ -51,15 +51,19 @@ class Plausibility:
         self.n_frames = 0
         self.force_sum, self.n_atoms = 0.0, 0
 
-    def add(self, number: int, atoms: Atoms, energy: float, forces: np.ndarray) -> None:
+    def add(
+        self, number: int, atoms: Atoms, energy: float | None, forces: np.ndarray | None
+    ) -> None:
         """Take one frame into account.
 
         Args:
             number: its number in the file.
             atoms: structure in Å.
-            energy: in eV.
-            forces: in eV/Å, shape (n_atoms, 3).
+            energy: in eV; None for frames without labels.
+            forces: in eV/Å, shape (n_atoms, 3); None likewise.
         """
+        if forces is None:
+            forces = np.zeros((len(atoms), 3))
         self.force_sum += np.linalg.norm(forces, axis=1).sum()
         self.n_atoms += len(atoms)
         if self.n_frames % self.stride == 0:
@@ -74,7 +78,8 @@ class Plausibility:
         """Judge what was collected.
 
         Args:
-            units: the units that were read, with the keys energy, forces, distance.
+            units: the units that were read, with the keys energy, forces, distance; without
+                energy and forces only distances are judged.
 
         Raises:
             InputError: naming the unit that looks wrong and the remedy.
@@ -82,8 +87,9 @@ class Plausibility:
         if not self.sample:
             return
         self._check_distances(units["distance"])
-        self._check_forces(units["forces"])
-        self._check_work(units)
+        if "forces" in units:
+            self._check_forces(units["forces"])
+            self._check_work(units)
 
     def _check_distances(self, unit: str) -> None:
         ratios = []

@@ -92,6 +92,38 @@ def test_units_that_do_not_exist(write, unit):
         set_up(write(), property_units={"energy": unit})
 
 
+@pytest.mark.parametrize("unit", ["A", "parsec", "eV"])
+def test_length_units_that_do_not_exist(write, unit):
+    with pytest.raises(InputError, match=rf"data.distance_unit={unit} is not a length unit; use"):
+        set_up(write(), distance_unit=unit)
+
+
+def test_other_files_than_databases(tmp_path):
+    with pytest.raises(InputError, match=r"labels.xyz does not end in .db, .* with `gpip import`"):
+        set_up(tmp_path / "labels.xyz")
+
+
+def test_working_folder(write, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"data.datapath=.*none.db does not exist; give the path"):
+        set_up(tmp_path / "none.db", data_workdir=str(tmp_path / "fast"))
+    path = write()
+    assert set_up(path, data_workdir=str(tmp_path / "fast")).elements == [1, 6, 8]
+    assert (tmp_path / "fast" / "data.db").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be copied to data.data_workdir=.*file/fast \("):
+        set_up(path, data_workdir=str(tmp_path / "file" / "fast"))
+
+
+def test_a_copy_that_fills_the_working_folder_is_not_taken_for_the_database(
+    write, tmp_path, full_disk
+):
+    path = write()
+    with full_disk(4096), pytest.raises(InputError, match=r"cannot be copied to data.data_workdir"):
+        set_up(path, data_workdir=str(tmp_path / "fast"))
+    assert not (tmp_path / "fast" / "data.db").exists()
+    set_up(path, data_workdir=str(tmp_path / "fast"))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("key", ["positions", "energy", "forces"])
 def test_numbers_that_are_not_finite(write, key, bad):
@@ -111,10 +143,13 @@ def test_periodic_cell_without_volume(write, vector):
     systems = [Atoms("NaCl", [(0, 0, 0), (2.8, 0, 0)], cell=(5.6, 5.6, 5.6), pbc=True)] * 12
     systems = [atoms.copy() for atoms in systems]
     systems[5].cell[1] = vector
-    with pytest.raises(InputError, match=r"configuration 5 of .* periodic cell without volume"):
-        set_up(write(systems, labels_of(systems), LABELS))
-    systems[5].pbc = (True, False, True)
-    set_up(write(systems, labels_of(systems), LABELS, name="slab.db"))
+    for name, pbc in (("bulk", True), ("slab", (True, False, True))):
+        systems[5].pbc = pbc
+        path = write(systems, labels_of(systems), LABELS, name=f"{name}.db")
+        with pytest.raises(InputError, match=r"configuration 5 of .* cell vectors span no volume"):
+            set_up(path)
+    systems[5].pbc = False
+    set_up(write(systems, labels_of(systems), LABELS, name="isolated.db"))
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,11 @@ def flat_cell(atoms):
     atoms.set_cell([9.0, 9.0, 0.0])
 
 
+def flat_slab(atoms):
+    flat_cell(atoms)
+    atoms.pbc = (True, True, False)
+
+
 def nan_position(atoms):
     atoms.positions[3, 1] = np.nan
 
@@ -211,8 +216,9 @@ def nan_position(atoms):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (flat_cell, "Frame 6 .* cell has a dimension of zero"),
-        (nan_position, "Frame 6 .* positions that are not finite"),
+        (flat_slab, "Frame 6 .* cell vectors span no volume"),
+        (flat_cell, "Frame 6 .* cell vectors span no volume"),
+        (nan_position, "Frame 6 .* position that is not finite, of atom 3"),
     ],
 )
 def test_bad_structures_are_refused_even_when_skipping(tmp_path, spoil, message):
@@ -285,3 +291,25 @@ def test_revised_md17_is_imported(tmp_path):
     for unit in ("kcal/mol", "Hartree"):
         with pytest.raises(InputError, match="looks wrong"):
             import_labels(str(source), str(tmp_path / f"{unit[:3]}.db"), Labels(energy_unit=unit))
+
+
+def test_structures_without_labels(tmp_path):
+    """Equilibrium structures for force-centric pre-training; labels that are there are not read."""
+    frames = [molecule("CH4"), molecule("H2O")]
+    frames[1].calc = SinglePointCalculator(frames[1], energy=1.0)
+    write(tmp_path / "minima.xyz", frames)
+    labels = Labels(energy_key=None, forces_key=None)
+    report = import_labels(str(tmp_path / "minima.xyz"), str(tmp_path / "minima.db"), labels)
+    assert str(report) == "2 frames written in Ang, without labels."
+    data = ASEAtomsData(str(tmp_path / "minima.db"))
+    assert data.available_properties == [] and len(data) == 2
+    np.testing.assert_allclose(data[1]["_positions"].numpy(), frames[1].positions, atol=1e-7)
+
+
+def test_structures_without_labels_in_another_unit(tmp_path):
+    atoms = molecule("CH4")
+    atoms.positions /= 0.529177
+    write(tmp_path / "minima.xyz", atoms)
+    source, target = str(tmp_path / "minima.xyz"), str(tmp_path / "minima.db")
+    with pytest.raises(InputError, match="--distance-unit Ang looks wrong"):
+        import_labels(source, target, Labels(energy_key=None, forces_key=None))

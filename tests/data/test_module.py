@@ -12,6 +12,7 @@ from schnetpack import properties
 from schnetpack.transform import CastTo32, SubtractCenterOfMass
 
 from gpip_plugins.data import GpipDataModule
+from gpip_plugins.errors import InputError
 from gpip_plugins.transform import GaussianNoise, MaskAtoms, NeighborList, SubtractCenter
 
 NOISE, MASKED = "noise", "_is_masked"
@@ -122,16 +123,19 @@ def test_fixed_corruption_differs_between_configurations(make):
     assert not any(torch.allclose(a, b) for a, b in pairs)
 
 
-def test_validation_does_not_disturb_the_random_numbers_of_training(make):
-    seed_everything(1, verbose=False)
-    plain = make(split_file="s.npz")
-    loader = plain.train_dataloader()
-    seed_everything(2, verbose=False)
-    first = corruption(loader)
-    seed_everything(2, verbose=False)
-    for transform in plain.val_transforms:
-        transform({k: v.clone() for k, v in plain.val_dataset._gather([0]).items()})
-    assert all(same(first, corruption(loader)))
+def test_nothing_else_disturbs_the_random_numbers_of_training(make):
+    def epochs(meanwhile):
+        seed_everything(1, verbose=False)
+        data = make(split_file="split.npz")
+        return [(corruption(data.train_dataloader()), meanwhile(data))[0] for _ in range(2)]
+
+    def other_work(data):
+        torch.rand(7)
+        corruption(data.val_dataloader())
+
+    for plain, disturbed in zip(epochs(lambda _: None), epochs(other_work), strict=True):
+        assert list(plain) == list(disturbed)
+        assert all(same(plain, disturbed))
 
 
 def test_another_corruption_seed_fixes_another_corruption(make):
@@ -220,3 +224,23 @@ def test_a_split_file_that_the_user_names_is_used(make, tmp_path):
     data = make(split_file="mine.npz", num_train=None, num_val=None, num_test=None)
     assert (data.train_idx, data.val_idx, data.test_idx) == ([3, 1], [0], [2])
     assert data.split_file == str(tmp_path / "mine.npz")
+
+
+def test_a_database_has_to_be_named():
+    with pytest.raises(InputError, match=r"data.datapath is not given; name a database"):
+        GpipDataModule(None, batch_size=4)
+
+
+def test_a_split_file_that_is_not_there_is_no_new_split(make):
+    with pytest.raises(InputError, match=r"split_file=typo.npz does not exist .* leave it out"):
+        make(split_file="typo.npz")
+
+
+def test_a_failed_copy_to_the_own_folder_leaves_the_database(make, tmp_path, monkeypatch):
+    def fail(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(GpipDataModule, "_copy_to_workdir", fail)
+    with pytest.raises(InputError, match=r"cannot be copied to .* \(No space left on device\)"):
+        make(data_workdir=str(tmp_path))
+    assert (tmp_path / "data.db").exists()

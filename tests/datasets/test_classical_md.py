@@ -18,12 +18,14 @@ from schnetpack.data import ASEAtomsData
 from gpip_plugins.datasets import ClassicalMD
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling import database
-from gpip_plugins.sampling.engine import LangevinEngine
+from gpip_plugins.sampling.engine import Engine, Explosion
+from gpip_plugins.sampling.sources import Files, Presets, Smiles
 
 SMALL = {
     "batch_size": 4,
+    "system": Smiles(["O", "CO"]),
+    "force_field": "mmff94",
     "n_frames": 12,
-    "smiles": ["O", "CO"],
     "temperatures": [300, 600],
     "sampling_interval": 0.02,
     "equilibration": 0.1,
@@ -32,6 +34,9 @@ SMALL = {
     "num_workers": 0,
     "split_file": None,
     "progress": False,
+    "cores": 1,
+    "energy_check": 0,
+    "quality": False,
 }
 
 
@@ -60,24 +65,33 @@ def no_simulation(monkeypatch):
     def run(*args, **kwargs):
         raise AssertionError("a simulation was started")
 
-    monkeypatch.setattr(LangevinEngine, "run", run)
+    monkeypatch.setattr(Engine, "run", run)
 
 
 def test_rows_hold_labels_temperature_and_system_with_units(sampled):
     data = ASEAtomsData(str(sampled))
-    assert data.units == {"energy": "eV", "forces": "eV/Ang", "temperature": "K"}
+    assert data.units == {
+        "energy": "eV",
+        "forces": "eV/Ang",
+        "temperature": "K",
+        "kinetic_temperature": "K",
+    }
     assert data.distance_unit == "Ang"
     assert len(data) == 12
     found = list(data.iter_properties(load_metadata=True))
     assert [p["metadata"]["system"] for p in found] == ["O"] * 6 + ["CO"] * 6
+    assert {p["metadata"]["force_field"] for p in found} == {"mmff94"}
     assert [p["temperature"].item() for p in found] == ([300.0] * 3 + [600.0] * 3) * 2
-    assert found[0]["energy"].shape == found[0]["temperature"].shape == (1,)
+    for key in ("energy", "temperature", "kinetic_temperature"):
+        assert found[0][key].shape == (1,)
     assert found[0]["forces"].shape == (3, 3)
     assert found[6]["forces"].shape == (6, 3)
     assert not found[0]["_pbc"].any()
     settings = data.metadata["sampling"]
     assert settings["force_field"] == "mmff94"
-    assert settings["molecules"] == {"O": "O", "CO": "CO"}
+    assert settings["systems"] == {"O": "O", "CO": "CO"}
+    cost = data.metadata["cost"]
+    assert all(0 < cost[stage]["core_seconds"] < 60 for stage in ("trajectories", "writing"))
 
 
 def test_nothing_but_the_database_is_left_in_the_folder(sampled):
@@ -104,7 +118,7 @@ def test_interruption_leaves_no_database_and_the_next_run_gives_the_same(
     sampled, tmp_path, monkeypatch
 ):
     calls = []
-    original = LangevinEngine.run
+    original = Engine.run
 
     def run(self, temperature, *args, **kwargs):
         calls.append(temperature)
@@ -112,7 +126,7 @@ def test_interruption_leaves_no_database_and_the_next_run_gives_the_same(
             raise KeyboardInterrupt
         return original(self, temperature, *args, **kwargs)
 
-    monkeypatch.setattr(LangevinEngine, "run", run)
+    monkeypatch.setattr(Engine, "run", run)
     with pytest.raises(KeyboardInterrupt):
         module(tmp_path / "torn.db").prepare_data()
     assert sorted(os.listdir(tmp_path)) == [".torn.db.generating", "torn.parts"]
@@ -121,31 +135,44 @@ def test_interruption_leaves_no_database_and_the_next_run_gives_the_same(
     assert rows(tmp_path / "torn.db") == rows(sampled)
 
 
-def test_full_disk_while_merging_leaves_no_database(tmp_path, monkeypatch):
-    def add_systems(*args, **kwargs):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(ASEAtomsData, "add_systems", add_systems)
-    with pytest.raises(OSError, match="No space"):
-        module(tmp_path / "full.db").prepare_data()
+@pytest.mark.parametrize("where", ["trajectory", "database"])
+def test_a_disk_that_gets_full_leaves_no_database(sampled, tmp_path, full_disk, where):
+    more, limit = {
+        # One trajectory that is larger than a database without rows.
+        "trajectory": ({"n_frames": 1000, "system": Smiles("O"), "temperatures": 300}, 80_000),
+        "database": ({}, sampled.stat().st_size - 1),
+    }[where]
+    what = r"full.parts/.*\.npz" if where == "trajectory" else r"full\.db"
+    with full_disk(limit), pytest.raises(InputError, match=rf"Writing .*{what} failed .*make room"):
+        module(tmp_path / "full.db", **more).prepare_data()
     assert sorted(os.listdir(tmp_path)) == [".full.db.generating", "full.parts"]
+    module(tmp_path / "full.db").prepare_data()
+    assert rows(tmp_path / "full.db") == rows(sampled)
+
+
+def test_what_a_killed_run_left_of_its_database_is_removed(tmp_path):
+    for name in (".two.0a1b2c3d.part.db", ".two.0a1b2c3d.part.db-journal"):
+        (tmp_path / name).write_text("unfinished")
+    other = ".two.v2.0a1b2c3d.part.db"  # that another process is writing for two.v2.db
+    (tmp_path / other).touch()
+    module(tmp_path / "two.db").prepare_data()
+    assert sorted(os.listdir(tmp_path)) == [".two.db.generating", other, "two.db"]
 
 
 def test_hydras_lists_and_single_names_are_understood(tmp_path):
     data = module(
         tmp_path / "a.db",
-        smiles=None,
-        molecules=OmegaConf.create(["ethanol"]),
+        system=Presets(OmegaConf.create(["ethanol"])),
         temperatures=OmegaConf.create([300, 600]),
     )
     data.prepare_data()
-    module(tmp_path / "a.db", smiles=None, molecules="ethanol").prepare_data()
+    module(tmp_path / "a.db", system=Presets("ethanol")).prepare_data()
 
 
 def test_structure_file_names_the_system(tmp_path, monkeypatch):
     Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]).write(tmp_path / "water.xyz")
     monkeypatch.chdir(tmp_path)
-    data = module("a.db", smiles=None, structures="water.xyz")
+    data = module("a.db", system=Files("water.xyz"))
     data.prepare_data()
     assert {row[0] for row in rows(tmp_path / "a.db")} == {"water"}
 
@@ -155,7 +182,7 @@ def test_structure_file_names_the_system(tmp_path, monkeypatch):
     [
         ({"seed": 3}, "seed"),
         ({"temperatures": [300, 700]}, "temperatures"),
-        ({"smiles": ["O", "CCO"]}, "molecules"),
+        ({"system": Smiles(["O", "CCO"])}, "systems"),
         ({"force_field": "mmff94s"}, "force_field"),
         ({"n_frames": 24}, "n_frames"),
         ({"friction": 1.0}, "friction"),
@@ -185,20 +212,28 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
     (tmp_path / "short.db").write_bytes(sampled.read_bytes())
     with connect(tmp_path / "short.db") as db:
         db.delete([3])
-    with pytest.raises(InputError, match=r"holds 11 rows instead of n_frames=12"):
+    with pytest.raises(InputError, match=r"holds 11 rows instead of 12"):
         module(tmp_path / "short.db").prepare_data()
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"smiles": None}, r"leave nothing to sample"),
-        ({"smiles": ["CC("]}, r"smiles='CC\(' does not parse"),
-        ({"molecules": ["asprin"]}, r"molecules='asprin' is not a preset"),
-        ({"smiles": ["O", "[H]O"]}, r"the molecule 'O' is named 2 times"),
-        ({"smiles": ["F[P-](F)(F)(F)(F)F"]}, r"force_field='mmff94' does not cover"),
-        ({"structures": ["nowhere.xyz"]}, r"nowhere.xyz' does not exist"),
-        ({"force_field": "uff"}, r"force_field='uff' is unknown"),
+        ({"system": None}, r"system=None does not say what to sample"),
+        ({"system": Smiles([])}, r"smiles=\[\] leaves nothing to sample"),
+        ({"system": Smiles("CC(")}, r"smiles='CC\(' does not parse"),
+        ({"system": Presets(["asprin"])}, r"molecules='asprin' is not a preset"),
+        ({"system": Smiles(["O", "[H]O"])}, r"the system 'O' is named 2 times"),
+        ({"system": Smiles("F[P-](F)(F)(F)(F)F")}, r"force_field='mmff94' does not cover"),
+        ({"system": Smiles("[Na+]")}, r"is a single atom, which has no internal motion"),
+        ({"system": Files("nowhere.xyz")}, r"nowhere.xyz does not exist"),
+        ({"force_field": "amber"}, r"force_field='amber' is unknown"),
+        ({"on_explosion": "ignore"}, r"on_explosion='ignore' is unknown; choose from refuse"),
+        ({"cores": 0}, r"cores=0 is no number of processes"),
+        ({"cores": -1}, r"cores=-1 is no number of processes"),
+        ({"energy_check": -1.0}, r"energy_check=-1.0 ps is too short for a drift"),
+        ({"energy_check": 0.1}, r"energy_check=0.1 ps is too short for a drift"),
+        ({"replicas": 0}, r"replicas=0 leaves no trajectory"),
         ({"temperatures": [-1]}, r"temperatures=-1 is not above 0 K"),
         ({"n_frames": 2, "num_train": 1, "num_val": 1}, r"n_frames=2 is less than one frame"),
         ({"num_train": 10}, r"= 14 is more than n_frames=12"),
@@ -214,7 +249,7 @@ def test_bad_setting_is_named_before_anything_runs(tmp_path, no_simulation, sett
 
 
 def test_datapath_must_end_in_db(tmp_path):
-    with pytest.raises(InputError, match=r"let the name end in '.db'"):
+    with pytest.raises(InputError, match=r"ethanol.xyz' is not .* let the name end in '.db'"):
         module(tmp_path / "ethanol.xyz")
 
 
@@ -249,15 +284,15 @@ def test_estimate_of_the_space_holds(sampled):
 TWO_AT_ONCE = """
 import logging, sys, time
 from pathlib import Path
-from types import SimpleNamespace
 from gpip_plugins.datasets import ClassicalMD
+from gpip_plugins.sampling.sources import Presets
 logging.basicConfig(level=logging.INFO)
 folder = Path(sys.argv[1])
 (folder / f"ready{sys.argv[2]}").touch()
 while not (folder / "go").exists():
     time.sleep(0.01)
 ClassicalMD(
-    str(folder / "data.db"), batch_size=4, n_frames=40, molecules="ethanol",
+    str(folder / "data.db"), 4, Presets("ethanol"), n_frames=40, force_field="mmff94",
     temperatures=[300, 600], progress=False,
 ).prepare_data()
 """
@@ -280,24 +315,106 @@ def test_two_processes_sample_once(tmp_path):
     assert len(rows(tmp_path / "data.db")) == 40
 
 
+SAMPLE_ONLY = """
+from pathlib import Path
+from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.run import Sampler
+from gpip_plugins.sampling.schedule import Schedule
+from gpip_plugins.sampling.sources import Smiles
+systems = {system}.build(seed=0)
+schedule = Schedule({n_frames}, {temperatures}, {sampling_interval}, {equilibration}, {replicas})
+sampler = Sampler(systems, [force_field("mmff94")] * len(systems), schedule)
+sampler.run(Path({folder!r}), cores={cores}, progress=False)
+"""
+
+
 @pytest.mark.slow
-def test_killed_run_goes_on_where_it_was(tmp_path):
-    """SIGKILL leaves no chance to tidy up; the result is the same nevertheless."""
-    settings = SMALL | {"molecules": "ethanol", "smiles": None, "n_frames": 60}
-    settings |= {"temperatures": [300, 400, 500, 600, 700, 800], "sampling_interval": 1.0}
+def test_run_killed_five_times_gives_the_same_as_an_undisturbed_one(tmp_path):
+    """SIGKILL at random times leaves no chance to tidy up."""
+    settings = SMALL | {"n_frames": 240, "sampling_interval": 1.0, "cores": 2}
+    settings |= {"temperatures": [300, 400, 500, 600, 700, 800], "replicas": 2}
     path = str(tmp_path / "killed.db")
-    code = "from gpip_plugins.datasets import ClassicalMD\n"
-    code += f"ClassicalMD({path!r}, **{settings}).prepare_data()"
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
+    # Only the sampling is killed: it loads in a fraction of the time of SchNetPack.
+    code = SAMPLE_ONLY.format(folder=str(tmp_path / "killed.parts"), **settings)
     parts = tmp_path / "killed.parts"
-    deadline = time.monotonic() + 120
-    while len(list(parts.glob("*.npz"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert not Path(path).exists()
-    assert len(list(parts.glob("*.npz"))) >= 2
-    ClassicalMD(path, **settings).prepare_data()
+    rng = np.random.default_rng()
+    n_shards = 0
+    for _ in range(5):
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
+        deadline = time.monotonic() + 120
+        # Work goes on every time, else the kills would all hit the imports.
+        while len(list(parts.glob("*.npz"))) <= n_shards and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 0.3))
+        process.kill()
+        process.wait()
+        assert not Path(path).exists()
+        n_shards = len(list(parts.glob("*.npz")))
+    assert 5 <= n_shards < 24
+    data = ClassicalMD(path, **settings)
+    known = {task.shard for task in data.campaign.sampler.tasks}
+    assert {shard.name for shard in parts.glob("*.npz")} <= known
+    data.prepare_data()
     ClassicalMD(str(tmp_path / "whole.db"), **settings).prepare_data()
     assert rows(path) == rows(tmp_path / "whole.db")
+    assert len(rows(path)) == 240
     assert not parts.exists()
+
+
+def old_metadata(metadata):
+    """Return metadata as written before there were boxes and replicas."""
+    sampling = dict(metadata["sampling"])
+    sampling["molecules"] = sampling.pop("systems")
+    for key in ("replicas", "force_fields"):
+        del sampling[key]
+    return {"sampling": sampling}
+
+
+def test_database_from_before_replicas_is_still_taken(sampled, tmp_path, no_simulation):
+    (tmp_path / "old.db").write_bytes(sampled.read_bytes())
+    with connect(tmp_path / "old.db", use_lock_file=False) as db:
+        db.metadata = old_metadata(db.metadata)
+    module(tmp_path / "old.db").prepare_data()
+    with pytest.raises(InputError, match="was sampled with replicas=1, but replicas=2"):
+        module(tmp_path / "old.db", replicas=2).prepare_data()
+
+
+def test_drift_of_the_energy_is_stored_for_the_report(tmp_path):
+    module(tmp_path / "a.db", energy_check=1.0).prepare_data()
+    metadata = ASEAtomsData(str(tmp_path / "a.db")).metadata
+    assert metadata["nve_drift"].keys() == {"O", "CO"}
+    assert all(0 < abs(drift) < 1.0 for drift in metadata["nve_drift"].values())
+    assert metadata["cost"]["energy check"]["core_seconds"] > 0
+
+
+def exploding(monkeypatch):
+    original = Engine.run
+
+    def run(self, temperature, *args, **kwargs):
+        if temperature == 600.0 and self.system.name == "CO":
+            raise Explosion(f"the trajectory exploded with {self.time_step} fs")
+        return original(self, temperature, *args, **kwargs)
+
+    monkeypatch.setattr(Engine, "run", run)
+
+
+def test_explosions_are_refused_or_dropped_but_never_stored(tmp_path, monkeypatch, caplog):
+    exploding(monkeypatch)
+    with pytest.raises(InputError, match=r"1 of 4 trajectories exploded.*CO at 600 K.*=drop"):
+        module(tmp_path / "a.db").prepare_data()
+    assert not (tmp_path / "a.db").exists()
+    module(tmp_path / "a.db", on_explosion="drop").prepare_data()  # nothing is run again
+    assert "the trajectory exploded with 0.5 fs" in caplog.text
+    data = ASEAtomsData(str(tmp_path / "a.db"))
+    assert len(data) == 9
+    assert data.metadata["dropped"] == ["CO at 600 K"]
+    module(tmp_path / "a.db", on_explosion="drop").prepare_data()
+
+
+def test_parts_write_one_database_together(sampled, tmp_path):
+    done = []
+    for part in (1, 0, 2):
+        data = module(tmp_path / "parts.db", part=part, parts=3)
+        done.append(data.campaign.prepare())
+    assert done == [False, False, True]
+    assert rows(tmp_path / "parts.db") == rows(sampled)

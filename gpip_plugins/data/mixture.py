@@ -1,0 +1,246 @@
+"""Several databases as one data set, for force-centric pre-training."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from schnetpack.data import SplittingStrategy
+from schnetpack.data.splitting import random_split
+
+from gpip_plugins import properties
+from gpip_plugins.data.joined import JoinedAtomsData
+from gpip_plugins.data.mixture_member import MixtureMember
+from gpip_plugins.data.mixture_sampler import MixtureSampler, Scheme, shares
+from gpip_plugins.data.module import GpipDataModule
+from gpip_plugins.data.splits import check_sizes, check_split_file
+from gpip_plugins.errors import InputError
+from gpip_plugins.kinds import Kind
+from gpip_plugins.paths import resolve
+
+__all__ = ["Mixture"]
+
+ACKNOWLEDGEABLE = ("units", "levels_of_theory", "force_sizes")
+#: Root mean square forces of thermal, stretched and compressed molecules lie within this factor of
+#: one another; kcal/mol taken for eV is a factor of 23.
+FORCE_SIZE_RATIO = 10.0
+
+
+class Mixture(GpipDataModule):
+    """Data sets with forces of different kinds, mixed in every batch.
+
+    Each data set has its own database, units, names of labels and partitions. A label that one of
+    them lacks is masked (`gpip_plugins.data.joined`). Energies of different data sets have no
+    common reference; they are not read unless `load_properties` names them.
+
+    Batches of validation and test hold all data sets in proportion to their numbers there, in a
+    fixed random order.
+
+    Args:
+        datapath: the folder from which the paths of members count.
+        members: name to `MixtureMember`; names consist of letters, digits and underscores.
+        batch_size: configurations in a training batch.
+        forces_key: name of the forces in the mixture.
+        kinds: use only members of these kinds; None for all.
+        sampling: size, even or temperature, see `gpip_plugins.data.mixture_sampler.shares`.
+        temperature: of the last.
+        epoch_size: configurations drawn in an epoch; None for the number of training ones.
+        acknowledge: contradictions that are meant: units (a member's `units` hold, whatever its
+            database states), levels_of_theory (members differ in it), force_sizes (their forces
+            differ by a factor of ten or more).
+        **kwargs: those of `gpip_plugins.data.GpipDataModule`.
+
+    Raises:
+        InputError: for mistakes in the settings, when it is made; for those in the data, in
+            `setup`.
+    """
+
+    def __init__(
+        self,
+        datapath: str,
+        members: Mapping[str, MixtureMember],
+        batch_size: int,
+        forces_key: str = "forces",
+        kinds: Sequence[str] | None = None,
+        sampling: Scheme = "size",
+        temperature: float = 2.0,
+        epoch_size: int | None = None,
+        acknowledge: Sequence[str] = (),
+        **kwargs: Any,
+    ):
+        folder = resolve(datapath)
+        self.members = _chosen(members, kinds, folder)
+        for given in ("train_sampler_cls", "data_workdir"):
+            if kwargs.get(given) is not None:
+                raise InputError(f"data.{given} does not go with data=mixture; leave it out.")
+        for entry in acknowledge:
+            if entry not in ACKNOWLEDGEABLE:
+                raise InputError(
+                    f"data.acknowledge names {entry}, which is nothing to acknowledge; choose "
+                    f"from {', '.join(ACKNOWLEDGEABLE)}."
+                )
+        kwargs.setdefault("load_properties", [forces_key])
+        super().__init__(
+            self.members[0].path,
+            batch_size,
+            splitting=_SplitEach(self.members),
+            **kwargs,
+        )
+        self.datapath = folder
+        self.forces_key = forces_key
+        self.sampling, self.temperature, self.epoch_size = sampling, temperature, epoch_size
+        self.acknowledge = tuple(acknowledge)
+        self._check_levels()
+        shares([1] * len(self.members), [m.weight for m in self.members], sampling, temperature)
+        if epoch_size is not None and epoch_size < 1:
+            raise InputError(f"data.epoch_size={epoch_size} is not positive; leave it out.")
+
+    @property
+    def dataset_names(self) -> list[str]:
+        """Names of the data sets, in the order of their numbers."""
+        return [member.name for member in self.members]
+
+    def prepare_data(self) -> None:
+        """Let data sets that bring their databases themselves do so."""
+        for member in self.members:
+            if member.source is not None:
+                member.source.prepare_data()
+
+    def _read(self) -> JoinedAtomsData:
+        progress = self.trainer is None or self.trainer.is_global_zero
+        units = self.property_units or {}
+        parts = [
+            member.read(
+                self.load_properties,
+                self.forces_key,
+                units,
+                self.distance_unit,
+                "units" in self.acknowledge,
+                progress,
+            )
+            for member in self.members
+        ]
+        self._check_units(units)
+        self._check_force_sizes()
+        counts = dict.fromkeys(("num_train", "num_val", "num_test"), 0)
+        for member, part in zip(self.members, parts, strict=True):
+            for key, count in _counts(member, len(part)).items():
+                counts[key] += count
+        self.num_train, self.num_val, self.num_test = counts.values()
+        return JoinedAtomsData(parts, [m.forces_are for m in self.members], self.datapath)
+
+    def _sampling(self) -> dict:
+        members = self.dataset.tensors[properties.dataset][torch.tensor(self.train_idx)]
+        sizes = torch.bincount(members, minlength=len(self.members)).tolist()
+        weights = [m.weight * (n > 0) for m, n in zip(self.members, sizes, strict=True)]
+        generator = torch.Generator()
+        sampler = MixtureSampler(
+            members,
+            shares(sizes, weights, self.sampling, self.temperature),
+            self.epoch_size or len(members),
+            generator,
+        )
+        return {"batch_size": self.batch_size, "sampler": sampler, "generator": generator}
+
+    def _check_levels(self) -> None:
+        levels = {m.name: m.level_of_theory for m in self.members if m.level_of_theory is not None}
+        if len(set(levels.values())) > 1 and "levels_of_theory" not in self.acknowledge:
+            found = ", ".join(f"{name}: {level}" for name, level in levels.items())
+            raise InputError(
+                f"data.members differ in level_of_theory ({found}); leave members out, or if this "
+                "is meant set data.acknowledge=[levels_of_theory]."
+            )
+
+    def _check_units(self, wanted: Mapping[str, str]) -> None:
+        """Refuse labels that nothing brings to one unit."""
+        for label in dict.fromkeys(k for m in self.members for k in m.read_units):
+            units = {m.name: m.read_units[label] for m in self.members if label in m.read_units}
+            if wanted.get(label) is None and len(set(units.values())) > 1:
+                found = ", ".join(f"{name}: {unit}" for name, unit in units.items())
+                raise InputError(
+                    f"data.members have '{label}' in different units ({found}); name the one to "
+                    f"convert them to in data.property_units, or leave '{label}' out of "
+                    "data.load_properties."
+                )
+
+    def _check_force_sizes(self) -> None:
+        sizes = {m.name: m.force_size for m in self.members if m.forces_are == Kind.OFF_EQUILIBRIUM}
+        if "force_sizes" in self.acknowledge or len(sizes) < 2:
+            return
+        least, most = min(sizes, key=sizes.get), max(sizes, key=sizes.get)
+        if sizes[most] > FORCE_SIZE_RATIO * sizes[least]:
+            raise InputError(
+                f"the forces of {most} are {sizes[most] / sizes[least]:.0f} times as large as "
+                f"those of {least} ({sizes[most]:.3g} and {sizes[least]:.3g} eV/Å, root mean "
+                "square), as if one of them were in other units; import it again with the right "
+                "ones, set "
+                f"data.members.{most}.force_scale, or if this is meant set "
+                "data.acknowledge=[force_sizes]."
+            )
+
+
+def _chosen(
+    members: Mapping[str, MixtureMember], kinds: Sequence[str] | None, folder: str
+) -> list[MixtureMember]:
+    """Return the members of the wanted kinds, each with its name."""
+    wanted = None if kinds is None else [Kind.of(kind, "data.kinds") for kind in kinds]
+    found = []
+    for name, member in members.items():
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise InputError(
+                f"data.members.{name} has a name with other signs than letters, digits and "
+                "underscores; rename it."
+            )
+        member.bind(name, folder)
+        if wanted is None or member.forces_are in wanted:
+            found.append(member)
+    if not found:
+        raise InputError(
+            "data.members names no data set"
+            + ("" if kinds is None else f" of data.kinds={list(kinds)}")
+            + "; name one, for example 'data/members=[equilibrium,off_equilibrium]'."
+        )
+    return found
+
+
+def _counts(member: MixtureMember, total: int) -> dict[str, int]:
+    """Return the sizes of a member's partitions in configurations."""
+    if member.split_file is not None:
+        # The sizes of the settings are those of a random split.
+        free = dict.fromkeys(member.sizes)
+        check_split_file(member.split_file, free, total, member.path, member.where)
+        with np.load(member.split_file) as arrays:
+            return {f"num_{part}": len(arrays[f"{part}_idx"]) for part in ("train", "val", "test")}
+    check_sizes(member.sizes, total, member.path, member.where)
+    counts = {
+        key: int(size * total) if isinstance(size, float) else size
+        for key, size in member.sizes.items()
+    }
+    known = sum(count for count in counts.values() if count not in (None, -1))
+    return {k: total - known if count in (None, -1) else count for k, count in counts.items()}
+
+
+class _SplitEach(SplittingStrategy):
+    """Divides every data set on its own; validation and test come mixed."""
+
+    def __init__(self, members: Sequence[MixtureMember]):
+        super().__init__()
+        self.members = members
+
+    def split(self, dataset: JoinedAtomsData, *split_sizes: int) -> list[list[int]]:
+        """Return positions for training, validation and test; the sizes are the members' own."""
+        sizes = torch.bincount(
+            dataset.tensors[properties.dataset], minlength=len(self.members)
+        ).tolist()
+        parts, first = ([], [], []), 0
+        for member, total in zip(self.members, sizes, strict=True):
+            if member.split_file is not None:
+                with np.load(member.split_file) as arrays:
+                    own = [arrays[f"{part}_idx"].tolist() for part in ("train", "val", "test")]
+            else:
+                own = random_split(total, *_counts(member, total).values())
+            for part, rows in zip(parts, own, strict=True):
+                part.extend(first + int(row) for row in rows)
+            first += total
+        return [[part[k] for k in torch.randperm(len(part)).tolist()] for part in parts]

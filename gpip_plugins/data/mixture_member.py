@@ -1,0 +1,216 @@
+"""One data set of a mixture: where it is, what its forces are, and how much of it is used."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import torch
+from schnetpack import properties
+from schnetpack.data import AtomsDataModule
+from schnetpack.units import convert_units
+
+from gpip_plugins.data.checks import check_database, check_values
+from gpip_plugins.data.memory import InMemoryAtomsData
+from gpip_plugins.data.splits import Sizes
+from gpip_plugins.errors import InputError
+from gpip_plugins.kinds import Kind
+from gpip_plugins.paths import existing, resolve
+
+__all__ = ["MixtureMember"]
+
+
+class MixtureMember:
+    """A data set of a `gpip_plugins.data.Mixture`.
+
+    Args:
+        kind: what the forces of its configurations are: off_equilibrium (labels), equilibrium
+            (zero), or unlabelled (unknown; serves pretexts without forces).
+        datapath: a SchNetPack (ASE) database; a relative path counts from the mixture's `datapath`.
+            Not needed with a `source`.
+        source: a data set that brings its database itself, one of `gpip_plugins.datasets`.
+        weight: factor in the probability of its configurations, not negative.
+        labels: the mixture's name of a label to its name in the database, such as
+            `{"forces": "wb97x_dz.forces"}`; labels that are not named, or None, have the same name.
+        units: units of labels that you know to hold, such as `{"forces": "eV/Ang"}`; they must be
+            those that the database states.
+        level_of_theory: such as `PBE0+MBD`; None if unknown.
+        force_scale: factor that its forces are multiplied by, positive.
+        num_train, num_val, num_test: numbers of configurations, or fractions; -1 for the rest,
+            None for the rest of `num_test`.
+        split_file: partitions of your own for this data set, as SchNetPack's `split_file`.
+        max_equilibrium_force: largest root mean square force, in eV/Å, of a configuration that
+            passes for an equilibrium one, checked where the database has forces.
+
+    Raises:
+        InputError: for a setting that cannot work.
+
+    Example:
+        >>> MixtureMember("equilibrium", "qm9.db").weight
+        1.0
+    """
+
+    # No dataclass: OmegaConf would take its instances for configuration.
+    def __init__(
+        self,
+        kind: str,
+        datapath: str | None = None,
+        source: AtomsDataModule | None = None,
+        weight: float = 1.0,
+        labels: Mapping[str, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        level_of_theory: str | None = None,
+        force_scale: float = 1.0,
+        num_train: int | float | None = 0.8,
+        num_val: int | float | None = 0.1,
+        num_test: int | float | None = None,
+        split_file: str | None = None,
+        max_equilibrium_force: float = 0.1,
+    ):
+        self.kind = kind
+        self.datapath = datapath
+        self.source = source
+        self.weight = weight
+        self.labels = {k: v for k, v in (labels or {}).items() if v is not None}
+        self.units = {k: v for k, v in (units or {}).items() if v is not None}
+        self.level_of_theory = level_of_theory
+        self.force_scale = force_scale
+        self.sizes: Sizes = {"num_train": num_train, "num_val": num_val, "num_test": num_test}
+        self.split_file = split_file
+        self.max_equilibrium_force = max_equilibrium_force
+
+    def bind(self, name: str, folder: str) -> None:
+        """Take the name in the mixture and check the settings.
+
+        Args:
+            name: name of this data set; messages call it `data.members.NAME`.
+            folder: absolute path that relative ones count from.
+        """
+        self.name = name
+        self.where = f"data.members.{name}"
+        self.forces_are = Kind.of(self.kind, f"{self.where}.kind")
+        if (self.datapath is None) == (self.source is None):
+            raise InputError(
+                f"{self.where} has {'neither' if self.source is None else 'both'} datapath "
+                f"{'nor' if self.source is None else 'and'} source; give one of them."
+            )
+        self.path = (
+            self.source.datapath
+            if self.source is not None
+            else resolve(os.path.join(folder, os.path.expanduser(self.datapath)))
+        )
+        if not self.path.endswith(".db"):
+            raise InputError(
+                f"{self.where}.datapath={self.datapath} does not end in .db, the ending of an ASE "
+                "database; make one with `gpip import`, or rename it."
+            )
+        for key, least in (("weight", 0.0), ("force_scale", None)):
+            value = getattr(self, key)
+            if not (value > 0.0 or value == least):
+                raise InputError(
+                    f"{self.where}.{key}={value} is not positive; use for example {key}=1."
+                )
+        if self.split_file is not None:
+            self.split_file = existing(
+                f"{self.where}.split_file",
+                self.split_file,
+                "name an existing file, or leave it out for a random split",
+            )
+
+    def own_name(self, label: str) -> str:
+        """Return the name of a label in the database."""
+        return self.labels.get(label, label)
+
+    def read(
+        self,
+        wanted: Sequence[str],
+        forces_key: str,
+        units: Mapping[str, str],
+        distance_unit: str | None,
+        trust_units: bool,
+        progress: bool,
+    ) -> InMemoryAtomsData:
+        """Check and read the database; of the wanted labels, those that it has.
+
+        Args:
+            wanted: names of labels in the mixture.
+            forces_key: which of them are the forces.
+            units: unit of each label in the mixture.
+            distance_unit: of the positions; None for the database's own.
+            trust_units: where `self.units` and the database differ, believe the former.
+            progress: show a progress bar.
+
+        Raises:
+            InputError: see `gpip_plugins.data.checks`; also for labels that are named and missing,
+                units that differ, and forces that contradict the kind.
+        """
+        metadata = check_database(self.path, None, None, distance_unit, f"{self.where}.datapath")
+        stated = metadata["_property_unit_dict"]
+        named = [self.own_name(label) for label in self.labels]
+        needed = [self.own_name(forces_key)] if self.forces_are == Kind.OFF_EQUILIBRIUM else []
+        for name in (*named, *needed):
+            if name not in stated:
+                raise InputError(
+                    f"{self.where} needs the label '{name}', but {self.path} has only "
+                    f"{sorted(stated)}; set {self.where}.labels.{forces_key} to the name of its "
+                    "forces, or another kind."
+                )
+        present = {
+            label: self.own_name(label) for label in wanted if self.own_name(label) in stated
+        }
+        dataset = InMemoryAtomsData(
+            self.path, load_properties=list(present.values()), distance_unit=distance_unit
+        )
+        dataset.load(progress=progress)
+        check_values(dataset.tensors, dataset.tensors[properties.n_atoms], self.path)
+        #: unit of every label before its conversion
+        self.read_units = {k: self.units.get(k, stated[name]) for k, name in present.items()}
+        for label, name in present.items():
+            value = dataset.tensors.pop(name) * self._factor(
+                label, stated[name], units.get(label), trust_units
+            )
+            dataset.tensors[label] = value * self.force_scale if label == forces_key else value
+            if name in dataset.rows_per_system:
+                dataset.rows_per_system[label] = dataset.rows_per_system.pop(name)
+        if forces_key in present:
+            self._check_forces(dataset, forces_key)
+        return dataset
+
+    def _factor(self, label: str, stated: str, wanted: str | None, trust_units: bool) -> float:
+        """Return what one unit of a label is in the unit of the mixture."""
+        own = self.units.get(label, stated)
+        try:
+            same = abs(convert_units(own, stated) - 1.0) < 1e-6
+            factor = 1.0 if wanted is None else float(convert_units(own, wanted))
+        except Exception as error:
+            raise InputError(
+                f"{self.where}: '{label}' cannot be converted from '{own}' to '{wanted}'; name a "
+                f"unit that ASE knows in {self.where}.units or data.property_units."
+            ) from error
+        if not same and not trust_units:
+            raise InputError(
+                f"{self.where}.units.{label}={own}, but {self.path} states '{stated}'; take it "
+                "out, or if the database is wrong add `units` to data.acknowledge."
+            )
+        return factor
+
+    def _check_forces(self, dataset: InMemoryAtomsData, forces_key: str) -> None:
+        """Refuse forces that contradict the kind."""
+        n_atoms = dataset.tensors[properties.n_atoms]
+        squares = dataset.tensors[forces_key].double().square().sum(-1)
+        owner = torch.repeat_interleave(torch.arange(len(n_atoms)), n_atoms)
+        sums = torch.zeros(len(n_atoms), dtype=squares.dtype).index_add(0, owner, squares)
+        size = (sums / n_atoms / 3).sqrt()
+        self.force_size = float((sums.sum() / n_atoms.sum() / 3).sqrt())
+        if self.forces_are == Kind.EQUILIBRIUM and float(size.max()) > self.max_equilibrium_force:
+            n_off = int((size > self.max_equilibrium_force).sum())
+            raise InputError(
+                f"{self.where}.kind=equilibrium, but {n_off} of its {len(size)} configurations, "
+                f"the first being {int((size > self.max_equilibrium_force).int().argmax())}, have "
+                f"root mean square forces above {self.max_equilibrium_force:g} eV/Å, the largest "
+                f"{float(size.max()):.3g}; set kind=off_equilibrium, or raise "
+                f"{self.where}.max_equilibrium_force."
+            )
+        if self.forces_are == Kind.OFF_EQUILIBRIUM and self.force_size < 1e-6:
+            raise InputError(
+                f"{self.where}.kind=off_equilibrium, but all of its forces are zero; set "
+                "kind=equilibrium, or import its forces."
+            )

@@ -1,0 +1,28 @@
+"""Where a configuration comes from, kept under the same names on its way to the labels and back."""
+
+from typing import Any
+
+from ase import Atoms
+
+__all__ = ["ORIGIN", "origin_of"]
+
+#: Name of the file, row in it counted from 0, and where known the name of the system and the
+#: temperature of the thermostat in K; in `Atoms.info`, and as key-value pairs of a database.
+ORIGIN = {"source": str, "source_row": int, "system": str, "temperature": float}
+
+
+def origin_of(atoms: Atoms) -> dict[str, Any]:
+    """Return where a configuration comes from; nothing if it does not say both file and row.
+
+    Args:
+        atoms: structure with an `info`.
+
+    Example:
+        >>> origin_of(Atoms("H", info={"source": "a.db", "source_row": 3.0, "color": "red"}))
+        {'source': 'a.db', 'source_row': 3}
+        >>> origin_of(Atoms("H", info={"source": "a book"}))
+        {}
+    """
+    if "source" not in atoms.info or "source_row" not in atoms.info:
+        return {}
+    return {key: kind(atoms.info[key]) for key, kind in ORIGIN.items() if key in atoms.info}

@@ -1,0 +1,143 @@
+"""Reads single-point results of VASP from a folder of runs, one sub-folder for each.
+
+`gpip select --format vasp` writes such a folder; any other of the same form does as well. Of every
+sub-folder `vasprun.xml` is read, else `OUTCAR`. A run that stopped because its electronic steps
+were used up has energies and forces that mean nothing; ASE reads them all the same, so the steps
+are counted here.
+"""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["FAULT", "INDEX", "read_vasp_folder", "result_files"]
+
+#: Key of `Atoms.info` under which a frame says why its labels cannot be used.
+FAULT = "_fault"
+#: In the folder: which row of which file every run is.
+INDEX = "selected.json"
+RESULTS = ("vasprun.xml", "OUTCAR")
+#: In an OUTCAR, above the energies that close an ionic step (in VASP's spelling).
+END_OF_STEP = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
+
+
+def result_files(folder: str) -> list[Path]:
+    """Return the result, or else the POSCAR, of every run in the order of the folders' names.
+
+    Args:
+        folder: absolute path.
+
+    Raises:
+        InputError: when no sub-folder holds a VASP run.
+    """
+    found = []
+    for run in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        names = [name for name in (*RESULTS, "POSCAR") if (run / name).is_file()]
+        if names:
+            found.append(run / names[0])
+    if not any(path.name in RESULTS for path in found):
+        raise InputError(
+            f"{folder} holds no folder with a vasprun.xml or OUTCAR; run VASP in its folders, or "
+            "name a file with labelled structures."
+        )
+    return found
+
+
+def read_vasp_folder(folder: str) -> Iterator[Atoms]:
+    """Yield the structure of every run, with energy (eV) and forces (eV/Å) where it finished.
+
+    Runs that did not finish or converge come without labels, and with the reason in `info`. What
+    `selected.json` says of the origin also stands in `info`; a molecule that was put into a cell
+    for VASP is isolated again, and the stress of its vacuum is left out.
+
+    Args:
+        folder: absolute path.
+
+    Raises:
+        InputError: when no sub-folder holds a VASP run, or a finished one cannot be read.
+    """
+    origins = {}
+    index = Path(folder) / INDEX
+    if index.is_file():
+        origins = {entry.pop("folder"): entry for entry in json.loads(index.read_text())}
+    for path in result_files(folder):
+        atoms = _read(path)
+        origin = origins.get(path.parent.name, {})
+        if origin.pop("isolated", False):
+            atoms = _isolated(atoms)
+        atoms.info.update(origin)
+        yield atoms
+
+
+def _read(path: Path) -> Atoms:
+    """Return the last structure of one run."""
+    if path.name == "POSCAR":
+        return _unlabelled(path, "no result of VASP yet")
+    fault = _fault_of_xml(path) if path.name == "vasprun.xml" else _fault_of_outcar(path)
+    if fault:
+        return _unlabelled(path, fault)
+    try:
+        return ase.io.read(path, index=-1)
+    except Exception as error:  # ASE's readers raise whatever their parser met
+        raise InputError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); repeat that run of VASP."
+        ) from None
+
+
+def _isolated(atoms: Atoms) -> Atoms:
+    """Return a molecule without its cell."""
+    alone = Atoms(atoms.numbers, atoms.positions, info=atoms.info)
+    if atoms.calc is not None:
+        labels = {key: atoms.calc.results[key] for key in ("energy", "forces")}
+        alone.calc = SinglePointCalculator(alone, **labels)
+    return alone
+
+
+def _unlabelled(path: Path, fault: str) -> Atoms:
+    """Return the structure that VASP was given, if it is there, and what is wrong."""
+    poscar = path.with_name("POSCAR")
+    atoms = ase.io.read(poscar, format="vasp") if poscar.is_file() else Atoms("X")
+    atoms.info[FAULT] = fault
+    return atoms
+
+
+def _fault_of_xml(path: Path) -> str:
+    """Return what is wrong with a vasprun.xml, or nothing."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError:
+        return "a vasprun.xml that breaks off"
+    calculations = root.findall("calculation")
+    if not calculations:
+        return "a vasprun.xml without a result"
+    steps = root.find(".//parameters//i[@name='NELM']")
+    used = len(calculations[-1].findall("scstep"))
+    if steps is not None and used >= int(steps.text):
+        return "an electronic cycle that did not converge"
+    return ""
+
+
+def _fault_of_outcar(path: Path) -> str:
+    """Return what is wrong with an OUTCAR, or nothing.
+
+    VASP 6 says when the steps were used up; VASP 5 calls every end of the cycle a converged one.
+    """
+    text = path.read_text(errors="replace")
+    _, forces, rest = text.rpartition("TOTAL-FORCE (eV/Angst)")
+    if not forces or "energy(sigma->0)" not in rest.partition(END_OF_STEP)[2]:
+        return "an OUTCAR that breaks off"
+    ends = re.findall(r"aborting loop (because EDIFF is reached|EDIFF was not reached)", text)
+    steps = re.search(r"NELM\s*=\s*(\d+)", text)
+    used = re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)
+    used_up = steps is not None and used and int(used[-1]) >= int(steps[1])
+    if not ends or "not" in ends[-1] or used_up:
+        return "an electronic cycle that did not converge"
+    return ""

@@ -1,0 +1,98 @@
+"""Labelled configurations from files, made into a database where they are used.
+
+For the electrolytes of GPIP (arXiv:2309.15718, section 4.1): 16 solutions, PBE with PAW at 400 eV
+and the Gamma point, 8,000 configurations. The authors' archives
+(https://cloud.tsinghua.edu.cn/f/f4364b9fbc844ea48725/, doi:10.5281/zenodo.10693481) state no
+licence that we know of and no format; their program reads extended XYZ. So the user names what they
+downloaded or computed: one file or folder for each solution.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ase.db import connect
+from schnetpack.data import ASEAtomsData
+
+from gpip_plugins.data.importing import import_labels
+from gpip_plugins.data.labelled_frames import Labels
+from gpip_plugins.datasets.prepared import PreparedData
+from gpip_plugins.errors import InputError
+from gpip_plugins.paths import resolve
+
+__all__ = ["LabelledFiles"]
+
+UNITS = {"energy": "eV", "forces": "eV/Ang"}
+
+
+class LabelledFiles(PreparedData):
+    """Reads labelled files or folders once into one database, in eV and Å.
+
+    Every source goes through the checks of `gpip import`; rows carry the name of their file, up to
+    the first dot, as `system`, and their number in it as `source_row`.
+
+    Args:
+        datapath: database, made when it is missing.
+        sources: one or several: extended XYZ, also gzipped, or anything that ASE reads, folders of
+            VASP runs, folders in DeePMD-kit's format; relative paths count from where the command
+            was typed.
+        batch_size: configurations in a training batch.
+        energy_unit: unit of the energies in extended XYZ; forces are in it per Å.
+        energy_key: name of the energies.
+        forces_key: name of the forces.
+        progress: show a progress bar while reading.
+        **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
+
+    Raises:
+        InputError: for a source that is missing, named twice, or that `gpip import` refuses.
+    """
+
+    def __init__(
+        self,
+        datapath: str,
+        sources: str | Sequence[str],
+        batch_size: int,
+        energy_unit: str = "eV",
+        energy_key: str = "energy",
+        forces_key: str = "forces",
+        progress: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(datapath=datapath, batch_size=batch_size, **kwargs)
+        self.sources = [resolve(s) for s in ([sources] if isinstance(sources, str) else sources)]
+        self.labels = Labels(energy_key, forces_key, energy_unit=energy_unit, stress=False)
+        self.progress = progress
+        self.systems = [Path(source).name.split(".")[0] for source in self.sources]
+        if not self.sources:
+            raise InputError("data.sources is empty; name one or several files with labels.")
+        for name in self.systems:
+            if self.systems.count(name) > 1:
+                raise InputError(
+                    f"data.sources name {name} {self.systems.count(name)} times; give every file "
+                    "a name of its own."
+                )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The names of the sources and the unit in which they were read."""
+        names = [os.path.basename(source) for source in self.sources]
+        return {"sources": names, "energy_unit": self.labels.energy_unit}
+
+    def make(self, path: str) -> None:
+        """Import every source and join what was read."""
+        for source in self.sources:
+            if not os.path.exists(source):
+                raise InputError(
+                    f"data.sources names {source}, which does not exist; name files with labels."
+                )
+        store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=UNITS)
+        with tempfile.TemporaryDirectory() as folder, store.conn:
+            for number, (source, system) in enumerate(zip(self.sources, self.systems, strict=True)):
+                imported = os.path.join(folder, f"{number}.db")
+                import_labels(source, imported, self.labels, progress=self.progress)
+                for k, row in enumerate(connect(imported, use_lock_file=False).select()):
+                    origin = {"source": os.path.basename(source), "source_row": k}
+                    values = {name: row.data[name] for name in UNITS}
+                    store.add_systems([values], [row.toatoms()], [{"system": system} | origin])

@@ -1,0 +1,73 @@
+"""Data modules whose database is made from other files when it is missing."""
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import fasteners
+from ase.db import connect
+
+from gpip_plugins.data import GpipDataModule
+from gpip_plugins.errors import InputError
+
+__all__ = ["PreparedData"]
+
+
+class PreparedData(GpipDataModule):
+    """Makes its database in `prepare_data`, as SchNetPack's data sets do by a download.
+
+    The database appears whole or not at all; of several processes one makes it and the others
+    wait. A database that is there must have been made with the same settings.
+
+    Args: those of `gpip_plugins.data.GpipDataModule`.
+    """
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What determines the content of the database, under the names that the user knows."""
+
+    @abstractmethod
+    def make(self, path: str) -> None:
+        """Write the database at `path`."""
+
+    def prepare_data(self) -> None:
+        """Make the database if it is missing, else check that it is the one asked for.
+
+        Raises:
+            InputError: if it cannot be made, or was made with other settings.
+        """
+        target = Path(self.datapath)
+        if not target.parent.is_dir():
+            target.parent.mkdir(parents=True)
+        lock = fasteners.InterProcessLock(target.with_name(f".{target.name}.lock"))
+        with lock:
+            if not target.exists():
+                part = target.with_name(f".{target.stem}.part.db")
+                part.unlink(missing_ok=True)
+                try:
+                    self.make(str(part))
+                    with connect(part, use_lock_file=False) as database:
+                        database.metadata = database.metadata | {"prepared": self.settings}
+                    os.replace(part, target)
+                finally:
+                    part.unlink(missing_ok=True)
+        self._compare()
+
+    def _compare(self) -> None:
+        try:
+            with connect(self.datapath, use_lock_file=False) as database:
+                stored = database.metadata.get("prepared")
+        except Exception as error:  # sqlite3, OSError, KeyError: whatever the file is
+            raise InputError(
+                f"data.datapath={self.datapath} cannot be read as an ASE database ({error}); "
+                "delete it, and it is made again."
+            ) from error
+        for key, value in self.settings.items():
+            if stored is None or stored.get(key) != value:
+                held = "something else" if stored is None else f"data.{key}={stored.get(key)}"
+                raise InputError(
+                    f"data.datapath={self.datapath} was made from {held}, but data.{key}={value} "
+                    "is asked for; choose another data.datapath or delete the file."
+                )

@@ -1,0 +1,214 @@
+r"""Liquid water of "Forces are not Enough", on which GPIP's Table 2 rests.
+
+Fu et al., Trans. Mach. Learn. Res. (2023), arXiv:2210.07237; data: doi:10.5281/zenodo.7196767,
+file `water.npy` (64 molecules in a cubic cell, 100,001 frames). The file is a pickled dictionary:
+
+| key | shape | unit |
+|---|---|---|
+| `wrapped_coords` | (n_frames, 192, 3) | Å |
+| `forces` | (n_frames, 192, 3) | kcal/mol/Å |
+| `energy` | (n_frames,) | kcal/mol |
+| `atom_types` | (192,) | atomic numbers |
+| `lengths` | (3,) or (n_frames, 3) | Å |
+| `angles` | (3,) or (n_frames, 3) | degrees |
+
+Its labels are those of the flexible classical model SPC/E-fw (Wu, Tepper, Voth, J. Chem. Phys. 124,
+024503 (2006)), not of an ab initio method: what is compared on it is how well networks learn.
+"""
+
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.geometry import cellpar_to_cell
+from schnetpack.data import ASEAtomsData, SplittingStrategy
+from tqdm import tqdm
+
+from gpip_plugins.datasets.prepared import PreparedData
+from gpip_plugins.errors import InputError
+from gpip_plugins.paths import resolve
+from gpip_plugins.units import energy_in_ev
+
+__all__ = ["FuWater", "InOrder", "fu_split", "read_water"]
+
+UNITS = {"energy": "eV", "forces": "eV/Ang"}
+NEEDED = ("wrapped_coords", "forces", "energy", "atom_types", "lengths")
+CHUNK = 200
+
+
+class InOrder(SplittingStrategy):
+    """The first rows are for training, the next for validation, the next for the test."""
+
+    def split(self, dataset, *split_sizes: int) -> list[list[int]]:
+        """Return the rows of each part.
+
+        Args:
+            dataset: with a length.
+            split_sizes: rows of each part.
+        """
+        ends = np.cumsum(split_sizes)
+        return [list(range(int(e) - n, int(e))) for e, n in zip(ends, split_sizes, strict=True)]
+
+
+def fu_split(n_total: int, n_train: int, n_val: int, n_test: int) -> list[np.ndarray]:
+    """Return the frames of the split that Fu et al. publish (scikit-learn's, with seed 123).
+
+    First the test frames are taken from all, then training and validation frames from the first
+    `n_train + n_val` of what is left; so the test frames are the same whatever the other sizes.
+
+    Args:
+        n_total: frames in the file.
+        n_train: frames for training.
+        n_val: frames for validation.
+        n_test: frames for the test; 10,000 there.
+
+    Returns:
+        Frames of each part, counted from 0.
+
+    Raises:
+        InputError: when the file holds too few.
+    """
+    if n_train + n_val + n_test > n_total:
+        raise InputError(
+            f"data.num_train={n_train}, data.num_val={n_val}, data.num_test={n_test} ask for "
+            f"{n_train + n_val + n_test} frames, but the file holds {n_total}; lower one of them."
+        )
+    order = np.random.RandomState(123).permutation(n_total)
+    test, pool = order[:n_test], order[n_test:]
+    pool = pool[: n_train + n_val]
+    order = np.random.RandomState(123).permutation(len(pool))
+    return [pool[order[n_val:]], pool[order[:n_val]], test]
+
+
+def read_water(path: str) -> dict[str, np.ndarray]:
+    """Return the arrays of `water.npy`, as they are.
+
+    The pickle in the file may name NumPy's arrays only, so that opening it runs no foreign code.
+
+    Args:
+        path: absolute path.
+
+    Raises:
+        InputError: when it is not such a file.
+    """
+    try:
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+            read_header(file)
+            content = _ArraysOnly(file).load()
+        content = content.item()
+        data = {key: np.asarray(content[key]) for key in NEEDED}
+        data["angles"] = np.asarray(content.get("angles", (90.0, 90.0, 90.0)))
+    except FileNotFoundError:
+        raise InputError(
+            f"data.source={path} does not exist; download water.npy from "
+            "https://doi.org/10.5281/zenodo.7196767 and name it."
+        ) from None
+    except (OSError, ValueError, KeyError, AttributeError, pickle.UnpicklingError, EOFError) as e:
+        raise InputError(
+            f"data.source={path} is not the file water.npy of Fu et al. ({type(e).__name__}: {e}); "
+            "download it again."
+        ) from None
+    n_frames, n_atoms = data["wrapped_coords"].shape[:2]
+    shapes = {"forces": (n_frames, n_atoms, 3), "energy": (n_frames,), "atom_types": (n_atoms,)}
+    for key, shape in shapes.items():
+        data[key] = data[key].reshape(-1) if len(shape) == 1 else data[key]
+        if data[key].shape != shape:
+            raise InputError(
+                f"data.source={path} has {key} of shape {data[key].shape} instead of {shape}; "
+                "download it again."
+            )
+    return data
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Rebuilds NumPy arrays and refuses everything else."""
+
+    ALLOWED = {
+        (module, name)
+        for root in ("numpy.core", "numpy._core")
+        for module, name in (
+            (f"{root}.multiarray", "_reconstruct"),
+            (f"{root}.multiarray", "scalar"),
+            (f"{root}.numeric", "_frombuffer"),
+        )
+    } | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+
+    def find_class(self, module: str, name: str):
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+class FuWater(PreparedData):
+    """The water of Fu et al. with their split, in eV and Å.
+
+    The database holds the frames of the split only, in the order training, validation, test; each
+    row carries `source_row`. Reading the source takes as much memory as the file is large.
+
+    Args:
+        datapath: database, made when it is missing.
+        source: the file `water.npy`; relative paths count from where the command was typed.
+        batch_size: configurations in a training batch.
+        num_train: 950 or 9,500 in GPIP's Table 2.
+        num_val: 50 or 500.
+        num_test: 10,000.
+        progress: show a progress bar while converting.
+        **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
+
+    Raises:
+        InputError: for a file that is missing or another, or sizes that it does not hold.
+    """
+
+    def __init__(
+        self,
+        datapath: str,
+        source: str,
+        batch_size: int,
+        num_train: int = 950,
+        num_val: int = 50,
+        num_test: int = 10000,
+        progress: bool = True,
+        **kwargs: Any,
+    ):
+        sizes = {"num_train": num_train, "num_val": num_val, "num_test": num_test}
+        for key, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InputError(f"data.{key}={value} is no number of frames; give it in frames.")
+        super().__init__(
+            datapath=datapath, batch_size=batch_size, splitting=InOrder(), **sizes, **kwargs
+        )
+        self.source = resolve(source)
+        self.progress = progress
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The split, which decides what the database holds."""
+        return {"num_train": self.num_train, "num_val": self.num_val, "num_test": self.num_test}
+
+    def make(self, path: str) -> None:
+        """Write the frames of the split."""
+        data = read_water(self.source)
+        rows = np.concatenate(fu_split(len(data["energy"]), *self.settings.values()))
+        store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=UNITS)
+        with store.conn:
+            for start in tqdm(range(0, len(rows), CHUNK), "water", disable=not self.progress):
+                _add(store, data, rows[start : start + CHUNK].tolist())
+
+
+def _add(store: ASEAtomsData, data: dict[str, np.ndarray], rows: Sequence[int]) -> None:
+    unit = energy_in_ev("kcal/mol")
+    frames, labels = [], []
+    for row in rows:
+        box = [data[k][row] if data[k].ndim == 2 else data[k] for k in ("lengths", "angles")]
+        cell = cellpar_to_cell(np.concatenate(box).astype(float))
+        positions = data["wrapped_coords"][row].astype(float)
+        frames.append(Atoms(data["atom_types"].astype(int), positions, cell=cell, pbc=True))
+        energy, forces = data["energy"][row], data["forces"][row]
+        labels.append(
+            {"energy": np.array([energy * unit], float), "forces": forces.astype(float) * unit}
+        )
+    store.add_systems(labels, frames, [{"system": "water64", "source_row": row} for row in rows])
