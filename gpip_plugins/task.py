@@ -2,103 +2,70 @@
 
 import torch
 from schnetpack import properties as spk_properties
+from schnetpack.atomistic import Forces, Response
+from schnetpack.model import AtomisticModel
 from schnetpack.task import AtomisticTask, ModelOutput, UnsupervisedModelOutput
 from torch import nn
 
 from gpip_plugins import properties
+from gpip_plugins.dataset_report import DatasetReport
+from gpip_plugins.pretext import PretextOutput, RowMean
 
 __all__ = ["PretextOutput", "PretrainingTask"]
-
-
-class PretextOutput(ModelOutput):
-    """An output whose loss counts only selected rows, and whose target may be another output.
-
-    Args:
-        name: key of the model's output.
-        loss_fn: loss of (prediction, target), a mean over rows. Its attribute `min_rows` says how
-            many rows it needs at least (default 1); with fewer the output contributes nothing.
-        loss_weight: factor in the total loss; 0 switches the task off.
-        target_property: key of the target: first looked up in the batch, as a transform wrote it,
-            then among the model's outputs (the contrast's second latent).
-        selection: key of a bool tensor in the batch, shape (n_rows,), that picks the rows that
-            count, such as `is_masked`; None for all.
-        metrics: torchmetrics by name, given the selected rows.
-
-    Example:
-        >>> output = PretextOutput("noise", nn.MSELoss(), selection="_is_corrupted")
-        >>> pred = {"noise": torch.ones(2, 3)}
-        >>> batch = {"noise": torch.zeros(2, 3), "_is_corrupted": torch.tensor([True, False])}
-        >>> output.loss_and_rows(pred, batch)
-        (tensor(1.), 1)
-    """
-
-    def __init__(
-        self,
-        name: str,
-        loss_fn: nn.Module | None = None,
-        loss_weight: float = 1.0,
-        target_property: str | None = None,
-        selection: str | None = None,
-        metrics: dict | None = None,
-    ):
-        super().__init__(
-            name=name,
-            loss_fn=loss_fn,
-            loss_weight=loss_weight,
-            metrics=metrics or {},
-            target_property=target_property,
-        )
-        self.selection = selection
-
-    def select(
-        self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the rows of prediction and target that count."""
-        prediction = pred[self.name]
-        key = self.target_property
-        target = batch[key] if key in batch else pred[key]
-        if self.selection is not None and self.selection in batch:
-            chosen = batch[self.selection]
-            if len(chosen) != len(prediction):
-                # An atom-wise selection of a quantity per configuration: all its atoms agree.
-                n_atoms = batch[spk_properties.n_atoms]
-                chosen = chosen[torch.cumsum(n_atoms, 0) - n_atoms]
-            prediction, target = prediction[chosen], target[chosen]
-        return prediction, target
-
-    def loss_and_rows(
-        self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, int]:
-        """Return the unweighted loss and how many rows it averages over.
-
-        Too few rows give a zero that is still part of the graph, so that a left-over batch neither
-        yields NaN nor leaves weights without a gradient, on which DDP would wait.
-        """
-        prediction, target = self.select(pred, batch)
-        if len(prediction) < getattr(self.loss_fn, "min_rows", 1):
-            nothing = 0.0 * pred[self.name].sum()
-            if self.target_property in pred and self.target_property not in batch:
-                nothing = nothing + 0.0 * pred[self.target_property].sum()
-            return nothing, 0
-        return self.loss_fn(prediction, target), len(prediction)
-
-    def update_metrics(self, pred, target, subset):
-        """Update the metrics with the selected rows, of which there must be one."""
-        prediction, target = self.select(pred, target)
-        for metric in self.metrics[subset].values():
-            metric(prediction, target)
 
 
 class PretrainingTask(AtomisticTask):
     r"""SchNetPack's task for pretexts: :math:`L = \sum_t w_t L_t`, GPIP eq. (3).
 
     Differences to `AtomisticTask`: the outputs see the whole batch (masks, selections, other
-    outputs), the loss of each output is logged as `{train,val,test}_{name}_loss`, and the clean
+    outputs), the loss of each output is logged as `{train,val,test}_{title}_loss`, and the clean
     embedding rows can be a target (`embedding_clean`), with the gradient stopped: otherwise all
-    rows collapse onto one another and the loss vanishes.
+    rows collapse onto one another and the loss vanishes. With a mixture of data sets, losses and
+    metrics of validation and test are logged for each of them as well (`DatasetReport`).
+
+    Modules that take derivatives (`Forces`, `Response`) are moved behind the others: in evaluation
+    they free the graph, which the gradient head needs too, so the order in which pretexts are named
+    does not matter.
+
+    In a parallel run every weight gets a gradient, if only zero: a batch without rows for one of
+    the outputs, an output of weight zero, or the last vector layers of a representation that only
+    scalars are read from would else leave weights out, on which the ranks wait.
 
     Args: those of `AtomisticTask`; `outputs` are `PretextOutput`.
+
+    Raises:
+        InputError: from `setup`, if an output names a key that nothing writes.
     """
+
+    def __init__(self, model: AtomisticModel, outputs: list[ModelOutput], **kwargs):
+        model.output_modules = nn.ModuleList(
+            sorted(model.output_modules, key=lambda module: isinstance(module, (Forces, Response)))
+        )
+        super().__init__(model, outputs, **kwargs)
+        # Lightning's own weighted means over ranks round the weights down.
+        self.mean_losses = nn.ModuleDict(
+            {
+                f"{subset}_{_title(output)}_loss": RowMean()
+                for subset in ("train", "val", "test")
+                for output in outputs
+            }
+        )
+        self.dataset_report: DatasetReport | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Check the keys of all outputs with one configuration, before training starts."""
+        super().setup(stage)
+        names = getattr(self.trainer.datamodule, "dataset_names", None)
+        if names and self.dataset_report is None:
+            outputs = [o for o in self.outputs if isinstance(o, PretextOutput)]
+            self.dataset_report = DatasetReport(outputs, names).to(self.device)
+        if stage == "fit" and self.trainer.datamodule is not None:
+            configuration = self.trainer.datamodule.train_dataset[0]
+            # What `targets` adds comes from the representation.
+            configuration[properties.embedding_clean] = configuration[spk_properties.R]
+            for output in self.outputs:
+                if isinstance(output, PretextOutput):
+                    output.check(configuration, self.model.model_outputs)
 
     def targets(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the batch as the transforms left it, with the model's own targets added."""
@@ -124,16 +91,19 @@ class PretrainingTask(AtomisticTask):
     def log_metrics(self, pred, targets, subset):
         """Update and log the metrics of outputs that have a row in this batch.
 
-        The others are left out: a metric without rows would be logged as an error of zero.
+        Those of the others are not updated, or they would count as an error of zero; but all ranks
+        have to log them, since all take part when they are summed up after an epoch.
         """
         training = subset == "train"
         for output in self.outputs:
-            if isinstance(output, PretextOutput) and not len(output.select(pred, targets)[0]):
+            empty = isinstance(output, PretextOutput) and not len(output.select(pred, targets)[0])
+            if not empty:
+                output.update_metrics(pred, targets, subset)
+            elif training or not _in_parallel():
                 continue
-            output.update_metrics(pred, targets, subset)
             for name, metric in output.metrics[subset].items():
                 self.log(
-                    f"{subset}_{output.name}_{name}",
+                    f"{subset}_{_title(output)}_{name}",
                     metric,
                     on_step=training,
                     on_epoch=not training,
@@ -156,15 +126,13 @@ class PretrainingTask(AtomisticTask):
                 continue
             part, n_rows = output.loss_and_rows(pred, targets)
             loss = loss + output.loss_weight * part
-            if n_rows:
-                self.log(
-                    f"{subset}_{output.name}_loss",
-                    part.detach(),
-                    on_step=False,
-                    on_epoch=True,
-                    batch_size=n_rows,
-                    sync_dist=True,
-                )
+            if n_rows or _in_parallel():
+                # Ranks without rows log too, with no weight: all sum up the same losses.
+                name = f"{subset}_{_title(output)}_loss"
+                self.mean_losses[name].update(part.detach(), n_rows)
+                self.log(name, self.mean_losses[name], on_step=False, on_epoch=True)
+        if training and _in_parallel():
+            loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
         self.log(
             f"{subset}_loss",
             loss,
@@ -175,4 +143,28 @@ class PretrainingTask(AtomisticTask):
             sync_dist=not training,
         )
         self.log_metrics(pred, targets, subset)
+        if self.dataset_report is not None and not training:
+            self.dataset_report.update(pred, targets, subset)
         return loss
+
+    def on_validation_epoch_end(self):
+        """Log the errors of each data set."""
+        self._log_datasets("val")
+
+    def on_test_epoch_end(self):
+        """Log the errors of each data set."""
+        self._log_datasets("test")
+
+    def _log_datasets(self, subset):
+        if self.dataset_report is not None:
+            self.log_dict(self.dataset_report.compute(subset))
+
+
+def _title(output: ModelOutput) -> str:
+    """Return what the logs call an output."""
+    return getattr(output, "title", output.name)
+
+
+def _in_parallel() -> bool:
+    """Tell whether other ranks take part."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -1,6 +1,8 @@
 """Lightning callbacks: start from a pre-trained model, check a run, finish it, show its losses."""
 
 from gpip_plugins.train.check_embedding import *
+from gpip_plugins.train.cosine import *
+from gpip_plugins.train.leakage import *
 from gpip_plugins.train.loss_curves import *
 from gpip_plugins.train.next_steps import *
 from gpip_plugins.train.pretrained import *

@@ -2,65 +2,14 @@
 
 from collections.abc import Iterable
 
-import torch
-from ase.data import chemical_symbols
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.nn.embedding import element_symbol, elements_without_row, has_row, row_trains
 from gpip_plugins.transform import MaskAtoms
 
-__all__ = ["CheckEmbedding", "has_row", "row_trains"]
-
-
-def has_row(embedding: nn.Module, row: int) -> bool:
-    """Tell whether an embedding can look up a row.
-
-    Args:
-        embedding: maps atomic numbers, shape (n_atoms,), to features, shape (n_atoms, n).
-        row: atomic number, or the token that stands for [MASK].
-
-    Example:
-        >>> has_row(nn.Embedding(100, 8), 99), has_row(nn.Embedding(100, 8), 100)
-        (True, False)
-    """
-    return row >= 0 and _look_up(embedding, row) is not None
-
-
-def row_trains(embedding: nn.Module, row: int) -> bool:
-    """Tell whether training can change a row: whether a gradient reaches any parameter from it.
-
-    Args:
-        embedding: as for `has_row`.
-        row: a row that exists.
-
-    Example:
-        >>> row_trains(nn.Embedding(100, 8), 0), row_trains(nn.Embedding(100, 8, padding_idx=0), 0)
-        (True, False)
-    """
-    features = _look_up(embedding, row)
-    parameters = [p for p in embedding.parameters() if p.requires_grad]
-    if features is None or not features.requires_grad or not parameters:
-        return False
-    # Unequal weights: a plain sum is constant for features that are normalised.
-    weights = torch.linspace(0.5, 1.5, features.numel()).to(features).view_as(features)
-    gradients = torch.autograd.grad((weights * features).sum(), parameters, allow_unused=True)
-    return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
-
-
-def _look_up(embedding: nn.Module, row: int) -> torch.Tensor | None:
-    """Return the features of a row, or None if there is no such row."""
-    state = dict(embedding.named_parameters()) | dict(embedding.named_buffers())
-    device = next((tensor.device for tensor in state.values()), torch.device("cpu"))
-    try:
-        with torch.enable_grad():
-            # SchNetPack's NuclearEmbedding keeps what it computed last as a buffer; called in this
-            # way it gets its own tensors back and can be copied and saved afterwards.
-            return torch.func.functional_call(
-                embedding, state, (torch.tensor([row], device=device),)
-            )
-    except IndexError:
-        return None
+__all__ = ["CheckEmbedding"]
 
 
 class CheckEmbedding(Callback):
@@ -96,9 +45,9 @@ class CheckEmbedding(Callback):
 
 
 def _check_elements(embedding: nn.Module, elements: Iterable[int]) -> None:
-    lacking = [z for z in elements if not has_row(embedding, z)]
+    lacking = elements_without_row(embedding, elements)
     if lacking:
-        names = ", ".join(f"{_symbol(z)} (Z = {z})" for z in lacking)
+        names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in lacking)
         raise InputError(
             f"The data hold {names}, for which the embedding of the representation has no row; "
             "use an embedding with more rows (model.representation.nuclear_embedding) or leave "
@@ -110,7 +59,7 @@ def _check_token(embedding: nn.Module, token: int, elements: list[int]) -> None:
     if not has_row(embedding, token):
         problem = "is no row of the representation's embedding"
     elif token in elements:
-        problem = f"is {_symbol(token)}, an element of the data"
+        problem = f"is {element_symbol(token)}, an element of the data"
     elif not row_trains(embedding, token):
         problem = "is a row of the representation's embedding that never trains"
     else:
@@ -123,7 +72,3 @@ def _check_token(embedding: nn.Module, token: int, elements: list[int]) -> None:
         else "unfreeze the embedding or use one with more rows"
     )
     raise InputError(f"mask_token={token} {problem}, so it cannot stand for [MASK]; {remedy}.")
-
-
-def _symbol(z: int) -> str:
-    return chemical_symbols[z] if 0 < z < len(chemical_symbols) else "?"

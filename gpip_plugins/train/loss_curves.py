@@ -14,6 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
+from gpip_plugins.paths import whole_file
+
 __all__ = ["LossCurves", "draw"]
 
 Row = dict[str, float]
@@ -118,8 +120,8 @@ class LossCurves(Callback):
             self._last_picture = now
             figure = draw(self.rows, self.titles, self.units)
             path = os.path.join(self.folder, "curves.png")
-            figure.savefig(path + ".part", format="png", dpi=150)
-            os.replace(path + ".part", path)
+            with whole_file(path) as partial:
+                figure.savefig(partial, dpi=150)
 
 
 def _floats(metrics: Mapping[str, torch.Tensor], prefix: str) -> Row:
@@ -134,11 +136,10 @@ def write_table(path: str, rows: list[Row]) -> None:
         rows: column to value; columns are ordered by their first appearance.
     """
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with open(path + ".part", "w", newline="", encoding="utf-8") as handle:
+    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(path + ".part", path)
 
 
 def panels_of(columns: Iterable[str]) -> list[str]:

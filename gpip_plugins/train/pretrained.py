@@ -35,7 +35,9 @@ class PretrainedRepresentation(Callback):
             "output_modules.0"}` also takes the first output module over.
         head: True also takes over the head of the first output module (the energy) from the output
             module of the file that has the same tensors: the head of the gradient noise task, or
-            of energies and forces. A name such as `output_modules.1` chooses one.
+            of energies and forces. A name chooses one: that of its output (`pseudo_energy`, which
+            the gradient noise task keeps its scalar under, `energy` of classical or force-centric
+            pre-training), or that of the module (`output_modules.1`).
         allow_missing: shell patterns of tensors, named as in the run's model, which the file need
             not have and which then keep their fresh values (`representation.embedding.*`).
         allow_differences: names of settings in which the two representations may differ:
@@ -74,6 +76,9 @@ class PretrainedRepresentation(Callback):
         self.trust = tuple(trust)
         self.ckpt_path = ckpt_path
         self.transfer: Transfer | None = None
+        self.resumes = ckpt_path is not None
+        #: which module the energy head was taken from, in words; None for a new head
+        self.head_source: str | None = None
         self._message: str | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -86,13 +91,16 @@ class PretrainedRepresentation(Callback):
             self._message = "Training from scratch: no pretrained.path is given."
         else:
             checkpoint = load(self.path, self.trust)
+            head = self._head(checkpoint, pl_module.model)
+            self.head_source = next((f"{h} of {checkpoint.path}" for h in head.values()), None)
             self.transfer = transfer(
                 checkpoint,
                 pl_module.model,
-                self.modules | self._head(checkpoint, pl_module.model),
+                self.modules | head,
                 self.allow_missing,
                 self.allow_differences,
             )
+            self.transfer.head = next(iter(head.values()), None)
             self._message = report(self.transfer)
 
     def _head(self, checkpoint: Checkpoint, model: nn.Module) -> dict[str, str]:
@@ -100,7 +108,7 @@ class PretrainedRepresentation(Callback):
         if not self.head:
             return {}
         if isinstance(self.head, str):
-            return {"output_modules.0": self.head}
+            return {"output_modules.0": self._named_head(checkpoint, self.head)}
         own = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
         names = sorted({key.split(".")[0] for key in checkpoint.tensors("output_modules")})
         fitting = [
@@ -108,13 +116,37 @@ class PretrainedRepresentation(Callback):
             for name in names
             if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()} == own
         ]
+        if not fitting:
+            raise InputError(
+                f"pretrained.head=true finds no head in {checkpoint.path} that fits the energy of "
+                "this model; leave pretrained.head out, or pre-train with "
+                "pretext=[mask,noise_gradient,contrast] or pretext=[labels]."
+            )
         if len(fitting) != 1:
             raise InputError(
                 f"pretrained.head=true finds {len(fitting)} output modules in {checkpoint.path} "
-                f"that fit the first one of this model ({', '.join(fitting) or 'none'}); name one, "
-                "such as pretrained.head=output_modules.1, or leave pretrained.head out."
+                f"that fit the first one of this model ({', '.join(fitting)}); name one, such as "
+                f"pretrained.head={fitting[0]}, or leave pretrained.head out."
             )
         return {"output_modules.0": fitting[0]}
+
+    def _named_head(self, checkpoint: Checkpoint, name: str) -> str:
+        """Return the module of the file that is called so, or whose output is."""
+        if name.startswith("output_modules."):
+            return name
+        heads: dict[str, str] = {}
+        for index, module in enumerate(getattr(checkpoint.module, "output_modules", ())):
+            outputs = [getattr(module, "output_key", None), *getattr(module, "model_outputs", [])]
+            # Forces and the like hold no weights.
+            if any(True for _ in module.parameters()):
+                heads |= {key: f"output_modules.{index}" for key in outputs if key is not None}
+        if name not in heads:
+            there = ", ".join(heads) or "none, since the file holds weights without a model"
+            raise InputError(
+                f"pretrained.head={name} is no output with a head in {checkpoint.path} (there are: "
+                f"{there}); name one of them, or a module such as output_modules.0."
+            )
+        return heads[name]
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
@@ -123,6 +155,7 @@ class PretrainedRepresentation(Callback):
         # Testing restores a checkpoint too.
         if trainer.training and self.transfer is not None:
             self.transfer = None
+            self.resumes = True
             self._message = (
                 f"Resuming: the weights of the run's own checkpoint replace those of {self.path}."
             )

@@ -1,20 +1,13 @@
 """Keeps two runs from writing into the same folder."""
 
 import os
-import socket
-import threading
 
-from fasteners import InterProcessLock
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.folder_lock import lock_folder, release_folder
 
 __all__ = ["RunLock"]
-
-#: Locks that this process holds. The operating system counts a file's lock per process and drops it
-#: when any handle is closed, so a second handle on the same file must not come into being.
-_held: dict[str, InterProcessLock] = {}
 
 
 class RunLock(Callback):
@@ -30,7 +23,7 @@ class RunLock(Callback):
         name: name of the lock's file, which also tells who holds it.
 
     Raises:
-        InputError: another process runs in this folder.
+        InputError: another process runs in this folder, or it cannot be locked.
 
     Example:
         >>> import tempfile
@@ -40,41 +33,18 @@ class RunLock(Callback):
     """
 
     def __init__(self, folder: str | os.PathLike = ".", name: str = "run.lock"):
-        self.path = os.path.join(os.path.abspath(folder), name)
+        self.folder = os.path.abspath(folder)
+        self.name = name
         self.acquire()
 
     @rank_zero_only
     def acquire(self) -> None:
         """Take the lock, if this process does not hold it yet."""
-        if self.path in _held:
-            return
-        lock = InterProcessLock(self.path)
-        try:
-            acquired = lock.acquire(blocking=False)
-        except (OSError, threading.ThreadError) as error:
-            raise InputError(
-                f"The folder cannot be locked ({error}); choose another with run.path=FOLDER,"
-                " or leave the lock out with ~callbacks.run_lock."
-            ) from error
-        if not acquired:
-            lock.lockfile.close()
-            with open(self.path) as handle:
-                holder = handle.read().strip() or "unknown"
-            raise InputError(
-                f"Another run is going on in {os.path.dirname(self.path)} ({holder}); wait until it"
-                " has ended, or choose another folder with run.id=NAME."
-            )
-        # Through the lock's own handle, see `_held`.
-        lock.lockfile.truncate(0)
-        lock.lockfile.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.lockfile.flush()
-        _held[self.path] = lock
+        lock_folder(self.folder, "choose another folder with run.id=NAME", self.name)
 
     def release(self) -> None:
         """Give the folder free."""
-        lock = _held.pop(self.path, None)
-        if lock is not None:
-            lock.release()
+        release_folder(self.folder, self.name)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the lock again, for a trainer that is used after a test."""

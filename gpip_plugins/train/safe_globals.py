@@ -10,7 +10,7 @@ import io
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from gpip_plugins.safe_pickle import as_safe_globals, names_in
+from gpip_plugins.checkpoint.safe_pickle import as_safe_globals, names_in
 
 __all__ = ["SafeGlobals"]
 

@@ -23,6 +23,7 @@ class Transfer:
         skipped: tensors of the file that were not asked for or have no place in the model.
         differences: setting to its value in the file and in the model.
         misfits: sentences about tensors of unequal shapes.
+        head: module of the file that the energy head was taken from; None if the head is new.
     """
 
     checkpoint: Checkpoint
@@ -33,6 +34,7 @@ class Transfer:
     skipped: Shapes = field(default_factory=dict)
     differences: dict[str, tuple[object, object]] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
+    head: str | None = None
 
 
 def report(transfer: Transfer) -> str:
@@ -47,6 +49,7 @@ def report(transfer: Transfer) -> str:
         Pre-trained weights from /runs/a/best_model (model, sha256 0123)
           loaded: 1 tensors, 6400 numbers
             representation.embedding.weight (100, 64)
+          energy head: new
           settings: the same
     """
     source = transfer.checkpoint
@@ -63,9 +66,22 @@ def report(transfer: Transfer) -> str:
             numbers = sum(prod(shape) for shape in shapes.values())
             lines.append(f"  {title}: {len(shapes)} tensors, {numbers} numbers")
             lines += [f"    {name} {shape}" for name, shape in shapes.items()]
+    lines.append(f"  energy head: {_head(transfer)}")
     if transfer.differences:
         lines.append("  settings that differ (pre-trained -> here):")
         lines += [f"    {key}: {a} -> {b}" for key, (a, b) in transfer.differences.items()]
     else:
         lines.append("  settings: the same")
     return "\n".join(lines)
+
+
+def _head(transfer: Transfer) -> str:
+    """Return where the energy head comes from, with the kind of module where it is known."""
+    if transfer.head is None:
+        # Also named in pretrained.modules, under the name of the own module.
+        taken = any(name.startswith("output_modules.0.") for name in transfer.loaded)
+        return "from the file, as pretrained.modules says" if taken else "new"
+    if transfer.checkpoint.module is None:
+        return f"from {transfer.head}"
+    kind = type(transfer.checkpoint.module.get_submodule(transfer.head)).__name__
+    return f"from {transfer.head} ({kind})"

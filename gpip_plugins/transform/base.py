@@ -11,8 +11,12 @@ import hashlib
 import torch
 from schnetpack import properties
 from schnetpack.transform import Transform
+from torch.utils.data import get_worker_info
 
-__all__ = ["BatchTransform", "RandomTransform"]
+from gpip_plugins import properties as gpip_properties
+from gpip_plugins.errors import InputError
+
+__all__ = ["BatchTransform", "RandomTransform", "hashed_generator"]
 
 
 class BatchTransform(Transform):
@@ -27,13 +31,16 @@ class BatchTransform(Transform):
 class RandomTransform(BatchTransform):
     """A transform that draws random numbers for every atom.
 
-    Without a `seed`, numbers come from torch's global generator. Lightning seeds it in the main
-    process and in every worker (`seed_everything(workers=True)`, as `spktrain` does), so they
-    differ between epochs and workers and repeat with the seed of the run. (Without workers the
-    ranks of a parallel run draw equal numbers, for different configurations.) With a `seed`,
-    each configuration has its own stream, derived from the seed, the kind of transform and the
-    configuration's index in the database (`_idx`): the corruption is then fixed, whatever the
-    epoch and the batch, as validation needs.
+    There are three sources of numbers.
+
+    - With a `seed`, each configuration has its own stream, derived from the seed, the kind of
+      transform and the configuration's index in the database (`_idx`): the corruption is then
+      fixed, whatever the epoch and the batch, as validation needs.
+    - After `restart`, which the loader of `gpip_plugins.data.GpipDataModule` calls when an epoch
+      of training begins, numbers come from a stream of the transform's own, which depends on what
+      `restart` was told (seed of the run, rank, epoch) and on the worker process: ranks, workers
+      and epochs differ, and a resumed run goes on with the numbers of the epoch it has reached.
+    - Else they come from torch's global generator, as in SchNetPack's own data module.
 
     Args:
         seed: None to draw anew each time; an integer to fix the draws per configuration.
@@ -42,12 +49,22 @@ class RandomTransform(BatchTransform):
     def __init__(self, seed: int | None = None):
         super().__init__()
         self.seed = seed
+        self._key: tuple[int, ...] | None = None
+        self._stream: torch.Generator | None = None
 
     def frozen(self, seed: int) -> "RandomTransform":
         """Return a copy whose draws are fixed per configuration."""
         twin = copy.deepcopy(self)
         twin.seed = seed
         return twin
+
+    def restart(self, *key: int) -> None:
+        """Begin a new stream of random numbers, the same one for the same key.
+
+        Args:
+            key: what the stream depends on: seed, rank, epoch, position among the transforms.
+        """
+        self._key, self._stream = key, None
 
     def draw(self, inputs: dict[str, torch.Tensor], n_columns: int, kind: str) -> torch.Tensor:
         """Draw independent numbers for every atom.
@@ -63,11 +80,11 @@ class RandomTransform(BatchTransform):
         R = inputs[properties.R]
         sample = torch.randn if kind == "normal" else torch.rand
         if self.seed is None:
-            drawn = sample(len(R), n_columns, dtype=R.dtype)
+            drawn = sample(len(R), n_columns, dtype=R.dtype, generator=self._running_stream())
         else:
             drawn = torch.cat(
                 [
-                    sample(n, n_columns, dtype=R.dtype, generator=self._generator(index))
+                    sample(n, n_columns, dtype=R.dtype, generator=self._generator(self.seed, index))
                     for index, n in zip(
                         inputs[properties.idx].tolist(),
                         inputs[properties.n_atoms].tolist(),
@@ -77,8 +94,44 @@ class RandomTransform(BatchTransform):
             )
         return drawn.to(R.device)
 
-    def _generator(self, index: int) -> torch.Generator:
-        # Consecutive integers would give correlated streams of some generators; a hash does not.
-        key = f"{type(self).__name__}/{self.seed}/{index}".encode()
-        digest = hashlib.blake2b(key, digest_size=8).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+    def corrupted_atoms(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return `is_corrupted`, bool of shape (n_atoms,); write it if nothing selected before.
+
+        Raises:
+            InputError: nothing was selected, but forces belong to the positions as they are.
+        """
+        chosen = inputs.get(gpip_properties.is_corrupted)
+        if chosen is None:
+            if gpip_properties.force_targets in inputs:
+                raise InputError(
+                    f"{type(self).__name__} would change configurations whose forces are learned; "
+                    "put SelectCorrupted before ForceTargets in data.transforms."
+                )
+            R = inputs[properties.R]
+            chosen = torch.ones(len(R), dtype=torch.bool, device=R.device)
+            inputs[gpip_properties.is_corrupted] = chosen
+        return chosen
+
+    def _running_stream(self) -> torch.Generator | None:
+        if self._stream is None and self._key is not None:
+            # Only now is it known in which process the numbers are drawn.
+            worker = get_worker_info()
+            self._stream = self._generator(*self._key, -1 if worker is None else worker.id)
+        return self._stream
+
+    def _generator(self, *key: int) -> torch.Generator:
+        return hashed_generator(type(self).__name__, *key)
+
+
+def hashed_generator(*key: str | int) -> torch.Generator:
+    """Return a generator whose stream depends on all parts of a key.
+
+    Consecutive integers as seeds would give correlated streams of some generators; a hash does not.
+
+    Example:
+        >>> first, again, other = (hashed_generator("order", k) for k in (0, 0, 1))
+        >>> first.initial_seed() == again.initial_seed() != other.initial_seed()
+        True
+    """
+    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)

@@ -16,9 +16,12 @@ class KnownElements(Transform):
     the elements from the data module when training starts and stores them in the model's file, so
     that `spkmd` and `gpip predict` can refuse a structure with other ones.
 
+    Those of the training configurations count: the embedding of an element that occurs in
+    validation or test configurations only is as untrained as that of one that never occurs.
+
     The buffer `known_elements`, a bool for every atomic number, shape (z_max + 1,), has the same
     shape for all data, so that a checkpoint can be restored into a fresh model. It stays False
-    throughout (unknown) with a data module that does not tell its elements.
+    throughout (unknown) with a data module that does not tell its `train_elements`.
 
     Args:
         z_max: largest atomic number.
@@ -29,7 +32,7 @@ class KnownElements(Transform):
     Example:
         >>> from types import SimpleNamespace
         >>> transform = KnownElements()
-        >>> transform.datamodule(SimpleNamespace(elements=[1, 6]))
+        >>> transform.datamodule(SimpleNamespace(train_elements=[1, 6]))
         >>> transform.known_elements.nonzero()[:, 0].tolist()
         [1, 6]
     """
@@ -43,15 +46,15 @@ class KnownElements(Transform):
         self.register_buffer("known_elements", torch.zeros(z_max + 1, dtype=torch.bool))
 
     def datamodule(self, value):
-        """Take the elements of a data module that tells them as `elements`."""
-        elements = getattr(value, "elements", None)
+        """Take the elements of a data module that tells them as `train_elements`."""
+        elements = getattr(value, "train_elements", None)
         if not elements:
             return
         z_max = len(self.known_elements) - 1
         if max(elements) > z_max:
             raise InputError(
-                f"The data hold an atomic number of {max(elements)}, above z_max={z_max} of "
-                "KnownElements; raise z_max."
+                f"The training data hold an atomic number of {max(elements)}, above z_max={z_max} "
+                "of KnownElements; raise z_max."
             )
         known = torch.zeros_like(self.known_elements)
         known[list(elements)] = True

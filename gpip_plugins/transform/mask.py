@@ -16,7 +16,8 @@ class MaskAtoms(RandomTransform):
 
     Of a configuration with n atoms, `round(mask_rate * n)`, and at least one, are masked. With a
     low probability a masked atom gets a random element instead of the token, since [MASK] never
-    occurs when the potential is used (GPIP, section 4.2). The task restores both.
+    occurs when the potential is used (GPIP, section 4.2). The task restores both. Configurations
+    that `SelectCorrupted` left clean are not masked.
 
     Args:
         mask_rate: part of the atoms, in [0, 1]; 0 masks none. GPIP: 0.15 (ISO17, water), 0.05
@@ -71,15 +72,13 @@ class MaskAtoms(RandomTransform):
             self.elements = torch.as_tensor(value.elements)
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Mask `Z`; write `Z_clean` and the bool `is_masked`, all of shape (n_atoms,)."""
+        """Mask `Z`; write `Z_clean`, and `is_masked` and `is_corrupted`, bool, all (n_atoms,)."""
         Z = inputs[spk_properties.Z]
         n_atoms = inputs[spk_properties.n_atoms]
         idx_m = system_index(inputs)
         priority, substitute, which = self.draw(inputs, 3, "uniform").unbind(-1)
 
-        masked = self._lowest(priority, idx_m, n_atoms)
-        if properties.is_corrupted in inputs:
-            masked = masked & inputs[properties.is_corrupted]
+        masked = self._lowest(priority, idx_m, n_atoms) & self.corrupted_atoms(inputs)
 
         token = torch.full_like(Z, self.mask_token)
         if self.random_rate > 0.0:

@@ -15,14 +15,15 @@ class SelectCorrupted(RandomTransform):
     """Leave a part of the configurations as they are, so that their own labels can be learned.
 
     Labels (energy, forces) belong to the positions they were computed for. In a batch that mixes
-    both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones.
+    both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones. It
+    stands before noise and mask; without it they corrupt, and mark so, every configuration.
 
     Args:
         fraction: probability in [0, 1] with which a configuration is corrupted.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: the fraction lies outside [0, 1].
+        InputError: the fraction lies outside [0, 1]; or noise or mask came first.
 
     Example:
         >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([2, 1])}
@@ -40,6 +41,10 @@ class SelectCorrupted(RandomTransform):
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Write `is_corrupted` and `is_labelled`, both bool of shape (n_atoms,)."""
+        if properties.is_corrupted in inputs:
+            raise InputError(
+                "SelectCorrupted comes after noise or mask in data.transforms; put it first."
+            )
         n_atoms = inputs[spk_properties.n_atoms]
         first = torch.cumsum(n_atoms, 0) - n_atoms
         # The draw of its first atom decides for the whole configuration.
@@ -64,6 +69,9 @@ class GaussianNoise(RandomTransform):
             the paper gives no value.
         remove_mean: remove the mean of each configuration's noise.
         seed: see `RandomTransform`.
+        only_in_training: leave validation and test configurations as they are, marked as not
+            corrupted, instead of giving them fixed noise: labels are then compared at the
+            positions that they belong to.
 
     Raises:
         InputError: sigma lies outside [0, 1] Å.
@@ -75,22 +83,44 @@ class GaussianNoise(RandomTransform):
         True
     """
 
-    def __init__(self, sigma: float = 0.15, remove_mean: bool = True, seed: int | None = None):
+    def __init__(
+        self,
+        sigma: float = 0.15,
+        remove_mean: bool = True,
+        seed: int | None = None,
+        only_in_training: bool = False,
+    ):
         super().__init__(seed)
         if not 0.0 <= sigma <= 1.0:
             raise InputError(f"sigma={sigma} Å is outside [0, 1]; use for example sigma=0.15.")
         self.sigma = sigma
         self.remove_mean = remove_mean
+        self.only_in_training = only_in_training
+        self.active = True
+
+    def frozen(self, seed: int) -> "GaussianNoise":
+        """Return a copy for validation: fixed noise, or none at all."""
+        twin = super().frozen(seed)
+        twin.active = not self.only_in_training
+        return twin
+
+    def describe(self) -> str:
+        """Return what is done, for a summary."""
+        return f"noise of {self.sigma:g} Å on the positions, labels of the clean ones"
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Displace `R`; write `R_clean` (Å) and `noise` (in units of sigma), both (n_atoms, 3)."""
+        """Displace `R`; write `R_clean` (Å), `noise` (in sigma), both (n_atoms, 3), and the rest.
+
+        `is_corrupted`, bool of shape (n_atoms,), is written unless `SelectCorrupted` did.
+        """
         R = inputs[spk_properties.R]
+        if not self.active:
+            inputs[properties.is_corrupted] = torch.zeros(len(R), dtype=torch.bool, device=R.device)
         noise = self.draw(inputs, 3, "normal") * (self.sigma > 0.0)
         if self.remove_mean:
             idx_m = system_index(inputs)
             noise = noise - scatter_mean(noise, idx_m, inputs[spk_properties.n_atoms])[idx_m]
-        if properties.is_corrupted in inputs:
-            noise = noise * inputs[properties.is_corrupted][:, None]
+        noise = noise * self.corrupted_atoms(inputs)[:, None]
         inputs[properties.R_clean] = R
         inputs[spk_properties.R] = R + self.sigma * noise
         inputs[properties.noise] = noise

@@ -7,11 +7,10 @@ import schnetpack.nn as snn
 import torch
 import torchmetrics
 from ase.build import molecule
-from pytorch_lightning import Trainer
 from schnetpack import transform
 from schnetpack.data import ASEAtomsData, AtomsDataModule
 from schnetpack.representation import FieldSchNet, PaiNN, SchNet, SO3net
-from schnetpack.train import ExponentialMovingAverage, ModelCheckpoint
+from schnetpack.train import ModelCheckpoint
 
 REPRESENTATIONS = {
     "SchNet": (SchNet, {}),
@@ -109,9 +108,8 @@ def make_data(database, tmp_path):
 
 
 @pytest.fixture
-def make_trainer(tmp_path, monkeypatch):
+def make_trainer(tmp_path, quiet_trainer):
     """Return a function that builds a trainer with SchNetPack's default callbacks, EMA on."""
-    monkeypatch.chdir(tmp_path)
 
     def build(*callbacks, max_epochs=1, **options):
         checkpoint = ModelCheckpoint(
@@ -120,18 +118,6 @@ def make_trainer(tmp_path, monkeypatch):
             dirpath=str(tmp_path / "checkpoints"),
             save_last=True,
         )
-        return Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=max_epochs,
-            logger=False,
-            inference_mode=False,
-            num_sanity_val_steps=0,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=str(tmp_path),
-            callbacks=[checkpoint, ExponentialMovingAverage(0.9), *callbacks],
-            **options,
-        )
+        return quiet_trainer(checkpoint, *callbacks, max_epochs=max_epochs, **options)
 
     return build

@@ -54,7 +54,7 @@ def test_rows_of_a_resumed_run(make_task, make_data, make_trainer, tmp_path):
     assert table(tmp_path)[0] == rows[0]
     with Image.open(tmp_path / "curves.png") as image:
         image.verify()
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_averages_that_the_task_made_are_recorded(make_task, make_data, make_trainer, tmp_path):

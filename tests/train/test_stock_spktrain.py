@@ -77,8 +77,17 @@ def test_finishes_resumes_and_starts_from_a_relative_path(spktrain, tmp_path):
 def test_mistakes_get_a_sentence_without_trace_back(spktrain):
     for overrides, words in (
         ([], "pretrained.path is not set"),
-        (["pretrained.path=nothing"], "does not exist; give the path of a best_model"),
+        (["pretrained.path=nothing"], "nothing does not exist"),
     ):
         done = spktrain("run.id=three", "+pretrained=representation", *overrides)
         assert done.returncode == 1
         assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_our_network_in_schnetpacks_own_experiment(spktrain, tmp_path):
+    network = "model/representation=equivariant_transformer"
+    done = spktrain("run.id=et", "trainer.max_epochs=1", network)
+    assert done.returncode == 0, done.stderr
+    assert "Warp" not in done.stdout + done.stderr
+    settings = load(tmp_path / "runs" / "et").settings
+    assert settings["class"] == "EquivariantTransformer"

@@ -11,7 +11,7 @@ from schnetpack.representation import PaiNN
 
 from gpip_plugins.checkpoint import load_model
 from gpip_plugins.errors import InputError
-from gpip_plugins.potential import check_elements
+from gpip_plugins.prediction import check_elements
 from gpip_plugins.transform import KnownElements
 
 
@@ -22,7 +22,7 @@ def potential(*elements):
         [Atomwise(8, output_key="energy")],
         postprocessors=[KnownElements()],
     )
-    model.initialize_transforms(SimpleNamespace(elements=list(elements)))
+    model.initialize_transforms(SimpleNamespace(train_elements=list(elements)))
     return model
 
 
@@ -30,7 +30,9 @@ def test_the_file_of_a_model_tells_its_elements(tmp_path):
     torch.save(potential(1, 8), tmp_path / "best_model")
     model = load_model(str(tmp_path / "best_model"), "cpu")
     check_elements(model, torch.tensor([8, 1, 1]))
-    with pytest.raises(InputError, match="holds C, Cl, but the model knows only H, O; train"):
+    with pytest.raises(
+        InputError, match=r"holds C \(Z = 6\), Cl \(Z = 17\), but the model knows only H, O; train"
+    ):
         check_elements(model, torch.tensor([1, 6, 17]))
 
 
@@ -43,7 +45,7 @@ def test_a_checkpoint_restores_them_into_a_fresh_model():
 def test_data_that_do_not_tell_their_elements_leave_the_embedding_to_decide():
     model = potential()
     check_elements(model, torch.tensor([1, 99]))
-    with pytest.raises(InputError, match="embeds elements only up to Z = 99"):
+    with pytest.raises(InputError, match=r"Fm \(Z = 100\), but the model has no row"):
         check_elements(model, torch.tensor([100]))
     # Nor do they forget what is known already.
     model = potential(1, 8)

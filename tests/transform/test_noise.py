@@ -6,7 +6,7 @@ from schnetpack import properties as spk
 
 from gpip_plugins import properties
 from gpip_plugins.errors import InputError
-from gpip_plugins.transform import GaussianNoise, SelectCorrupted
+from gpip_plugins.transform import GaussianNoise, MaskAtoms, SelectCorrupted
 
 
 def batch(sizes, seed=0):
@@ -104,3 +104,15 @@ def test_sigma_out_of_range(sigma):
 def test_fraction_out_of_range(fraction):
     with pytest.raises(InputError, match=r"fraction=.* use for example"):
         SelectCorrupted(fraction=fraction)
+
+
+def test_without_a_selection_every_configuration_counts_as_corrupted():
+    """Losses select by this key, so that it has to be there: a typing error shall not pass."""
+    for transform in (GaussianNoise(), MaskAtoms(random_rate=0.0)):
+        out = transform(batch([4, 2]) | {spk.Z: torch.ones(6, dtype=torch.long)})
+        assert out[properties.is_corrupted].tolist() == [True] * 6
+
+
+def test_a_selection_behind_the_noise_is_refused():
+    with pytest.raises(InputError, match=r"SelectCorrupted comes after .* put it first"):
+        SelectCorrupted()(GaussianNoise()(batch([4])))

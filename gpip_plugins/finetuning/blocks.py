@@ -1,0 +1,122 @@
+r"""How deep every parameter of a model lies, and the learning rate that follows from it.
+
+.. math:: \eta_d = \eta \, f^d
+
+Layer-wise learning rates (Howard and Ruder, arXiv:1801.06146): the nearer a layer lies to the
+input, the more general is what it has learned, and the less it should move. The heads have depth
+d = 0, the last of n blocks of message passing 1, the first n, the embedding n + 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import nn
+
+__all__ = ["Unit", "parameter_groups", "units_of"]
+
+
+@dataclass
+class Unit:
+    """A part of a model that stands in one line of the table of a fine-tuning.
+
+    Args:
+        name: path of the module in the model, such as `representation.interactions.0`.
+        depth: 0 for heads, then counted up towards the embedding.
+        parameters: its own parameters, shared ones only where they occur first.
+    """
+
+    name: str
+    depth: int
+    parameters: list[nn.Parameter] = field(default_factory=list)
+
+
+def units_of(model: nn.Module) -> list[Unit]:
+    """Return the parts of a model that hold parameters, in its own order, with their depth.
+
+    Blocks are found, not named: they are the items of the `nn.ModuleList`s of the representation,
+    of which the longest count (PaiNN: `interactions` and `mixing`, Equivariant Transformer:
+    `attention_layers`). What the representation defines before the last of these lists lies as
+    deep as the embedding, which feeds the blocks; what comes after it lies as deep as the last
+    block, which feeds it.
+
+    Args:
+        model: a potential of SchNetPack, with `representation` and `output_modules`.
+
+    Example:
+        >>> import schnetpack as spk
+        >>> from schnetpack.nn import CosineCutoff, GaussianRBF
+        >>> painn = spk.representation.PaiNN(8, 2, GaussianRBF(5, 4.0), CosineCutoff(4.0))
+        >>> head = spk.atomistic.Atomwise(8, output_key="energy")
+        >>> model = spk.model.NeuralNetworkPotential(painn, output_modules=[head])
+        >>> [(unit.name.removeprefix("representation."), unit.depth) for unit in units_of(model)]
+        ... # doctest: +NORMALIZE_WHITESPACE
+        [('embedding', 3), ('filter_net', 3), ('interactions.0', 2), ('interactions.1', 1),
+         ('mixing.0', 2), ('mixing.1', 1), ('output_modules.0', 0)]
+    """
+    lists = _block_lists(getattr(model, "representation", None))
+    n_blocks = len(next(iter(lists.values()), ()))
+    # Beside the lists stand their siblings, also inside of a wrapped network.
+    n_parts = {"representation": max((key.count(".") for key in lists), default=1) + 1}
+    units: dict[tuple[str, int], Unit] = {}
+    lists_left = set(lists)
+    for name, parameter in model.named_parameters():
+        inside = next((key for key in lists if name.startswith(f"{key}.")), None)
+        if inside is not None:
+            lists_left.discard(inside)
+            index = int(name[len(inside) + 1 :].split(".")[0])
+            unit_name, depth = f"{inside}.{index}", n_blocks - index
+        else:
+            parts = name.split(".")
+            unit_name = ".".join(parts[: min(n_parts.get(parts[0], 2), len(parts) - 1)] or parts)
+            if parts[0] == "representation":
+                depth = n_blocks + 1 if lists_left or not lists else 1
+            else:
+                depth = n_blocks + 1 if parts[0] == "input_modules" else 0
+        unit = units.setdefault((unit_name, depth), Unit(unit_name, depth))
+        unit.parameters.append(parameter)
+    return list(units.values())
+
+
+def _block_lists(representation: nn.Module | None) -> dict[str, nn.ModuleList]:
+    """Return the longest outermost module lists of a representation, by full name."""
+    if representation is None:
+        return {}
+    found: dict[str, nn.ModuleList] = {}
+    for name, module in representation.named_modules():
+        within = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, nn.ModuleList) and not within and list(module.parameters()):
+            found[name] = module
+    longest = max((len(blocks) for blocks in found.values()), default=0)
+    return {
+        f"representation.{name}": blocks for name, blocks in found.items() if len(blocks) == longest
+    }
+
+
+def parameter_groups(
+    units: Sequence[Unit], others: Sequence[nn.Parameter], lr: float, decay: float
+) -> list[dict]:
+    """Return the groups of parameters for an optimizer; frozen ones are in none.
+
+    Args:
+        units: of the model.
+        others: parameters outside of the model (of a loss), with the rate of the heads.
+        lr: learning rate of the heads.
+        decay: factor per step of depth, in (0, 1].
+
+    Returns:
+        Groups from the deepest to the heads, each with `params`, `lr`, `name` and `lr_factor`.
+    """
+    by_depth: dict[int, list[nn.Parameter]] = {}
+    for unit in [*units, Unit("others", 0, list(others))]:
+        trained = [p for p in unit.parameters if p.requires_grad]
+        if trained:
+            by_depth.setdefault(unit.depth if decay < 1.0 else 0, []).extend(trained)
+    return [
+        {
+            "params": by_depth[depth],
+            "lr": lr * decay**depth,
+            "name": f"depth_{depth}",
+            "lr_factor": decay**depth,
+        }
+        for depth in sorted(by_depth, reverse=True)
+    ]

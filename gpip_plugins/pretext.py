@@ -1,0 +1,197 @@
+"""A pretext as the task sees it: what is predicted, what it is compared with, and which rows."""
+
+from collections.abc import Collection, Mapping
+
+import torch
+from schnetpack import properties as spk_properties
+from schnetpack.task import ModelOutput
+from torch import nn
+from torchmetrics import Metric
+
+from gpip_plugins import properties
+from gpip_plugins.errors import InputError
+
+__all__ = ["PretextOutput", "RowMean"]
+
+#: which transform writes what an output needs, for the remedy in a message
+WRITTEN_BY = {
+    properties.noise: "GaussianNoise",
+    properties.is_masked: "MaskAtoms",
+    properties.Z_clean: "MaskAtoms",
+    properties.is_corrupted: "GaussianNoise or MaskAtoms",
+    properties.is_labelled: "SelectCorrupted",
+    properties.force_targets: "ForceTargets",
+    properties.is_off_equilibrium: "ForceTargets",
+    properties.is_equilibrium: "ForceTargets",
+    properties.is_perturbed: "ForceTargets",
+}
+
+
+class PretextOutput(ModelOutput):
+    """An output whose loss counts only selected rows, and whose target may be another output.
+
+    Args:
+        name: key of the model's output.
+        loss_fn: loss of (prediction, target), a mean over rows. Its attribute `min_rows` says how
+            many rows it needs at least (default 1); with fewer the output contributes nothing.
+        loss_weight: factor in the total loss; 0 switches the task off.
+        target_property: key of the target: first looked up in the batch, as a transform wrote it,
+            then among the model's outputs (the contrast's second latent).
+        selection: key of a bool tensor in the batch, shape (n_rows,), that picks the rows that
+            count, such as `is_masked`; None for all.
+        metrics: torchmetrics by name, given the selected rows.
+        title: what the logs call it, so that several outputs can share one prediction, such as
+            forces of different kinds; default: `name`.
+
+    Raises:
+        InputError: from `check`, if one of the keys is written by nothing.
+
+    Example:
+        >>> output = PretextOutput("noise", nn.MSELoss(), selection="_is_corrupted")
+        >>> pred = {"noise": torch.ones(2, 3)}
+        >>> batch = {"noise": torch.zeros(2, 3), "_is_corrupted": torch.tensor([True, False])}
+        >>> output.loss_and_rows(pred, batch)
+        (tensor(1.), 1)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loss_fn: nn.Module | None = None,
+        loss_weight: float = 1.0,
+        target_property: str | None = None,
+        selection: str | None = None,
+        metrics: dict | None = None,
+        title: str | None = None,
+    ):
+        super().__init__(
+            name=name,
+            loss_fn=loss_fn,
+            loss_weight=loss_weight,
+            metrics=metrics or {},
+            target_property=target_property,
+        )
+        self.selection = selection
+        self.title = title or name
+
+    def check(self, batch: Mapping[str, torch.Tensor], predicted: Collection[str]) -> None:
+        """Check that every key of this output is written by something.
+
+        Args:
+            batch: what the transforms hand out.
+            predicted: keys that the model's output modules write.
+
+        Raises:
+            InputError: naming the first key that is not there, and the remedy.
+        """
+        if self.name not in predicted:
+            raise InputError(
+                f"The pretext output '{self.name}' is predicted by no output module (there are "
+                f"{', '.join(sorted(predicted))}); correct its name, or add the module to "
+                "pretexts.modules."
+            )
+        wanted = {"selection": self.selection, "target_property": self.target_property}
+        for setting, key in wanted.items():
+            if key is None or key in batch or (setting == "target_property" and key in predicted):
+                continue
+            remedy = (
+                f"add gpip_plugins.transform.{WRITTEN_BY[key]} to preprocessing"
+                if key in WRITTEN_BY
+                else f"correct {setting}, or load the label with data.load_properties"
+                if setting == "target_property"
+                else f"correct {setting} (one of {', '.join(_selections(batch))})"
+            )
+            raise InputError(
+                f"The pretext output '{self.name}' has {setting}={key}, which no transform of the "
+                f"data writes; {remedy}, or leave the pretext out."
+            )
+
+    def select(
+        self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the rows of prediction and target that count."""
+        self.check(batch, pred)
+        prediction = pred[self.name]
+        key = self.target_property
+        target = batch[key] if key in batch else pred[key]
+        if self.selection is not None:
+            chosen = self._chosen(batch, len(prediction))
+            prediction, target = prediction[chosen], target[chosen]
+        return prediction, target
+
+    def datasets(self, batch: dict[str, torch.Tensor], n_rows: int) -> torch.Tensor:
+        """Return the data set of each selected row of a mixture, shape (n_selected,).
+
+        Args:
+            batch: with `dataset`.
+            n_rows: rows of the prediction before the selection.
+        """
+        number, n_atoms = batch[properties.dataset], batch[spk_properties.n_atoms]
+        if n_rows != len(number):
+            number = torch.repeat_interleave(number, n_atoms)
+        return number if self.selection is None else number[self._chosen(batch, n_rows)]
+
+    def _chosen(self, batch: dict[str, torch.Tensor], n_rows: int) -> torch.Tensor:
+        chosen = batch[self.selection]
+        if len(chosen) != n_rows:
+            # An atom-wise selection of a quantity per configuration: all its atoms agree.
+            n_atoms = batch[spk_properties.n_atoms]
+            chosen = chosen[torch.cumsum(n_atoms, 0) - n_atoms]
+        return chosen
+
+    def loss_and_rows(
+        self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, int]:
+        """Return the unweighted loss and how many rows it averages over.
+
+        Too few rows give a zero that is still part of the graph, so that a left-over batch neither
+        yields NaN nor leaves weights without a gradient, on which DDP would wait.
+        """
+        prediction, target = self.select(pred, batch)
+        if len(prediction) < getattr(self.loss_fn, "min_rows", 1):
+            nothing = 0.0 * pred[self.name].sum()
+            if self.target_property in pred and self.target_property not in batch:
+                nothing = nothing + 0.0 * pred[self.target_property].sum()
+            return nothing, 0
+        return self.loss_fn(prediction, target), len(prediction)
+
+    def update_metrics(self, pred, target, subset):
+        """Update the metrics with the selected rows, of which there must be one."""
+        prediction, target = self.select(pred, target)
+        for metric in self.metrics[subset].values():
+            metric(prediction, target)
+
+
+def _selections(batch: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the keys that can select atoms."""
+    return sorted(
+        key
+        for key, value in batch.items()
+        if value.dtype == torch.bool and key != spk_properties.pbc
+    )
+
+
+class RowMean(Metric):
+    """Mean of a loss over the rows of all batches and ranks; NaN as long as there was none.
+
+    Example:
+        >>> mean = RowMean()
+        >>> for loss, n_rows in ((2.0, 3), (0.0, 0), (6.0, 1)):
+        ...     mean.update(torch.tensor(loss), n_rows)
+        >>> mean.compute()
+        tensor(3.)
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("n_rows", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, loss: torch.Tensor, n_rows: int) -> None:
+        """Add a batch: the mean over its rows, a scalar, and their number."""
+        self.total = self.total + loss * n_rows
+        self.n_rows = self.n_rows + n_rows
+
+    def compute(self) -> torch.Tensor:
+        """Return the mean."""
+        return self.total / self.n_rows

@@ -1,0 +1,57 @@
+"""A learning rate that falls as a cosine and keeps to the length of the run when it is resumed."""
+
+import math
+from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+__all__ = ["CosineAnnealing"]
+
+
+class CosineAnnealing(CosineAnnealingLR):
+    r"""Torch's cosine annealing, which follows a length that is changed on resuming.
+
+    .. math:: \eta_t = \eta_{min} + (\eta_0 - \eta_{min}) \, (1 + \cos(\pi t / T_{max})) / 2
+
+    A checkpoint of torch's scheduler restores the `T_max` of the old run; resumed with a larger
+    `trainer.max_epochs` the learning rate would pass its minimum and rise again. Here the `T_max`
+    of the run that goes on counts, the learning rate takes the value that the new cosine has at
+    the epoch reached, and one line says so. A warm-up is not part of it: that of
+    `gpip_plugins.finetuning.FineTuningTask` scales whatever rate a scheduler has set.
+
+    Args:
+        optimizer: the optimizer.
+        T_max: epochs (or steps, if it is stepped so) until the minimum.
+        eta_min: lowest learning rate.
+        last_epoch: epochs that are over, less one.
+
+    Example:
+        >>> import torch
+        >>> def make(T_max):
+        ...     return CosineAnnealing(torch.optim.SGD([torch.zeros(1)], lr=1.0), T_max)
+        >>> old, new = make(2), make(4)
+        >>> new.load_state_dict(old.state_dict() | {"last_epoch": 2})
+        The learning rate falls as a cosine of 4 epochs, not 2 as before: it goes on from 0.5.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the epoch reached, keep `T_max`."""
+        wanted = self.T_max
+        super().load_state_dict(state_dict)
+        if self.T_max == wanted:
+            return
+        before, self.T_max = self.T_max, wanted
+        falling = (1.0 + math.cos(math.pi * min(self.last_epoch / wanted, 1.0))) / 2.0
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = self.eta_min + (base - self.eta_min) * falling
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        _print(
+            f"The learning rate falls as a cosine of {wanted} epochs, not {before} as before: it"
+            f" goes on from {self._last_lr[0]:.3g}."
+        )
+
+
+@rank_zero_only
+def _print(message: str) -> None:
+    print(message, flush=True)

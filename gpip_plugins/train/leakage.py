@@ -1,0 +1,58 @@
+"""Says before a training how much of its test set was learned from already."""
+
+from collections.abc import Sequence
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from gpip_plugins.data.leakage import check_tolerance
+from gpip_plugins.data.leakage_report import check_leakage, read_file, structures_of
+from gpip_plugins.errors import InputError
+from gpip_plugins.paths import existing
+
+__all__ = ["CheckLeakage"]
+
+
+class CheckLeakage(Callback):
+    """Counts test configurations that also occur in the training set or in pre-training data.
+
+    Same means: up to rotation, reflection and the exchange of equal atoms (`gpip leakage`). It is
+    done once, on the first rank, before the first step, and printed.
+
+    Args:
+        against: databases or structure files of the pre-training; one or several.
+        tolerance: largest distance of an atom from its partner, in Å.
+        refuse: stop the run if anything is shared, instead of only saying so.
+
+    Raises:
+        InputError: if something is shared and `refuse` is set; for files that are missing or
+            cannot be read.
+    """
+
+    def __init__(
+        self, against: str | Sequence[str] = (), tolerance: float = 1e-3, refuse: bool = False
+    ):
+        check_tolerance(tolerance)
+        self.against = [against] if isinstance(against, str) else list(against)
+        for file in self.against:
+            existing("callbacks.leakage.against", file, "name a file with structures")
+        self.tolerance = tolerance
+        self.refuse = refuse
+        self.leakage = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Compare, before a fit or a test."""
+        if stage not in ("fit", "test") or self.leakage is not None or not trainer.is_global_zero:
+            return
+        data = trainer.datamodule
+        if data is None or data.test_dataset is None or not len(data.test_dataset):
+            return
+        others = [structures_of(data.train_dataset, "the training set")]
+        others += [read_file(path, progress=False) for path in self.against]
+        test = structures_of(data.test_dataset, "the test set")
+        self.leakage = check_leakage(test, others, self.tolerance)
+        print(self.leakage, flush=True)
+        if self.refuse and self.leakage.leaked:
+            raise InputError(
+                f"{len(self.leakage.leaked)} of {len(test)} test configurations were learned from "
+                "(see above); take them out, or set callbacks.leakage.refuse=false."
+            )

@@ -1,0 +1,54 @@
+"""Labels of the training configurations, as they are stored, for transforms that are fitted."""
+
+from dataclasses import dataclass
+
+import torch
+from schnetpack import properties
+
+from gpip_plugins.errors import InputError
+
+__all__ = ["TrainingLabels", "training_labels"]
+
+
+@dataclass
+class TrainingLabels:
+    """A label of all training configurations, with their atoms.
+
+    Args:
+        values: one number per configuration, float64, shape (n_systems,).
+        Z: atomic numbers of all atoms, shape (n_atoms,).
+        n_atoms: atoms of every configuration, shape (n_systems,).
+    """
+
+    values: torch.Tensor
+    Z: torch.Tensor
+    n_atoms: torch.Tensor
+
+
+def training_labels(datamodule, name: str) -> TrainingLabels:
+    """Read a label of the training configurations, without any transform.
+
+    Args:
+        datamodule: of gpip_plugins, or of SchNetPack.
+        name: of a label with one number per configuration, in the unit of `property_units`.
+
+    Raises:
+        InputError: the data do not have this label, or it is not one number.
+    """
+    dataset = datamodule.train_dataset
+    rows = [dataset.raw()] if hasattr(dataset, "raw") else list(dataset.iter_properties())
+    if not rows or name not in rows[0]:
+        raise InputError(
+            f"The training data have no label '{name}'; name it in data.load_properties, or "
+            "correct the property of the transform."
+        )
+    values, Z, n_atoms = (
+        torch.cat([row[key].flatten() for row in rows])
+        for key in (name, properties.Z, properties.n_atoms)
+    )
+    if len(values) != len(n_atoms):
+        raise InputError(
+            f"The label '{name}' has {len(values) / len(n_atoms):g} numbers per configuration "
+            "instead of one; name another property."
+        )
+    return TrainingLabels(values.double(), Z, n_atoms)
