@@ -1,0 +1,248 @@
+r"""What pre-training on classical MD gains on real DFT data with few labels.
+
+Arms share network, fine-tuning budget, learning-rate schedule, label subset and seed; they differ
+in where the weights start. Validation frames count as labels. Settings are chosen on validation
+frames (`--select`); the test frames are read once, by the best model of each final run.
+
+    gpip sample system=ethanol n_frames=12000 datapath=ethanol_opls.db
+    python tests/benchmarks/few_labels.py ethanol --out runs/ethanol \
+        --unlabelled mmff94=ethanol_mmff94.db opls=ethanol_opls.db \
+        --labelled rmd17_ethanol_train1000.xyz.gz rmd17_ethanol_test1000.xyz.gz
+    python tests/benchmarks/few_labels_report.py ethanol runs/ethanol
+
+Finished runs are kept as JSON files and not repeated; several processes may work side by side.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from experiment import once, train
+from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, WIDTH, Arm, Study
+from schnetpack.data import ASEAtomsData
+
+RESULTS = Path(__file__).parent / "results"
+SELECTION_SEED = 100
+
+
+def record(study: Study) -> Path:
+    """Return the file of finished runs, which the report writes; without it all is run anew."""
+    return RESULTS / f"few_labels_{study.name}_runs.csv"
+
+
+def database(path: Path, files: list[str]) -> Path:
+    """Write labelled frames to a SchNetPack database, in their order."""
+    if not path.exists():
+        frames = [atoms for file in files for atoms in ase.io.read(file, ":")]
+        labels = [
+            {"energy": np.array([a.get_potential_energy()]), "forces": a.get_forces()}
+            for a in frames
+        ]
+        part = path.with_name(f"part_{path.name}")
+        part.unlink(missing_ok=True)
+        units = {"energy": "eV", "forces": "eV/Ang"}
+        data = ASEAtomsData.create(str(part), distance_unit="Ang", property_unit_dict=units)
+        data.add_systems(labels, frames)
+        part.replace(path)
+    return path
+
+
+def split(path: Path, study: Study, n_frames: int, n_labels: int, seed: int) -> Path:
+    """Draw training and validation frames from the pool; the test frames are those behind it."""
+    if not path.exists():
+        order = np.random.default_rng(seed).permutation(study.n_pool)
+        n_train, n_val = study.labels[n_labels]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            path,
+            train_idx=order[:n_train],
+            val_idx=order[n_train : n_train + n_val],
+            test_idx=np.arange(study.n_pool, n_frames),
+        )
+    return path
+
+
+class Runs:
+    """The trainings of one study, each done once.
+
+    Args:
+        study: what is compared.
+        out: folder of the runs.
+        labelled: files of the labelled frames, the pool first.
+        unlabelled: force field, or member of a mixture -> database.
+    """
+
+    def __init__(self, study: Study, out: Path, labelled: list[str], unlabelled: dict[str, str]):
+        self.study, self.out, self.unlabelled = study, out, unlabelled
+        self.data = database(out / f"{study.name}.db", labelled)
+        self.n_frames = len(ASEAtomsData(str(self.data)))
+
+    def pretrain(self, arm: Arm, steps: int, sigma: float, seed: int = 0) -> Path | None:
+        """Pre-train once; return the folder of the run when it is finished."""
+        study = self.study
+        suffix = "" if arm.force_field == study.force_field else f"_{arm.force_field}"
+        name = f"{arm.network}{arm.pretraining}{suffix}_sigma{sigma:g}_{steps}_{seed}"
+        folder = self.out / "pretrain" / name
+        overrides = [
+            *PRETRAININGS[arm.pretraining],
+            *NETWORKS[arm.network],
+            *WIDTH,
+            *self.configurations(arm),
+            f"data.val_batch_size={study.eval_batch}",
+            f"data.batch_size={study.pretrain_batch}",
+            f"trainer.max_epochs={study.pretrain_epochs}",
+            f"trainer.limit_train_batches={max(1, steps // study.pretrain_epochs)}",
+            f"globals.sigma={sigma}",
+        ]
+        done = once(folder / "result.json", lambda: train(overrides, folder, seed, test=False))
+        return folder if done else None
+
+    def configurations(self, arm: Arm) -> list[str]:
+        """Return the settings of the data of an arm's pre-training."""
+        files = {name: Path(file).resolve() for name, file in self.unlabelled.items()}
+        members = MIXTURES.get(arm.pretraining)
+        if members is None:
+            return [
+                "data=configurations",
+                f"data.datapath={files[arm.force_field]}",
+                "data.num_train=0.95",
+                f"data.num_val={self.study.pretrain_val}",
+                "data.num_test=0",
+            ]
+        files["classical"] = files[arm.force_field]
+        paths = [f"data.members.{member}.datapath={files[member]}" for member in members]
+        return [f"data/members=[{','.join(members)}]", *paths]
+
+    def finetune(
+        self,
+        name: str,
+        arm: Arm,
+        source: Path | None,
+        n_labels: int,
+        seed: int,
+        lr: float,
+        stage: str = "final",
+    ) -> dict | None:
+        """Train on labels from `source`, or from scratch; return the metrics when finished."""
+        study = self.study
+        n_train, n_val = study.labels[n_labels]
+        batch = min(study.batch, n_train)
+        epochs = study.steps[n_labels] // (n_train // batch)
+        folder = self.out / stage / f"{name}_{n_labels}_{seed}" / f"lr{lr:g}"
+        splits = self.out / "splits" / f"{n_labels}_{seed}.npz"
+        overrides = [
+            "experiment=gpip_finetune",
+            *NETWORKS[arm.network],
+            *WIDTH,
+            f"data.datapath={self.data}",
+            f"data.split_file={split(splits, study, self.n_frames, n_labels, seed)}",
+            f"data.num_train={n_train}",
+            f"data.num_val={n_val}",
+            "data.num_test=null",
+            f"data.batch_size={batch}",
+            f"data.val_batch_size={study.eval_batch}",
+            f"data.test_batch_size={study.eval_batch}",
+            f"globals.lr={lr}",
+            "task/scheduler=cosine",
+            f"task.warmup_steps={study.warmup_steps}",
+            f"trainer.max_epochs={epochs}",
+            f"trainer.check_val_every_n_epoch={max(1, epochs // 25)}",
+        ]
+        if source is not None:
+            overrides.append(f"pretrained.path={source}/best_model")
+            if arm.head is not None:
+                overrides.append(f"pretrained.head=output_modules.{arm.head}")
+        test = stage == "final"
+        return once(folder / "result.json", lambda: train(overrides, folder, seed, test=test))
+
+    def run(
+        self, name: str, n_labels: int, seed: int, steps: int, lr: float, sigma: float, stage: str
+    ) -> dict | None:
+        """Pre-train if the arm asks for it, then fine-tune; None while another process is at it."""
+        study, arm = self.study, Arm.named(name, self.study)
+        source, label = None, study.label(name, steps)
+        if arm.pretraining is not None:
+            source = self.pretrain(arm, steps, sigma)
+            if source is None:
+                return None
+            if stage == "select":
+                label = f"{name}_sigma{sigma:g}_{steps}"
+        return self.finetune(label, arm, source, n_labels, seed, lr, stage)
+
+    def select(self, jobs: list[str]) -> None:
+        """Choose settings on validation frames of other seeds; nothing here reads tests."""
+        for job in jobs:
+            name, _, rest = job.partition(":")
+            options = dict(part.split("=") for part in rest.split(",") if part)
+            result = self.run(
+                name,
+                n_labels=int(options.get("labels", 200)),
+                seed=int(options.get("seed", 0)) + SELECTION_SEED,
+                steps=int(options.get("steps", self.study.pretrain_steps)),
+                lr=float(options["lr"]),
+                sigma=float(options.get("sigma", self.study.sigma)),
+                stage="select",
+            )
+            if result:
+                error = 1e3 * result["val_forces_mae"]
+                print(job, f"val forces MAE {error:.1f} meV/Å", flush=True)
+
+    def final(self) -> None:
+        """Run what the record lacks of the plan; what another process is at is left to it."""
+        study, known = self.study, recorded(self.study)
+        for name, steps, n_labels, seed in study.plan():
+            label = study.label(name, steps)
+            if (label, n_labels, seed) in known:
+                continue
+            lr = study.learning_rate(name, n_labels)
+            result = self.run(name, n_labels, seed, steps, lr, study.sigma, "final")
+            if result:
+                error = 1e3 * result["test_forces_mae"]
+                print(
+                    f"{label:24} {n_labels:5} labels, seed {seed}: {error:6.1f} meV/Å", flush=True
+                )
+
+
+def recorded(study: Study) -> dict[tuple[str, int, int], dict]:
+    """Return the runs on record whose learning rate still holds, by (arm, labels, seed)."""
+    if not record(study).exists():
+        return {}
+    lines = [line for line in record(study).read_text().splitlines() if not line.startswith("#")]
+    runs = {}
+    for row in csv.DictReader(lines):
+        arm, n_labels, lr = row["arm"], int(row["labels"]), float(row["lr"])
+        if lr == study.learning_rate(arm.split("@")[0], n_labels):
+            runs[arm, n_labels, int(row["seed"])] = {
+                "test_forces_mae": float(row["forces_mae"]) / 1e3,
+                "test_energy_mae": float(row["energy_mae"]) / 1e3,
+                "wall_s": float(row["train_s"]),
+                "lr": lr,
+            }
+    return runs
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", choices=STUDIES)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--unlabelled", nargs="+", required=True, metavar="NAME=DATABASE")
+    parser.add_argument("--labelled", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--select", nargs="*", default=None, metavar="ARM:key=value,...")
+    options = parser.parse_args()
+    out = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    unlabelled = dict(word.split("=", 1) for word in options.unlabelled)
+    runs = Runs(STUDIES[options.study], out, options.labelled, unlabelled)
+    if options.select is None:
+        runs.final()
+    else:
+        runs.select(options.select)
+
+
+if __name__ == "__main__":
+    main()

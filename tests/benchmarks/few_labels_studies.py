@@ -1,0 +1,242 @@
+"""What `few_labels.py` compares: data, budgets, learning rates and arms of each study."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: Networks by the prefix of an arm's name.
+NETWORKS = {
+    "": ("model/representation=painn",),
+    "schnet_": ("model/representation=schnet", "model.representation.radial_basis.n_rbf=20"),
+    "et_": ("model/representation=equivariant_transformer",),
+}
+WIDTH = ("model.representation.n_atom_basis=64", "model.representation.n_interactions=3")
+
+# The energy head of a fine-tuned potential is SchNetPack's Atomwise; so is the head of the gradient
+# noise task and that of the labels.
+_GPIP = "experiment=gpip_pretrain"
+PRETRAININGS = {
+    "gpip": (_GPIP, "pretext=[mask,noise_gradient,contrast]"),
+    "gpip_vector": (_GPIP, "pretext=[mask,noise,contrast]"),
+    "mask": (_GPIP, "pretext=[mask]"),
+    "noise": (_GPIP, "pretext=[noise_gradient]"),
+    "contrast": (_GPIP, "pretext=[contrast]"),
+    "classical": ("experiment=classical_pretrain",),
+    "both": (
+        "experiment=gpip_classical_pretrain",
+        "pretext=[mask,noise_gradient,contrast,labels]",
+    ),
+    "oro": ("experiment=oro_pretrain",),
+    "oreo": ("experiment=oreo_pretrain",),
+    "combined": (
+        "experiment=gpip_oreo_pretrain",
+        "pretext=[mask,noise_gradient,contrast,oreo]",
+    ),
+}
+#: Members of the mixtures; `classical` are the unlabelled frames with the force field's forces.
+MIXTURES = {
+    "oro": ("off_equilibrium",),
+    "oreo": ("equilibrium", "off_equilibrium"),
+    "combined": ("equilibrium", "off_equilibrium", "classical"),
+}
+#: arm -> pre-training, and its output module that the energy head starts from
+TRANSFERS = {
+    "scratch": (None, None),
+    "gpip": ("gpip", None),
+    "gpip_head": ("gpip", 1),
+    "classical": ("classical", 0),
+    "both": ("both", 3),
+    "mask": ("mask", None),
+    "noise": ("noise", None),
+    "noise_head": ("noise", 0),
+    "contrast": ("contrast", None),
+    "gpip_vector": ("gpip_vector", None),
+    "oro": ("oro", 0),
+    "oreo": ("oreo", 0),
+    "combined": ("combined", 3),
+}
+FORCE_FIELDS = ("mmff94", "opls", "tip3p")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Where the weights of a fine-tuning start.
+
+    An arm's name is NETWORK_TRANSFER_FIELD, as in `schnet_gpip_head` or `classical_opls`; network
+    and force field are left out where they are the study's own.
+    """
+
+    network: str
+    transfer: str
+    force_field: str
+
+    @classmethod
+    def named(cls, name: str, study: "Study") -> "Arm":
+        """Take a name apart."""
+        network = "schnet_" if name.startswith("schnet_") else study.network
+        name = name.removeprefix(network)
+        suffix = next((f for f in FORCE_FIELDS if name.endswith(f"_{f}")), None)
+        transfer = name.removesuffix(f"_{suffix}") if suffix else name
+        return cls(network, transfer, suffix or study.force_field)
+
+    @property
+    def pretraining(self) -> str | None:
+        """Return the pre-training it starts from; None from scratch."""
+        return TRANSFERS[self.transfer][0]
+
+    @property
+    def head(self) -> int | None:
+        """Return the output module that the energy head starts from."""
+        return TRANSFERS[self.transfer][1]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One labelled system, and what is run on it.
+
+    Args:
+        name: of the study and its files.
+        title: of the picture.
+        n_pool: labelled frames that training and validation are drawn from; the rest are tests.
+        force_field: of the unlabelled frames, where an arm names no other.
+        network: a key of `NETWORKS`, where an arm names no other.
+        warmup_steps: fine-tuning steps in which the learning rate rises.
+        labels: number of labels -> training and validation frames.
+        seeds: number of labels -> number of seeds.
+        steps: number of labels -> fine-tuning steps of `batch` configurations.
+        learning_rates: number of labels -> arm -> rate, chosen on validation frames of other seeds;
+            arms that are not named take that of "gpip_head".
+        blocks: arms that are compared, with their control, numbers of labels and pre-training
+            steps; the most telling first.
+    """
+
+    name: str
+    title: str
+    n_pool: int
+    force_field: str
+    labels: Mapping[int, tuple[int, int]]
+    seeds: Mapping[int, int]
+    steps: Mapping[int, int]
+    learning_rates: Mapping[int, Mapping[str, float]]
+    blocks: Sequence[tuple[Sequence[str], str, Sequence[int], Sequence[int]]]
+    network: str = ""
+    warmup_steps: int = 0
+    batch: int = 10
+    eval_batch: int = 50
+    pretrain_steps: int = 4000
+    pretrain_batch: int = 20
+    pretrain_epochs: int = 20
+    pretrain_val: int = 400
+    sigma: float = 0.3  # Å, of the noise
+    ticks: Sequence[int] = field(default=(20, 30, 50, 80, 120))
+
+    def learning_rate(self, arm: str, n_labels: int) -> float:
+        """Return the learning rate of an arm's fine-tuning."""
+        rates = self.learning_rates[n_labels]
+        return rates.get(arm, rates["gpip_head"])
+
+    def label(self, arm: str, steps: int) -> str:
+        """Return the name of an arm's runs."""
+        return arm if arm.endswith("scratch") else f"{arm}@{steps}"
+
+    def plan(self) -> list[tuple[str, int, int, int]]:
+        """List the final runs: arm, pre-training steps, labels, seed."""
+        return [
+            (arm, steps, n, seed)
+            for arms, _, n_labels, lengths in self.blocks
+            for n in n_labels
+            for seed in range(self.seeds[n])
+            for steps in lengths
+            for arm in arms
+        ]
+
+
+MAIN = ("scratch", "gpip", "gpip_head", "classical", "both")
+SINGLE = ("noise", "noise_head", "mask", "contrast", "gpip_vector")
+OPLS = ("gpip_opls", "gpip_head_opls", "classical_opls", "both_opls")
+BACKBONE = ("schnet_scratch", "schnet_gpip", "schnet_gpip_head")
+
+ETHANOL = Study(
+    name="ethanol",
+    title="rMD17 ethanol, PaiNN",
+    n_pool=1000,
+    force_field="mmff94",
+    labels={50: (40, 10), 200: (160, 40), 1000: (900, 100)},
+    seeds={50: 5, 200: 3, 1000: 3},
+    steps={50: 1000, 200: 1000, 1000: 3000},
+    learning_rates={
+        50: {"scratch": 1.6e-2, "gpip_head": 8e-3, "classical": 4e-3, "both": 4e-3}
+        | {"classical_opls": 4e-3, "both_opls": 4e-3},
+        200: {"scratch": 8e-3, "gpip_head": 4e-3, "schnet_scratch": 8e-3},
+        1000: {"scratch": 8e-3, "gpip_head": 4e-3, "classical": 8e-3},
+    },
+    blocks=[
+        (MAIN, "scratch", (50, 200, 1000), (4000,)),
+        (OPLS, "scratch", (200, 50), (4000,)),
+        (SINGLE, "scratch", (200,), (4000,)),
+        (("gpip_head",), "scratch", (200,), (2000, 500)),
+        (BACKBONE, "schnet_scratch", (200,), (4000,)),
+    ],
+)
+
+ASPIRIN = Study(
+    name="aspirin",
+    title="rMD17 aspirin, PaiNN",
+    n_pool=1200,
+    force_field="opls",
+    labels={50: (40, 10), 200: (160, 40)},
+    seeds={50: 2, 200: 3},
+    steps={50: 1000, 200: 1000},
+    learning_rates={
+        50: {"scratch": 8e-3, "gpip_head": 4e-3},
+        200: {"scratch": 8e-3, "gpip_head": 4e-3},
+    },
+    blocks=[
+        (MAIN, "scratch", (200,), (2000,)),
+        (MAIN, "scratch", (50,), (2000,)),
+    ],
+    pretrain_steps=2000,
+)
+
+WATER = Study(
+    name="water",
+    title="64 water molecules (PBE0+TS), PaiNN",
+    n_pool=200,
+    force_field="tip3p",
+    labels={50: (40, 10)},
+    seeds={50: 1},
+    steps={50: 300},
+    learning_rates={50: {"scratch": 8e-3, "gpip_head": 4e-3}},
+    blocks=[(MAIN, "scratch", (50,), (200,))],
+    warmup_steps=50,
+    batch=1,
+    eval_batch=2,
+    pretrain_steps=200,
+    pretrain_batch=2,
+    pretrain_epochs=4,
+    pretrain_val=10,
+)
+
+ET_ETHANOL = Study(
+    name="et_ethanol",
+    title="rMD17 ethanol, Equivariant Transformer",
+    n_pool=1000,
+    force_field="opls",
+    network="et_",
+    labels={100: (80, 20), 800: (700, 100)},
+    seeds={100: 3, 800: 3},
+    steps={100: 1000, 800: 2000},
+    learning_rates={n: {"scratch": 2e-3, "gpip_head": 1e-3} for n in (100, 800)},
+    blocks=[
+        (
+            ("scratch", "oro", "oreo", "gpip_head", "classical", "combined"),
+            "scratch",
+            (100, 800),
+            (1500,),
+        )
+    ],
+    pretrain_steps=1500,
+    pretrain_batch=32,
+    pretrain_epochs=10,
+)
+
+STUDIES = {study.name: study for study in (ETHANOL, ASPIRIN, WATER, ET_ETHANOL)}
