@@ -1,3 +1,3 @@
-"""Pre-training of interatomic potentials for SchNetPack: GPIP and force-centric methods."""
+"""Pre-training of interatomic potentials for SchNetPack: GPIP and classical labels."""
 
 __version__ = "0.1.0"

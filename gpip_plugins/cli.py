@@ -5,11 +5,16 @@ work is done by the library; here only arguments are read, and imports wait unti
 """
 
 import argparse
+import contextlib
 import sys
+import warnings
 from collections.abc import Sequence
 
 from gpip_plugins import __version__
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.command import add_sample
+from gpip_plugins.sampling.quality.command import add_quality
+from gpip_plugins.selection.command import add_select
 
 __all__ = ["main"]
 
@@ -23,7 +28,7 @@ def add_import(commands) -> None:
         "and forces, into a SchNetPack database in eV and Ang. Frames are counted from 0.",
         epilog="example: gpip import labels.xyz.gz labels.db --energy-unit eV",
     )
-    parser.add_argument("source", help="file with labelled structures")
+    parser.add_argument("source", help="labelled structures: a file, or a folder of VASP or DeePMD")
     parser.add_argument("target", help="database to be written, ending in .db")
     parser.add_argument(
         "--energy-unit",
@@ -39,11 +44,24 @@ def add_import(commands) -> None:
     )
     parser.add_argument("--energy-key", metavar="NAME", default="energy", help="default: energy")
     parser.add_argument("--forces-key", metavar="NAME", default="forces", help="default: forces")
+    parser.add_argument(
+        "--property",
+        metavar="NAME:UNIT",
+        action="append",
+        default=[],
+        help="scalar property of the structures, such as homo:eV; repeat it for several; without "
+        "--energy-unit neither energies nor forces are read then",
+    )
     parser.add_argument("--no-stress", action="store_true", help="leave a stress out")
     parser.add_argument(
         "--skip-unlabelled",
         action="store_true",
         help="leave out frames whose labels are missing or not finite, and say how many",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="import structures without labels, such as equilibrium ones; labels are not read",
     )
     parser.add_argument(
         "--accept-implausible",
@@ -58,17 +76,29 @@ def run_import(args: argparse.Namespace) -> None:
     """Import labels and say what was written."""
     from gpip_plugins.data.importing import check_paths, import_labels, states_its_units
     from gpip_plugins.data.labelled_frames import Labels
+    from gpip_plugins.data.scalar_labels import scalar_units
 
     check_paths(args.source, args.target, args.force)
-    if args.energy_unit is None and sys.stdin.isatty() and not states_its_units(args.source):
-        args.energy_unit = input(f"Unit of the energies in {args.source} (eV, kcal/mol, ...): ")
+    scalars = scalar_units(args.property)
+    if (
+        args.energy_unit is None
+        and not args.unlabelled
+        and not scalars
+        and sys.stdin.isatty()
+        and not states_its_units(args.source)
+    ):
+        # Ctrl-D is no answer; `import_labels` then says how to name the unit.
+        with contextlib.suppress(EOFError):
+            args.energy_unit = input(f"Unit of the energies in {args.source} (eV, kcal/mol, ...): ")
+    energetic = not args.unlabelled and (args.energy_unit is not None or not scalars)
     labels = Labels(
-        energy_key=args.energy_key,
-        forces_key=args.forces_key,
+        energy_key=args.energy_key if energetic else None,
+        forces_key=args.forces_key if energetic else None,
         energy_unit=args.energy_unit,
         forces_unit=args.forces_unit,
         distance_unit=args.distance_unit,
-        stress=not args.no_stress,
+        stress=not args.no_stress and energetic,
+        scalars=scalars,
     )
     report = import_labels(
         args.source,
@@ -137,10 +167,9 @@ def add_predict(commands) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
-    from gpip_plugins.prediction import Potential, predict_file
-    from gpip_plugins.prediction_files import check_target
+    from gpip_plugins.prediction import Potential, check_files, predict_file
 
-    check_target(args.data, args.out, args.force)
+    check_files(args.data, args.out, args.force)
     potential = Potential(
         args.model,
         device=args.device,
@@ -169,7 +198,69 @@ def run_predict(args: argparse.Namespace) -> None:
             print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")
 
 
-COMMANDS = (add_import, add_predict)
+def add_leakage(commands) -> None:
+    """Register `gpip leakage`."""
+    parser = commands.add_parser(
+        "leakage",
+        help="count the configurations of a test set that occur in training data",
+        description="Counts the configurations of a test set that also occur in databases or files "
+        "that were learned from, up to rotation, reflection and the exchange of equal atoms. "
+        "Isolated molecules only; configurations are counted from 0.",
+        epilog="example: gpip leakage test.db train.db pretraining.db",
+    )
+    parser.add_argument(
+        "test", metavar="TEST", help="test set: a database, or a file of structures"
+    )
+    parser.add_argument("train", metavar="TRAIN", nargs="+", help="what was learned from, likewise")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-3,
+        metavar="ANG",
+        help="largest distance of an atom from its partner, default 1e-3 Ang",
+    )
+    parser.set_defaults(run=run_leakage)
+
+
+def run_leakage(args: argparse.Namespace) -> None:
+    """Compare and say what is shared."""
+    from gpip_plugins.data.leakage_report import leakage_of_files
+
+    print(leakage_of_files(args.test, args.train, args.tolerance))
+
+
+def add_convert_checkpoint(commands) -> None:
+    """Register `gpip convert-checkpoint`."""
+    parser = commands.add_parser(
+        "convert-checkpoint",
+        help="turn a checkpoint of TorchMD-Net's Equivariant Transformer into a best_model",
+        description="Reads a Lightning checkpoint of TorchMD-Net, or of Pre-training via "
+        "Denoising, writes a best_model for SchNetPack, and prints the settings with which "
+        "spktrain sets up the same network.",
+        epilog="example: gpip convert-checkpoint et.ckpt et_model",
+    )
+    parser.add_argument("source", metavar="IN", help="checkpoint of TorchMD-Net, ending in .ckpt")
+    parser.add_argument("target", metavar="OUT", help="file to be written, a best_model")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.set_defaults(run=run_convert_checkpoint)
+
+
+def run_convert_checkpoint(args: argparse.Namespace) -> None:
+    """Convert and say what was found."""
+    from gpip_plugins.checkpoint.conversion import convert_checkpoint
+
+    print(f"{args.target}: {convert_checkpoint(args.source, args.target, args.force)}")
+
+
+COMMANDS = (
+    add_sample,
+    add_select,
+    add_quality,
+    add_import,
+    add_predict,
+    add_leakage,
+    add_convert_checkpoint,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -196,7 +287,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(arguments)
     try:
-        args.run(args)
+        with warnings.catch_warnings():
+            # SchNetPack 2.2 scripts a function when it is imported; no user can change that.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
+            args.run(args)
     except InputError as error:
         print(f"gpip: {error}", file=sys.stderr)
         return 1

@@ -1,14 +1,35 @@
+import contextlib
+import resource
+
 import pytest
 import torch
 from ase.build import molecule
 from ase.io import write
+from pytorch_lightning import Trainer
 from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN
+from schnetpack.train import ExponentialMovingAverage
 from schnetpack.transform import AddOffsets, CastTo64
 
 CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
+
+
+@pytest.fixture
+def full_disk():
+    """Return a context in which no file can grow beyond some bytes, as on a disk that is full."""
+
+    @contextlib.contextmanager
+    def limit(n_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +51,26 @@ def run_folder(tmp_path_factory):
     (folder / "run" / "config.yaml").write_text(CONFIG)
     write(folder / "ethanol.xyz", molecule("CH3CH2OH"))
     return folder
+
+
+@pytest.fixture
+def quiet_trainer(tmp_path, monkeypatch):
+    """Return a function that builds a trainer on the CPU with SchNetPack's moving average."""
+    monkeypatch.chdir(tmp_path)
+
+    def build(*callbacks, max_epochs=1, **options):
+        return Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=max_epochs,
+            logger=False,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=str(tmp_path),
+            callbacks=[ExponentialMovingAverage(0.9), *callbacks],
+            **options,
+        )
+
+    return build

@@ -188,7 +188,7 @@ def test_simulation_of_an_element_that_no_label_had(folder, finetuned):
         "system.molecule_file=chloride.xyz",
         "simulation_dir=md2",
     )
-    assert "holds Cl, but the model knows only H, C, O" in sentence
+    assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
 def test_prediction(folder, finetuned):
@@ -200,7 +200,7 @@ def test_prediction(folder, finetuned):
     assert np.mean(energies) == pytest.approx(-4200, abs=50)
     write(folder / "chloride.xyz", molecule("CH3Cl"))
     sentence = refused(folder, "gpip", "predict", "runs/tuned", "chloride.xyz", "x.xyz")
-    assert "holds Cl, but the model knows only H, C, O" in sentence
+    assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
 def test_interruption_company_and_resumption(folder, pretrained):

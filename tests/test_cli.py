@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from schnetpack.data import ASEAtomsData
+from schnetpack.model import NeuralNetworkPotential
 
 from gpip_plugins.cli import COMMANDS, main, parser
 
@@ -40,7 +43,7 @@ def test_help_lists_every_command(capsys):
     assert end.value.code == 0
     assert len(COMMANDS) == len(parser()._subparsers._group_actions[0].choices)
     for name in parser()._subparsers._group_actions[0].choices:
-        assert f"\n    {name} " in text
+        assert re.search(rf"\n    {name}\s", text)
 
 
 def test_import_then_predict_with_relative_paths(here, capsys):
@@ -91,6 +94,16 @@ def test_units_of_the_model_and_of_the_labels(here):
     np.testing.assert_array_equal(first["label_forces"], second["label_forces"])
 
 
+def test_labels_of_a_database_in_a_unit_of_another_kind(here, capsys):
+    store = ASEAtomsData.create("odd.db", distance_unit="Ang", property_unit_dict={"energy": "D"})
+    store.add_systems([{"energy": np.zeros(1)}], [molecule("H2O")])
+    assert main(["predict", "run", "odd.db", "odd.npz"]) == 1
+    assert "the unit of energy in " in capsys.readouterr().err
+    words = ["predict", "run", "odd.db", "odd.npz", "--label-energy-key", "none"]
+    assert main(words) == 0
+    assert "label_energy" not in np.load("odd.npz")
+
+
 def test_structures_without_labels_are_predicted(here, capsys):
     write("bare.xyz", [molecule("H2O"), molecule("CH4")])
     assert main(["predict", "run", "bare.xyz", "bare.extxyz"]) == 0
@@ -102,6 +115,19 @@ def nan_structure():
     atoms = molecule("H2O")
     atoms.positions[0, 0] = np.nan
     write("nan.xyz", atoms)
+
+
+def slab_without_height():
+    slab = molecule("H2O")
+    slab.cell, slab.pbc = [9.0, 9.0, 0.0], (True, True, False)
+    write("slab.xyz", slab)
+
+
+def strange_labels():
+    atoms = molecule("H2O")
+    atoms.arrays["charges"] = np.ones(3)
+    atoms.info["name"] = "water"
+    write("strange.xyz", atoms)
 
 
 def heavy_structure():
@@ -121,6 +147,19 @@ def heavy_structure():
         ("predict run test.xyz no/out.xyz", "is missing or cannot be written"),
         ("predict run nan.xyz out.xyz", "not finite"),
         ("predict run heavy.xyz out.xyz", "holds Fm"),
+        ("predict run slab.xyz out.xyz", "slab.xyz (counted from 0) is periodic, but its three"),
+        (
+            "predict run strange.xyz out.xyz --label-forces-key charges",
+            "--label-forces-key charges: Structure 0 of",
+        ),
+        (
+            "predict run strange.xyz out.xyz --label-energy-key charges",
+            "has under this name (3,) instead of numbers of shape (1,)",
+        ),
+        (
+            "predict run strange.xyz out.xyz --label-energy-key name",
+            "has under this name water instead of numbers",
+        ),
         ("predict run test.xyz out.xyz --device warp", "--device warp is not available"),
         ("predict run test.xyz out.xyz --energy-key E", "--energy-key=E is not an output"),
         ("predict run test.xyz out.xyz --energy-unit Ha", "contradicts the config.yaml"),
@@ -131,6 +170,8 @@ def heavy_structure():
 )
 def test_mistakes_get_one_sentence(here, capsys, monkeypatch, words, message):
     nan_structure()
+    slab_without_height()
+    strange_labels()
     heavy_structure()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     before = sorted(os.listdir())
@@ -142,6 +183,41 @@ def test_mistakes_get_one_sentence(here, capsys, monkeypatch, words, message):
     assert sorted(os.listdir()) == before
 
 
+def test_ctrl_d_at_the_question_for_the_unit(here, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+
+    def end_of_file(question):
+        assert "Unit of the energies in test.xyz" in question
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end_of_file)
+    assert main(["import", "test.xyz", "test.db"]) == 1
+    assert "does not say in which units it is; name them" in capsys.readouterr().err
+    assert not Path("test.db").exists()
+
+
+@pytest.mark.parametrize("ending", ["xyz", "npz"])
+def test_a_full_disk_leaves_no_predictions(here, capsys, full_disk, ending):
+    before = sorted(os.listdir())
+    with full_disk(500):
+        assert main(["predict", "run", "test.xyz", f"out.{ending}"]) == 1
+    error = capsys.readouterr().err
+    assert f"out.{ending} failed (File too large); make room" in error
+    assert "Traceback" not in error
+    assert sorted(os.listdir()) == before
+
+
+def test_a_batch_that_does_not_fit_the_memory_of_the_gpu(here, capsys, monkeypatch):
+    def forward(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(NeuralNetworkPotential, "forward", forward)
+    assert main(["predict", "run", "test.xyz", "out.xyz"]) == 1
+    error = capsys.readouterr().err
+    assert "--batch-size 3 needs more memory than" in error and error.count("\n") == 1
+    assert not Path("out.xyz").exists()
+
+
 @pytest.mark.slow
 def test_the_command_is_installed(here):
     # Beside the interpreter: the environment need not be activated.
@@ -150,5 +226,6 @@ def test_the_command_is_installed(here):
         [program, "predict", "nowhere", "test.xyz", "out.xyz"], capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "gpip: MODEL=nowhere does not exist" in done.stderr
-    assert "Traceback" not in done.stderr
+    # Nothing else: no trace-back, no warnings of what is imported.
+    assert done.stderr.startswith("gpip: MODEL=nowhere does not exist")
+    assert done.stderr.count("\n") == 1

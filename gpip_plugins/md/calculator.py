@@ -16,11 +16,11 @@ from schnetpack.md.utils import activate_model_stress
 from schnetpack.model import AtomisticModel
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.potential import (
+from gpip_plugins.paths import existing
+from gpip_plugins.prediction.model import (
     agreed_cutoff,
     agreed_unit,
     check_elements,
-    existing_model,
     load_potential,
     require_outputs,
     training_units,
@@ -72,10 +72,13 @@ class PotentialCalculator(SchNetPackCalculator):
         self._trust = tuple(trust)
         files = [model_file] if isinstance(model_file, str) else list(model_file)
         # Set before SchNetPack's constructor, which loads the models through `_load_model`.
-        units = {self._units_of(f, energy_key, energy_unit, position_unit) for f in files}
-        if len(units) > 1:
-            raise InputError(f"calculator.model_files hold models of different units: {units}.")
-        energy_unit, position_unit = units.pop()
+        units = [self._units_of(f, energy_key, energy_unit, position_unit) for f in files]
+        if len({(energy_in_ev(e), length_in_angstrom(length)) for e, length in units}) > 1:
+            raise InputError(
+                f"calculator.model_files hold models of different units, {units}; an ensemble "
+                "needs models of the same units."
+            )
+        energy_unit, position_unit = units[0]
         log.info(f"The model's units are {energy_unit} and {position_unit}.")
         super().__init__(
             model_file=model_file,
@@ -96,15 +99,15 @@ class PotentialCalculator(SchNetPackCalculator):
     def _units_of(
         file: str, energy_key: str | None, energy_unit: str | None, position_unit: str | None
     ) -> tuple[str, str]:
-        """Return the units of one model, checked to be units."""
-        recorded = training_units(existing_model(file, "calculator.model_file"))
-        energy = agreed_unit(
-            energy_key or "energy", "calculator.energy_unit", energy_unit, recorded
+        """Return the units of energy and length of one model."""
+        recorded = training_units(
+            existing("calculator.model_file", file, "name the best_model of a finished run")
         )
-        length = agreed_unit("distance", "calculator.position_unit", position_unit, recorded)
-        energy_in_ev(energy, "calculator.energy_unit")
-        length_in_angstrom(length, "calculator.position_unit")
-        return energy, length
+        name = energy_key or "energy"
+        return (
+            agreed_unit(name, "calculator.energy_unit", energy_unit, recorded),
+            agreed_unit("distance", "calculator.position_unit", position_unit, recorded),
+        )
 
     def _load_model(self, model_file: str) -> AtomisticModel:
         """Load one model in double precision, as SchNetPack does, after checking its outputs."""

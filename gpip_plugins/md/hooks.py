@@ -1,10 +1,13 @@
 """Hooks for `spkmd`."""
 
-import os
+import io
+from pathlib import Path
 
 import torch
 from schnetpack.md import Simulator
 from schnetpack.md.simulation_hooks import Checkpoint
+
+from gpip_plugins.paths import whole_file
 
 __all__ = ["SafeCheckpoint"]
 
@@ -18,12 +21,17 @@ class SafeCheckpoint(Checkpoint):
     Args:
         checkpoint_file: name of the file, in the folder of the run.
         every_n_steps: number of steps between two checkpoints.
+
+    Raises:
+        InputError: when the disk is full or the folder cannot be written.
     """
 
     def _write(self, simulator: Simulator) -> None:
-        partial = f"{self.checkpoint_file}.part"
-        torch.save(simulator.state_dict, partial)
-        os.replace(partial, self.checkpoint_file)
+        # Through memory: on a full disk torch.save raises an error that does not tell the cause.
+        state = io.BytesIO()
+        torch.save(simulator.state_dict, state)
+        with whole_file(self.checkpoint_file) as partial:
+            Path(partial).write_bytes(state.getvalue())
 
     def on_step_finalize(self, simulator: Simulator) -> None:
         """Write the state of the simulation every `every_n_steps` steps."""

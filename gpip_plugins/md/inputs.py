@@ -8,31 +8,39 @@ warning, so this one ends the program with `SystemExit`: the sentence on stderr,
 import os
 from typing import Any
 
-import numpy as np
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from gpip_plugins.data.structures import read_structures
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.folder_lock import lock_folder, release_folder
+from gpip_plugins.paths import existing
+from gpip_plugins.structures import check_structure, read_structures
 
-__all__ = ["SimulationInputs", "check_structure"]
+__all__ = ["SimulationInputs"]
 
 
 class SimulationInputs(Callback):
-    """Hydra callback that checks the files named for a simulation.
+    """Hydra callback that locks the folder of the run and checks the files named for a simulation.
 
-    Checked are: model and structure named and present; the structure readable, finite, and every
-    periodic direction of a length above zero; the files of a restart present; no trajectory in the
-    folder of the run unless the run continues it or has `overwrite=true`.
+    A second simulation in the same folder at the same time is refused. Checked are: model and
+    structure named and present; the structure readable, finite, and not periodic without a cell of
+    three vectors; the files of a restart present; no trajectory in the folder of the run unless the
+    run continues it or has `overwrite=true`.
     """
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check `config`, or end the program with one sentence and exit code 1."""
+        """Lock and check, or end the program with one sentence and exit code 1."""
         try:
+            # Hydra has made the folder of the run the current one.
+            lock_folder(os.curdir, "choose another folder with simulation_dir=FOLDER")
             check_config(config)
         except InputError as error:
+            release_folder(os.curdir)
             raise SystemExit(str(error)) from None
+
+    def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Give the folder free for the next run of the same process."""
+        release_folder(os.curdir)
 
 
 def check_config(config: DictConfig) -> None:
@@ -62,7 +70,8 @@ def check_config(config: DictConfig) -> None:
             existing(key, file, "name the checkpoint that a simulation wrote")
     if config.system.load_system_state is None:
         file = named(config, "system.molecule_file", "system.molecule_file=ethanol.xyz")
-        check_structure(existing("system.molecule_file", file, "name a structure file, e.g. XYZ"))
+        full = existing("system.molecule_file", file, "name a structure file, for example XYZ")
+        check_file("system.molecule_file", full)
     check_trajectory(config)
 
 
@@ -74,43 +83,26 @@ def named(config: DictConfig, key: str, example: str) -> Any:
     return value
 
 
-def existing(key: str, path: str, remedy: str) -> str:
-    """Return the absolute path of a file that must exist."""
-    full = resolve(path)
-    if not os.path.exists(full):
-        raise InputError(f"{key}={path} does not exist (looked for {full}); {remedy}.")
-    return full
-
-
-def check_structure(path: str, key: str = "system.molecule_file") -> None:
+def check_file(key: str, path: str) -> None:
     """Check that a file holds structures that can be simulated.
 
     Args:
-        path: absolute path of a file that ASE reads.
         key: what the user calls this setting, for the message.
+        path: absolute path of a file that ASE reads.
 
     Raises:
-        InputError: if ASE cannot read the file, if it holds no atoms, positions that are not
-            finite, or a periodic direction of length zero.
+        InputError: if ASE cannot read the file, it holds no structure, or one that
+            `gpip_plugins.structures.check_structure` refuses.
     """
+    n_structures = 0
     try:
-        structures = list(read_structures(path))
+        for atoms in read_structures(path):
+            check_structure(atoms, f"structure {n_structures} of {path} (counted from 0)")
+            n_structures += 1
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
-    if not structures or not all(len(atoms) for atoms in structures):
-        raise InputError(f"{key}={path} holds no atoms; name a file with at least one structure.")
-    for number, atoms in enumerate(structures):
-        if not np.isfinite(atoms.positions).all():
-            atom = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
-            raise InputError(
-                f"{key}={path} has a position that is not finite at atom {atom} of structure "
-                f"{number} (counted from 0); repair the file."
-            )
-        if atoms.pbc.any() and atoms.cell.volume < 1e-6:
-            raise InputError(
-                f"{key}={path} is periodic, but the cell of structure {number} (counted from 0) "
-                "has a dimension of zero; give all three cell vectors or set pbc to F F F."
-            )
+    if not n_structures:
+        raise InputError(f"{key}={path} holds no structure; name a file with at least one.")
 
 
 def check_trajectory(config: DictConfig) -> None:

@@ -13,6 +13,7 @@ Every check is also a function of its own (`assert_rotation_equivariant`, ...), 
 module, a factory or a `Subject` (a module with all that the tests must know about it).
 """
 
+from .batches import assert_batch_independent, assert_pair_direction, assert_periodic
 from .check import CHECKS, MODEL_CHECKS, Report, Result, check_model, check_representation
 from .comparison import ConsistencyError, compare
 from .derivatives import (
@@ -31,9 +32,6 @@ from .modules import (
 )
 from .subject import Subject
 from .symmetry import (
-    assert_batch_independent,
-    assert_pair_direction,
-    assert_periodic,
     assert_permutation_equivariant,
     assert_reflection_equivariant,
     assert_rotation_equivariant,

@@ -8,6 +8,7 @@ from torch import nn
 
 from gpip_plugins.errors import InputError
 
+from .batches import assert_batch_independent, assert_pair_direction, assert_periodic
 from .comparison import ConsistencyError
 from .derivatives import (
     assert_finite_gradients,
@@ -24,9 +25,6 @@ from .modules import (
 )
 from .subject import Subject
 from .symmetry import (
-    assert_batch_independent,
-    assert_pair_direction,
-    assert_periodic,
     assert_permutation_equivariant,
     assert_reflection_equivariant,
     assert_rotation_equivariant,

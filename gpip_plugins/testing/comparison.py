@@ -1,8 +1,10 @@
 """Comparing tensors, and the error that says which property failed and by how much."""
 
+from collections.abc import Mapping
+
 import torch
 
-__all__ = ["ConsistencyError", "compare", "first_line"]
+__all__ = ["ConsistencyError", "compare", "compare_all", "first_line"]
 
 
 class ConsistencyError(AssertionError):
@@ -71,6 +73,16 @@ def compare(
             tolerance,
         )
     return deviation
+
+
+def compare_all(
+    check: str,
+    expected: Mapping[str, torch.Tensor],
+    actual: Mapping[str, torch.Tensor],
+    tolerance: float,
+) -> float:
+    """Compare all outputs of a module; return the largest relative deviation, see `compare`."""
+    return max(compare(check, key, expected[key], actual[key], tolerance) for key in expected)
 
 
 def first_line(error: Exception) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 from ase import Atoms
 from torch import nn
 
+from .batches import assert_batch_independent
 from .subject import Subject
 from .symmetry import (
-    assert_batch_independent,
     assert_permutation_equivariant,
     assert_reflection_equivariant,
     assert_rotation_equivariant,

@@ -13,22 +13,11 @@ from torch import nn
 from gpip_plugins.errors import InputError
 
 from .comparison import ConsistencyError, first_line
-from .systems import DEFAULT_ELEMENTS, make_batch, random_systems
+from .outputs import KNOWN_LAWS, cutoff_of, is_per_atom
+from .systems import DEFAULT_ELEMENTS, make_batch, random_systems, with_volume
 from .transformations import LAWS
 
-__all__ = ["Subject", "is_per_atom", "jitter"]
-
-KNOWN_LAWS = {
-    "scalar_representation": "scalar",
-    "vector_representation": "vector",
-    "multipole_representation": "multipole",
-    properties.energy: "scalar",
-    properties.forces: "vector",
-    properties.stress: "tensor",
-    properties.dipole_moment: "vector",
-    properties.polarizability: "tensor",
-    properties.partial_charges: "scalar",
-}
+__all__ = ["Subject", "jitter"]
 
 
 class Subject:
@@ -90,7 +79,7 @@ class Subject:
         self.module = copy.deepcopy(self.original).to(torch.float64).eval()
         if self.factory is not None:
             jitter(self.module, seed)
-        self.cutoff = cutoff if cutoff is not None else _cutoff_of(self.original)
+        self.cutoff = cutoff if cutoff is not None else cutoff_of(self.original)
         self.inputs = dict(inputs or {})
         self.rotations_only = tuple(rotations_only)
         self.elements = tuple(elements) if elements is not None else None
@@ -130,7 +119,7 @@ class Subject:
         is an energy by volume, and not a number where there is no volume.
         """
         if properties.stress in self.laws:
-            systems = [_with_volume(atoms) for atoms in systems]
+            systems = [with_volume(atoms) for atoms in systems]
         return make_batch(systems, self.cutoff, dtype, self.inputs)
 
     def with_zero_inputs(self, atoms: Atoms) -> Atoms:
@@ -236,31 +225,6 @@ class Subject:
         return laws
 
 
-def _with_volume(atoms: Atoms) -> Atoms:
-    if atoms.cell.volume > 0:
-        return atoms
-    atoms = atoms.copy()
-    atoms.set_cell(20.0 * np.eye(3))
-    return atoms
-
-
-def is_per_atom(value: torch.Tensor, batch: Mapping[str, torch.Tensor], name: str) -> bool:
-    """Return whether the rows of an output are atoms (else they are systems).
-
-    Raises:
-        InputError: they are neither.
-    """
-    n_atoms, n_systems = len(batch[properties.Z]), len(batch[properties.n_atoms])
-    if len(value) == n_atoms:
-        return True
-    if len(value) == n_systems:
-        return False
-    raise InputError(
-        f"the output '{name}' has {len(value)} rows for {n_atoms} atoms in {n_systems} systems; "
-        "only outputs by atom or by system can be tested."
-    )
-
-
 def jitter(module: nn.Module, seed: int, amount: float = 0.1) -> None:
     """Move all parameters by Gaussian noise: `amount` times their root mean square, or `amount`.
 
@@ -275,14 +239,3 @@ def jitter(module: nn.Module, seed: int, amount: float = 0.1) -> None:
             size = float(parameter.square().mean().sqrt()) if parameter.numel() else 0.0
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter += (amount * (size or 1.0) * noise).to(parameter.dtype)
-
-
-def _cutoff_of(module: nn.Module) -> float:
-    module = getattr(module, "representation", module)
-    for owner in (module, getattr(module, "cutoff_fn", None)):
-        cutoff = getattr(owner, "cutoff", None)
-        if cutoff is not None:
-            return float(cutoff)
-    raise InputError(
-        f"{type(module).__name__} has no attribute 'cutoff'; give its radius in Å as cutoff=..."
-    )

@@ -200,3 +200,12 @@ def random_systems(elements: Sequence[int] = DEFAULT_ELEMENTS, seed: int = 0) ->
         random_cell(6, elements, seed + 4, pbc=(True, True, False)),
         random_molecule(1, elements, seed + 5),
     ]
+
+
+def with_volume(atoms: Atoms) -> Atoms:
+    """Return a system that has a volume: itself, or a copy in a cell of 20 Å, not periodic."""
+    if atoms.cell.volume > 0:
+        return atoms
+    atoms = atoms.copy()
+    atoms.set_cell(20.0 * np.eye(3))
+    return atoms

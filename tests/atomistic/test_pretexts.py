@@ -1,5 +1,7 @@
 """Every pretext on every backbone of SchNetPack: symmetric, finite, and it learns."""
 
+import math
+
 import pytest
 import torch
 from ase.build import molecule
@@ -122,6 +124,23 @@ def test_a_batch_of_one_gives_no_contrast_loss():
     loss, n_rows = output.loss_and_rows(pred, batch)
     assert loss.item() == 0.0
     assert n_rows == 0
+
+
+@pytest.mark.parametrize("n_systems", [3, 7, 11])
+def test_equal_configurations_do_not_make_the_contrast_explode(n_systems):
+    """Centred latents are rounding errors then; as unit vectors they gave gradients up to 2e7."""
+    module = task("schnet")
+    torch.manual_seed(3)
+    head = Contrastive(N)
+    batch = make_batch([molecule("CH3CH2OH")] * n_systems, CUTOFF, dtype=torch.float32)
+    pred = head(module.model.representation(PairwiseDistances()(batch)))
+    loss = NTXentLoss()(pred[properties.structure_latent], pred[properties.geometry_latent])
+    weights = [*module.model.representation.parameters(), *head.parameters()]
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    norms = torch.stack([gradient.norm() for gradient in gradients if gradient is not None])
+    # Nothing can be told apart: a guess among the others.
+    assert loss.item() == pytest.approx(math.log(n_systems - 1), abs=1e-3)
+    assert norms.max() < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -29,6 +33,8 @@ def here(run_folder, monkeypatch, tmp_path):
         (tmp_path / name).symlink_to(run_folder / name)
     (tmp_path / "nan.xyz").write_text("2\n\nH 0 0 0\nH nan 0 0\n")
     (tmp_path / "flat.xyz").write_text('1\nLattice="9 0 0 0 9 0 0 0 0" pbc="T T T"\nH 0 0 0\n')
+    slab = 'Lattice="9 0 0 0 9 0 0 0 0" pbc="T T F"'
+    (tmp_path / "slab.xyz").write_text(f"1\n{slab}\nH 0 0 0\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -47,8 +53,9 @@ def test_good_inputs_pass(here):
         ({"calculator": {"model_files": ["run", "b"]}}, "calculator.model_files=b does not exist"),
         ({"system__molecule_file": "???"}, "system.molecule_file is missing"),
         ({"system__molecule_file": "none.xyz"}, "system.molecule_file=none.xyz does not exist"),
-        ({"system__molecule_file": "nan.xyz"}, "not finite at atom 1 of structure 0"),
-        ({"system__molecule_file": "flat.xyz"}, "cell of structure 0 .* a dimension of zero"),
+        ({"system__molecule_file": "nan.xyz"}, "structure 0 .* not finite, of atom 1"),
+        ({"system__molecule_file": "flat.xyz"}, "structure 0 .* cell vectors span no volume"),
+        ({"system__molecule_file": "slab.xyz"}, "structure 0 .* cell vectors span no volume"),
         ({"system__molecule_file": "run/config.yaml"}, "config.yaml cannot be read"),
         ({"restart": "none.chk"}, "restart=none.chk does not exist"),
         ({"system__load_system_state": "n.chk"}, "load_system_state=n.chk does not exist"),
@@ -76,6 +83,18 @@ def test_a_trajectory_is_not_overwritten_unasked(here):
     assert old.exists()
     check_config(config_of(overwrite=True))
     assert not old.exists()
+
+
+def test_the_folder_is_locked_from_start_to_end(here):
+    callback = SimulationInputs()
+    with pytest.raises(SystemExit):
+        callback.on_job_start(config_of(restart="none.chk"))
+    callback.on_job_start(config_of())
+    code = "from gpip_plugins.folder_lock import lock_folder; lock_folder('.', 'go elsewhere')"
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert f"Another run is going on in {here} (process {os.getpid()} on" in second.stderr
+    callback.on_job_end(config_of())
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_hydra_cannot_turn_the_sentence_into_a_warning(here):

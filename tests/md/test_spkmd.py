@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -123,6 +124,31 @@ def test_mistakes_get_one_sentence(here, words, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_second_simulation_in_the_same_folder_is_refused(here):
+    words = ["simulation=molecule_nvt", MODEL, MOLECULE, "simulation_dir=one"]
+    first = subprocess.Popen(
+        [*COMMAND, *words, "dynamics.n_steps=100000000"],
+        cwd=here,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (here / "one" / "simulation.hdf5").exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        second = spkmd(here, *words, "overwrite=true", check=False)
+        assert first.poll() is None, "the first simulation has gone"
+    finally:
+        first.kill()
+        first.wait()
+    assert second.returncode == 1
+    assert f"Another run is going on in {here / 'one'} (process {first.pid} on" in second.stderr
+    assert "simulation_dir=FOLDER" in second.stderr and "Traceback" not in second.stderr
+    assert (here / "one" / "simulation.hdf5").exists(), "it replaced the trajectory of the first"
 
 
 HOST_CONFIG = """

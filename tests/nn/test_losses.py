@@ -67,3 +67,26 @@ def test_bad_settings():
         ScaledCosineError(0.5)
     with pytest.raises(InputError, match="temperature=0"):
         NTXentLoss(0)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-7, 1e-6])
+@pytest.mark.parametrize("other", ["equal", "different"])
+def test_gradient_of_the_contrast_is_bounded_for_equal_configurations(rounding, other):
+    """Centred latents of equal configurations are rounding errors around zero."""
+    torch.manual_seed(0)
+    h_a = (rounding * torch.randn(4, 8)).requires_grad_()
+    h_b = (rounding if other == "equal" else 0.5) * torch.randn(4, 8)
+    loss = NTXentLoss(0.1)(h_a, h_b)
+    loss.backward()
+    # Nothing can be told apart: the loss of a guess among three.
+    assert loss.item() == pytest.approx(math.log(3), abs=0.1)
+    # 1 / (eps tau n) for each of the two terms of a row.
+    assert h_a.grad.norm(dim=1).max() <= 2 / (1e-3 * 0.1 * 4)
+
+
+def test_latents_of_usual_length_do_not_feel_eps():
+    torch.manual_seed(0)
+    h_a, h_b = (0.01 * torch.randn(5, 8) for _ in range(2))
+    torch.testing.assert_close(NTXentLoss()(h_a, h_b), NTXentLoss(eps=1e-12)(h_a, h_b))
+    with pytest.raises(InputError, match=r"eps=0.0 is not positive"):
+        NTXentLoss(eps=0.0)

@@ -61,30 +61,40 @@ def compose(tmp_path, monkeypatch):
     return run
 
 
-@pytest.fixture
-def database(tmp_path):
-    """Return the path of twelve distorted molecules with energies and forces."""
+def write_labels(path, energy="energy", forces="forces"):
+    """Write twelve distorted molecules with energies, -10 eV per atom, and forces; return path."""
     rng = np.random.default_rng(0)
-    path = tmp_path / "labels.db"
-    units = {"energy": "eV", "forces": "eV/Ang"}
+    units = {energy: "eV", forces: "eV/Ang"}
     store = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict=units)
     frames, labels = [], []
     for k in range(12):
         atoms = molecule(("CH3CH2OH", "H2O", "CH4")[k % 3])
         atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
         frames.append(atoms)
-        labels.append({"energy": rng.normal(size=1), "forces": rng.normal(size=(len(atoms), 3))})
+        label = rng.normal(size=1) - 10.0 * len(atoms)
+        labels.append({energy: label, forces: rng.normal(size=(len(atoms), 3))})
     store.add_systems(labels, frames)
     return path
 
 
 @pytest.fixture
+def database(tmp_path):
+    """Return the path of labelled molecules, as `write_labels` writes them."""
+    return write_labels(tmp_path / "labels.db")
+
+
+@pytest.fixture
+def renamed(tmp_path):
+    """Return the path of the same molecules, whose labels have other names."""
+    return write_labels(tmp_path / "renamed.db", "E_dft", "F_dft")
+
+
+@pytest.fixture
 def train(compose, database, tmp_path):
     """Return a function that trains one batch of a recipe with everything that it names."""
-    small = [*SMALL, f"data.datapath={database}", "trainer.max_epochs=1"]
 
-    def run(*words: str, folder: str = "run") -> Trainer:
-        config = compose(*words, *small)
+    def run(*words: str, folder: str = "run", datapath: Path = database) -> Trainer:
+        config = compose(f"data.datapath={datapath}", *words, *SMALL, "trainer.max_epochs=1")
         (tmp_path / folder).mkdir()
         seed_everything(0, verbose=False)
         # In the order of spktrain, whose file cannot be imported beside that of spkmd.

@@ -30,7 +30,7 @@ def header(path):
 def commands(path):
     """Return the commands in the header of a recipe, as words."""
     text = "\n".join(header(path)).replace("\\\n", " ")
-    found = re.findall(r"^(spktrain|spkmd) (.*)", text, re.MULTILINE)
+    found = re.findall(r"^(spktrain|spkmd|gpip) (.*)", text, re.MULTILINE)
     # A remark may follow behind several blanks.
     return [(program, shlex.split(re.split(r" {3,}\(", line)[0])) for program, line in found]
 
@@ -40,7 +40,8 @@ def programs(tree):
         pytest.param(path, words, id=f"{name(path)}-{k}")
         for path in FILES
         if path.is_relative_to(TREES / tree)
-        for k, (_, words) in enumerate(commands(path))
+        for k, (program, words) in enumerate(commands(path))
+        if program != "gpip"  # composed by the tests of `gpip sample`
     ]
 
 
@@ -48,23 +49,45 @@ def needed(path):
     """Return a choice with the words that it needs: an experiment, and what it leaves open."""
     group, choice = name(path.parent).split("/", 1)[1], path.stem
     words = [f"{group}={choice}"]
+    if group == "data/members" or choice == "mixture":
+        return ["experiment=oreo_pretrain", *words]
     if group == "experiment":
         return [*words, "data.datapath=labels.db"]
     if group == "pretrained":
         return ["experiment=md17", "data.molecule=ethanol", f"+{group}={choice}"]
     if group == "callbacks":
         return ["experiment=md17", "data.molecule=ethanol", *words]
-    if choice == "labelled":
+    if choice == "labelled" or choice.endswith("_labels") or group == "references":
         return ["experiment=gpip_finetune", *words, "data.datapath=labels.db"]
+    if choice == "sampling":  # the part of classical_md that `gpip sample` reads, too
+        words = ["data=classical_md"]
     words = ["experiment=gpip_pretrain", *words, "data.datapath=labels.db"]
-    return words + {"smiles": ["data.smiles=CCO"], "structure": ["data.structures=a.xyz"]}.get(
+    return words + {"smiles": ["data.system.smiles=CCO"], "file": ["data.system.file=a.xyz"]}.get(
         choice, []
     )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_every_recipe_begins_with_a_comment(path):
-    assert len("".join(header(path))) > 20
+def test_every_recipe_begins_with_a_command_that_uses_it(path):
+    tree, *group, _ = path.relative_to(TREES).parts
+    program, words = commands(path)[0]
+    assert program in {"train": ("spktrain", "gpip"), "md": ("spkmd",), "sample": ("gpip",)}[tree]
+    assert header(path)[0].startswith(program)
+    shared = ("config", "sampling")  # what every command of their tree uses
+    used = any(path.stem in word or "/".join(group) in word for word in words)
+    assert used or not group or path.stem in shared
+    assert len("".join(header(path)[1:])) > 20, "what it is"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in FILES if p.parent.name in ("experiment", "pretext", "simulation")],
+    ids=name,
+)
+def test_every_job_says_what_it_follows_and_what_was_measured(path):
+    text = " ".join(header(path))
+    assert re.search(r"sections? \d|arXiv|\(TMLR|neither paper", text)
+    assert re.search(r"Measured: .*\d|Measured: (see|costs)", text)
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to(TREES / "train")], ids=name)
@@ -104,14 +127,18 @@ def test_there_are_commands_to_compose():
     assert len(programs("train")) >= 10 and len(programs("md")) >= 4
 
 
-@pytest.mark.parametrize("experiment", ["gpip_pretrain", "gpip_finetune"])
+@pytest.mark.parametrize(
+    "experiment", ["gpip_pretrain", "oreo_pretrain", "gpip_oreo_pretrain", "gpip_finetune"]
+)
 def test_the_commands_printed_after_a_run_compose(compose, experiment):
     config = compose(f"experiment={experiment}", "data.datapath=labels.db")
     printed = [
         c.format(model="RUN/best_model") for c in config.callbacks.next_steps.commands.values()
     ]
-    assert len(printed) == (2 if experiment == "gpip_pretrain" else 1)
+    assert len(printed) == (1 if experiment == "gpip_finetune" else 3)
     for program, *words in map(shlex.split, printed):
+        if program == "gpip":
+            continue
         extra = ["simulation_dir=here"] if program == "spkmd" else []
         tree = {"spktrain": "train", "spkmd": "md"}[program]
         assert not OmegaConf.missing_keys(compose(*words, *extra, tree=tree))
@@ -129,5 +156,5 @@ def test_thermostats_can_be_chosen_at_the_preset(compose, kind):
 @pytest.mark.parametrize("molecule", ["aspirin", "uracil"])
 def test_molecules_have_a_database_of_their_own(compose, molecule, tmp_path):
     config = compose("experiment=gpip_pretrain", f"data/system={molecule}")
-    assert config.data.molecules == [molecule]
+    assert config.data.system.molecules == molecule
     assert config.data.datapath == f"{tmp_path}/data/{molecule}_mmff94.db"

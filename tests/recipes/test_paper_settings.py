@@ -50,6 +50,37 @@ def test_settings_of_the_paper(compose, data):
     assert (config.data.batch_size, config.trainer.max_epochs) == (batch, 3)
 
 
+@pytest.mark.parametrize("data", PAPER)
+def test_experiments_of_the_paper_s_data_sets_have_its_settings(compose, data):
+    alpha, beta, mask_rate, lr, batch = PAPER[data]
+    config = compose(f"experiment=gpip_{data}", "size=paper")
+    assert (config.globals.alpha, config.globals.beta) == (alpha, beta)
+    assert (config.globals.mask_rate, config.globals.lr) == (mask_rate, lr)
+    assert (config.data.batch_size, config.trainer.max_epochs) == (batch, 3)
+    assert config.task.optimizer_cls == "torch.optim.Adam"
+    assert config.task.optimizer_args == {"lr": lr, "weight_decay": 0.01}
+    coldest = 100 if data in ("water", "electrolyte") else 300
+    assert config.data.temperatures == list(range(coldest, 1001, 100))
+    assert (config.data.sampling_interval, config.data.time_step) == (1.0, 1.0)
+    n_frames = {"md17": 160_000, "iso17": 2_000_000, "water": 100_000, "electrolyte": 10_000}
+    assert config.data.n_frames == n_frames[data]
+    assert config.data.num_train + config.data.num_val == config.data.n_frames
+    force_field = "tip3p" if data == "water" else "opls"
+    assert config.data.force_field == force_field
+    if coldest == 100:
+        assert (config.data.preparation.npt, config.data.preparation.annealing) == (5000, 10000)
+
+
+def test_size_paper_of_all_electrolytes_is_the_paper_s(compose):
+    config = compose("experiment=gpip_electrolyte", "data/system=electrolytes", "size=paper")
+    assert config.data.n_frames == 160_000
+    source = hydra.utils.instantiate(config.data.system)
+    compositions = dict(source.compositions())
+    assert len(compositions) == 16
+    assert compositions["Na-TFSI-DME-4M"] == {"Na": 48, "TFSI": 48, "DME": 72}
+    assert compositions["Li-PF6-EC-DMC-1M"] == {"Li": 24, "PF6": 24, "EC": 96, "DMC": 96}
+
+
 def test_what_only_the_code_of_the_authors_does(compose):
     """Gamma 1, noise summed, the scalar's sign reversed, 64 a batch, 5e-5, AdamW and a cosine."""
     config = compose(
@@ -75,7 +106,7 @@ def test_what_only_the_code_of_the_authors_does(compose):
     )
     assert head.factor == -1.0
     assert config.task.optimizer_cls == "torch.optim.AdamW"
-    assert config.task.scheduler_cls.endswith("CosineAnnealingLR")
+    assert config.task.scheduler_cls.endswith("CosineAnnealing")
 
 
 def test_what_only_the_paper_says(compose):

@@ -4,15 +4,21 @@ import math
 
 import pytest
 import torch
+from ase.build import molecule
 from omegaconf import OmegaConf
 from schnetpack import representation
+from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.checkpoint import load_model
+from gpip_plugins.checkpoint import load, load_model
 from gpip_plugins.errors import InputError
+from gpip_plugins.prediction import Potential
+from gpip_plugins.prediction.model import training_units
+from gpip_plugins.representation import EquivariantTransformer
 
 PRETRAIN = ("experiment=gpip_pretrain", "data=configurations")
 BACKBONES = {
     "painn": ((), representation.PaiNN),
+    "equivariant_transformer": ((), EquivariantTransformer),
     "so3net": (
         ("model.representation.return_vector_representation=true",),
         representation.SO3net,
@@ -65,6 +71,26 @@ def test_every_pretext_alone(train, pretext):
     assert {k.removeprefix("test_").removesuffix("_loss") for k in parts} == expected
 
 
+@pytest.mark.parametrize("words", [PRETRAIN, ("experiment=gpip_finetune",)], ids=["pre", "fine"])
+def test_checkpoints_of_our_runs_are_loaded_as_weights_only(train, words):
+    trainer = train(*words)
+    loaded = load(trainer.checkpoint_callback.best_model_path)
+    assert loaded.kind == "lightning" and loaded.state_dict
+
+
+@pytest.mark.parametrize("order", ["labels,noise_gradient", "noise_gradient,labels"])
+def test_two_derivatives_in_either_order(train, order):
+    """Forces free the graph in validation; the gradient head has to come before them."""
+    thirds = ("data.num_train=4", "data.num_val=4")
+    found = losses(train(*PRETRAIN, f"pretext=[{order}]", *thirds))
+    assert {"test_noise_loss", "test_forces_loss"} <= found.keys()
+
+
+def test_a_pretext_without_its_transform_is_told(train):
+    with pytest.raises(InputError, match=r"_is_masked.*add gpip_plugins\.transform\.MaskAtoms"):
+        train(*PRETRAIN, "~preprocessing.mask")
+
+
 @pytest.mark.parametrize("experiment", ["gpip_classical_pretrain", "classical_pretrain"])
 def test_classical_labels(train, experiment):
     thirds = ("data.num_train=4", "data.num_val=4")
@@ -73,19 +99,71 @@ def test_classical_labels(train, experiment):
     assert ("test_noise_loss" in found) == (experiment == "gpip_classical_pretrain")
 
 
-def test_finetuning_from_a_pretrained_run_and_from_scratch(train, tmp_path, capsys):
-    train(*PRETRAIN, folder="pretrained")
+def test_the_model_of_a_classical_pretraining_predicts_whole_energies(train, tmp_path):
+    """The shift by the mean comes back, heads of GPIP's tasks need no mask, elements are known."""
+    thirds = ("data.num_train=4", "data.num_val=4", "globals.lr=0")
+    train("experiment=gpip_classical_pretrain", "data=configurations", *thirds)
+    units = {"energy_unit": "eV", "distance_unit": "Ang"}
+    potential = Potential(str(tmp_path / "run" / "best_model"), "cpu", **units)
+    (ethanol, water), forces = potential.predict([molecule("CH3CH2OH"), molecule("H2O")])
+    # -10 eV per atom, and what an untrained network adds.
+    assert (ethanol, water) == (pytest.approx(-90, abs=9), pytest.approx(-30, abs=3))
+    assert [f.shape for f in forces] == [(9, 3), (3, 3)]
+    with pytest.raises(InputError, match=r"holds Cl.*, but the model knows only H, C, O"):
+        potential.predict([molecule("CH3Cl")])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("experiment=gpip_finetune",),
+        (*PRETRAIN, "pretext=[labels]", "globals.corrupted_fraction=0"),
+    ],
+    ids=["gpip_finetune", "pretext labels"],
+)
+def test_labels_of_other_names(train, renamed, words, tmp_path):
+    """Their units follow the names; `gpip predict` finds them in the record of the run."""
+    keys = ("globals.energy_key=E_dft", "globals.forces_key=F_dft")
+    trainer = train(*words, *keys, datapath=renamed)
+    assert losses(trainer).keys() >= {"test_loss"}
+    assert trainer.datamodule.property_units == {"E_dft": "eV", "F_dft": "eV/Ang"}
+    model = load_model(str(tmp_path / "run" / "best_model"), "cpu")
+    assert {"E_dft", "F_dft"} <= set(model.model_outputs)
+
+
+def test_units_of_labels_of_other_names_are_on_record(compose, tmp_path):
+    config = compose(
+        "experiment=gpip_finetune", "data.datapath=a.db", "globals.energy_key=E_dft", resolve=False
+    )
+    OmegaConf.save(config, tmp_path / "config.yaml", resolve=False)
+    recorded = training_units(str(tmp_path / "best_model"))
+    assert recorded == {"E_dft": "eV", "forces": "eV/Ang", "distance": "Ang"}
+
+
+def test_configurations_without_any_label(train, tmp_path):
+    store = ASEAtomsData.create(
+        str(tmp_path / "frames.db"), distance_unit="Ang", property_unit_dict={}
+    )
+    store.add_systems([{}] * 10, [molecule("CH3CH2OH")] * 10)
+    trainer = train(*PRETRAIN, datapath=tmp_path / "frames.db")
+    assert "test_noise_loss" in losses(trainer)
+
+
+@pytest.mark.parametrize("network", ["painn", "equivariant_transformer"])
+def test_finetuning_from_a_pretrained_run_and_from_scratch(train, network, tmp_path, capsys):
+    network = f"model/representation={network}"
+    train(*PRETRAIN, network, folder="pretrained")
     start = torch.load(tmp_path / "pretrained" / "best_model", weights_only=False)
     capsys.readouterr()
     path = f"pretrained.path={tmp_path / 'pretrained'}"
     # A rate of zero leaves the loaded weights as they are, through EMA and the best model.
-    train("experiment=gpip_finetune", path, "globals.lr=0", folder="tuned")
+    train("experiment=gpip_finetune", network, path, "globals.lr=0", folder="tuned")
     assert "newly initialised" in capsys.readouterr().out
     tuned = load_model(str(tmp_path / "tuned" / "best_model"), "cpu")
     for name, value in start.representation.state_dict().items():
         assert torch.equal(value, tuned.representation.state_dict()[name]), name
 
-    train("experiment=gpip_finetune", "globals.lr=0", folder="scratch")
+    train("experiment=gpip_finetune", network, "globals.lr=0", folder="scratch")
     assert "Training from scratch" in capsys.readouterr().out
     scratch = load_model(str(tmp_path / "scratch" / "best_model"), "cpu")
     weights = scratch.representation.state_dict()

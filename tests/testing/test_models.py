@@ -8,6 +8,7 @@ from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN, SchNet
 from torch import nn
 
+from gpip_plugins.representation import EquivariantTransformer
 from gpip_plugins.testing import (
     ConsistencyError,
     assert_forces_are_gradient,
@@ -37,8 +38,9 @@ def test_potential_with_forces_passes_all_checks(representation):
     assert report.outputs == {"energy": "scalar", "forces": "vector"}
 
 
-def test_potential_with_stress_passes_all_checks():
-    report = check_model(lambda: potential(PaiNN, stress=True))
+@pytest.mark.parametrize("representation", [PaiNN, EquivariantTransformer])
+def test_potential_with_stress_passes_all_checks(representation):
+    report = check_model(lambda: potential(representation, stress=True))
     report.raise_if_failed()
     assert report.outputs["stress"] == "tensor"
     assert "stress" in [result.check for result in report.results]

@@ -1,4 +1,4 @@
-"""SchNetPack's own representations under the kit: what they pass, and their known faults."""
+"""SchNetPack's representations and ours under the kit: what they pass, and known faults."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 from schnetpack.nn import BesselRBF, CosineCutoff, GaussianRBF
 from schnetpack.representation import FieldSchNet, PaiNN, SchNet, SO3net
 
+from gpip_plugins import representation as ours
 from gpip_plugins.testing import CHECKS, Subject, check_representation, random_systems
 
 CUTOFF = 4.0
@@ -20,6 +21,11 @@ def schnet():
 
 def painn():
     return PaiNN(8, 2, BesselRBF(8, CUTOFF), CosineCutoff(CUTOFF))
+
+
+def equivariant_transformer():
+    basis, cutoff_fn = ours.ExpNormalRBF(8, CUTOFF), ours.CosineCutoff(CUTOFF)
+    return ours.EquivariantTransformer(8, 2, basis, cutoff_fn, n_heads=2)
 
 
 def so3net(lmax):
@@ -51,8 +57,8 @@ def systems_in_a_field():
     return systems
 
 
-@pytest.mark.parametrize("factory", [schnet, painn])
-def test_schnet_and_painn_pass_all_checks(factory):
+@pytest.mark.parametrize("factory", [schnet, painn, equivariant_transformer])
+def test_all_checks_are_passed(factory):
     report = check_representation(factory)
     report.raise_if_failed()
     assert {result.check for result in report.results} == set(CHECKS)
