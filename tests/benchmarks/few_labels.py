@@ -150,6 +150,8 @@ class Runs:
             f"trainer.max_epochs={epochs}",
             f"trainer.check_val_every_n_epoch={max(1, epochs // 25)}",
         ]
+        if study.forces_only:
+            overrides.append("globals.energy_weight=0")
         if source is not None:
             overrides.append(f"pretrained.path={source}/best_model")
             if arm.head is not None:

@@ -14,6 +14,9 @@ WIDTH = ("model.representation.n_atom_basis=64", "model.representation.n_interac
 # The energy head of a fine-tuned potential is SchNetPack's Atomwise; so is the head of the gradient
 # noise task and that of the labels.
 _GPIP = "experiment=gpip_pretrain"
+# Minima outnumber off-equilibrium configurations eightfold: every data set is drawn equally often.
+_EVEN = "data.sampling=even"
+_OREO = ("experiment=oreo_pretrain", _EVEN, "data.members.equilibrium.num_val=300")
 PRETRAININGS = {
     "gpip": (_GPIP, "pretext=[mask,noise_gradient,contrast]"),
     "gpip_vector": (_GPIP, "pretext=[mask,noise,contrast]"),
@@ -26,16 +29,22 @@ PRETRAININGS = {
         "pretext=[mask,noise_gradient,contrast,labels]",
     ),
     "oro": ("experiment=oro_pretrain",),
-    "oreo": ("experiment=oreo_pretrain",),
+    "oreo": _OREO,
+    # Fewer minima, in as many steps.
+    "oreo10k": (*_OREO, "data.members.equilibrium.num_train=10000"),
+    "oreo5k": (*_OREO, "data.members.equilibrium.num_train=5000"),
+    "oreo2k5": (*_OREO, "data.members.equilibrium.num_train=2500"),
     "combined": (
         "experiment=gpip_oreo_pretrain",
         "pretext=[mask,noise_gradient,contrast,oreo]",
+        _EVEN,
+        "data.members.equilibrium.num_val=300",
     ),
 }
 #: Members of the mixtures; `classical` are the unlabelled frames with the force field's forces.
 MIXTURES = {
     "oro": ("off_equilibrium",),
-    "oreo": ("equilibrium", "off_equilibrium"),
+    **{name: ("equilibrium", "off_equilibrium") for name in PRETRAININGS if name[:4] == "oreo"},
     "combined": ("equilibrium", "off_equilibrium", "classical"),
 }
 #: arm -> pre-training, and its output module that the energy head starts from
@@ -51,7 +60,7 @@ TRANSFERS = {
     "contrast": ("contrast", None),
     "gpip_vector": ("gpip_vector", None),
     "oro": ("oro", 0),
-    "oreo": ("oreo", 0),
+    **{name: (name, 0) for name in PRETRAININGS if name[:4] == "oreo"},
     "combined": ("combined", 3),
 }
 FORCE_FIELDS = ("mmff94", "opls", "tip3p")
@@ -100,6 +109,7 @@ class Study:
         force_field: of the unlabelled frames, where an arm names no other.
         network: a key of `NETWORKS`, where an arm names no other.
         warmup_steps: fine-tuning steps in which the learning rate rises.
+        forces_only: fine-tune on forces alone, where energies are not those of the level of theory.
         labels: number of labels -> training and validation frames.
         seeds: number of labels -> number of seeds.
         steps: number of labels -> fine-tuning steps of `batch` configurations.
@@ -120,6 +130,7 @@ class Study:
     blocks: Sequence[tuple[Sequence[str], str, Sequence[int], Sequence[int]]]
     network: str = ""
     warmup_steps: int = 0
+    forces_only: bool = False
     batch: int = 10
     eval_batch: int = 50
     pretrain_steps: int = 4000
@@ -216,27 +227,59 @@ WATER = Study(
     pretrain_val=10,
 )
 
-ET_ETHANOL = Study(
-    name="et_ethanol",
-    title="rMD17 ethanol, Equivariant Transformer",
+ET_ARMS = ("scratch", "oro", "oreo", "gpip_head", "classical", "combined")
+ET_SIZES = ("oreo10k", "oreo5k", "oreo2k5")
+
+
+def et_study(name: str, title: str, **settings) -> Study:
+    """Return a study of the Equivariant Transformer; learning rates are those of ethanol."""
+    defaults = {
+        "force_field": "opls",
+        "network": "et_",
+        "labels": {100: (80, 20), 800: (700, 100)},
+        "steps": {100: 1000, 800: 2000},
+        "learning_rates": {n: {"scratch": 2e-3, "gpip_head": 1e-3} for n in (100, 800)},
+        "pretrain_steps": 1500,
+        "pretrain_batch": 32,
+        "pretrain_epochs": 10,
+    }
+    return Study(
+        name=f"et_{name}", title=f"{title}, Equivariant Transformer", **defaults | settings
+    )
+
+
+ET_ETHANOL = et_study(
+    "ethanol",
+    "rMD17 ethanol",
     n_pool=1000,
-    force_field="opls",
-    network="et_",
-    labels={100: (80, 20), 800: (700, 100)},
     seeds={100: 3, 800: 3},
-    steps={100: 1000, 800: 2000},
-    learning_rates={n: {"scratch": 2e-3, "gpip_head": 1e-3} for n in (100, 800)},
     blocks=[
-        (
-            ("scratch", "oro", "oreo", "gpip_head", "classical", "combined"),
-            "scratch",
-            (100, 800),
-            (1500,),
-        )
+        (ET_ARMS, "scratch", (100, 800), (1500,)),
+        (ET_SIZES, "scratch", (100,), (1500,)),
     ],
-    pretrain_steps=1500,
-    pretrain_batch=32,
-    pretrain_epochs=10,
 )
 
-STUDIES = {study.name: study for study in (ETHANOL, ASPIRIN, WATER, ET_ETHANOL)}
+ET_ASPIRIN = et_study(
+    "aspirin",
+    "rMD17 aspirin",
+    n_pool=1200,
+    seeds={100: 1, 800: 1},
+    blocks=[(ET_ARMS, "scratch", (100, 800), (1500,))],
+)
+
+# Forces only, "recovered" labels: 800 frames to draw from, 100 spare ones, the last 100 test.
+ET_RECOVERED = [
+    et_study(
+        name,
+        f"recovered MD17 {name.replace('_', ' ')}",
+        n_pool=900,
+        seeds={100: 1},
+        blocks=[(("scratch", "oreo", "classical"), "scratch", (100,), (1500,))],
+        forces_only=True,
+    )
+    for name in ("naphthalene", "salicylic_acid")
+]
+
+STUDIES = {
+    study.name: study for study in (ETHANOL, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED)
+}
