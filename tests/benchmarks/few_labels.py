@@ -94,8 +94,9 @@ class Runs:
             f"data.batch_size={study.pretrain_batch}",
             f"trainer.max_epochs={study.pretrain_epochs}",
             f"trainer.limit_train_batches={max(1, steps // study.pretrain_epochs)}",
-            f"globals.sigma={sigma}",
         ]
+        if arm.is_corrupted:
+            overrides.append(f"globals.sigma={sigma}")
         done = once(folder / "result.json", lambda: train(overrides, folder, seed, test=False))
         return folder if done else None
 

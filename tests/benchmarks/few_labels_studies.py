@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 NETWORKS = {
     "": ("model/representation=painn",),
     "schnet_": ("model/representation=schnet", "model.representation.radial_basis.n_rbf=20"),
-    "et_": ("model/representation=equivariant_transformer",),
+    "et_": (
+        "model/representation=equivariant_transformer",
+        "model.representation.radial_basis.n_rbf=32",
+    ),
 }
 WIDTH = ("model.representation.n_atom_basis=64", "model.representation.n_interactions=3")
 
@@ -91,6 +94,11 @@ class Arm:
     def pretraining(self) -> str | None:
         """Return the pre-training it starts from; None from scratch."""
         return TRANSFERS[self.transfer][0]
+
+    @property
+    def is_corrupted(self) -> bool:
+        """Return whether its pre-training has GPIP's noise; `oro` and `oreo` have their own."""
+        return self.pretraining is not None and not self.pretraining.startswith(("oro", "oreo"))
 
     @property
     def head(self) -> int | None:
