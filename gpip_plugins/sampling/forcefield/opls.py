@@ -6,7 +6,7 @@ OPLS/2020. Four tables make the parameters of a molecule:
 - `opls_types.txt`: chemical environment -> atom type, ours;
 - `oplsaa2024.lt` of moltemplate: atom type -> charge and Lennard-Jones constants, classes of
   types -> bonded terms, see `opls_table`;
-- `opls_variants.txt`: which of several sets of torsional constants counts where, ours;
+- `opls_variants.txt`: which of several sets of constants for the same classes counts where, ours;
 - `opls_additions.txt`: bonded terms that the published table lacks, by analogy.
 
 A term that neither table has is taken from similar classes (small rings as open chains and so on).
@@ -18,7 +18,7 @@ oxygen of a carbonyl group, else the neighbour outside the ring.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from itertools import product
 
@@ -101,7 +101,7 @@ class OplsMolecule:
             if any(types[i] is None for i in atoms):
                 continue
             classes = tuple(types[i].kind for i in atoms)
-            values, source = _lookup(kind, classes, self._variants.get(atoms))
+            values, source = _lookup(kind, classes, self._variants.get(atoms, ()))
             term = f"{kind} {'-'.join(classes)}"
             if values is None:
                 missing[term] = None
@@ -138,13 +138,14 @@ class OplsMolecule:
             impropers=_terms(self._impropers(), 4),
         )
 
-    @property
-    def _variants(self) -> dict[tuple[int, ...], int]:
-        """Torsions (both directions) whose constants are not the first set."""
-        chosen = {}
-        for variant, pattern in _variant_rules():
+    @cached_property
+    def _variants(self) -> dict[tuple[int, ...], tuple[str, ...]]:
+        """Sets of constants that the environment of a torsion, in both directions, asks for."""
+        chosen: dict[tuple[int, ...], tuple[str, ...]] = {}
+        for name, pattern in _variant_rules()[1]:
             for match in self.mol.GetSubstructMatches(pattern, uniquify=False):
-                chosen[match] = chosen[match[::-1]] = variant
+                for atoms in (match, match[::-1]):
+                    chosen[atoms] = (*chosen.get(atoms, ()), name)
         return chosen
 
     def _groups(self) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -186,10 +187,10 @@ def _terms(rows, size: int) -> Terms:
     return Terms(*zip(*rows, strict=True)) if rows else Terms.none(size)
 
 
-def _lookup(kind: str, classes: tuple[str, ...], variant: int | None):
+def _lookup(kind: str, classes: tuple[str, ...], variants: tuple[str, ...]):
     """Return (constants, classes that had them; None: an addition), fewest changes first."""
-    table = opls_table()
-    values = table.find(kind, classes, variant)
+    table, defaults = opls_table(), _variant_rules()[0]
+    values = table.find(kind, classes, (*defaults, *variants))
     if values is not None:
         return values, classes
     if (values := _addition(kind, classes)) is not None:
@@ -200,7 +201,7 @@ def _lookup(kind: str, classes: tuple[str, ...], variant: int | None):
         product(*options), key=lambda t: sum(o.index(c) for o, c in zip(options, t, strict=True))
     )
     for trial in trials:
-        values = table.find(kind, trial) or _addition(kind, trial)
+        values = table.find(kind, trial, defaults) or _addition(kind, trial)
         if values is not None:
             return values, trial
     return None, classes
@@ -216,7 +217,7 @@ def _similar(kind: str, is_end: bool) -> list[str]:
 
 def _addition(kind: str, classes: tuple[str, ...]) -> tuple[float, ...] | None:
     for rule_kind, rule in _additions():
-        if rule_kind == kind and (rule.fits(classes) or rule.fits(classes[::-1])):
+        if rule_kind == kind and rule.fits(classes):
             return rule.values
     return None
 
@@ -236,8 +237,14 @@ def _type_rules() -> list[tuple[int, Chem.Mol]]:
 
 
 @lru_cache(maxsize=1)
-def _variant_rules() -> list[tuple[int, Chem.Mol]]:
-    return [(int(n), _pattern(smarts)) for _, n, smarts in _rows("opls_variants.txt")]
+def _variant_rules() -> tuple[tuple[str, ...], list[tuple[str, Chem.Mol]]]:
+    """Return the sets of constants that count by default, and (set, environment) of the others."""
+    rows = [
+        (f"{classes.replace('?', WILDCARD)}__{number}", where)
+        for classes, number, where in _rows("opls_variants.txt")
+    ]
+    defaults = tuple(name for name, where in rows if where == "default")
+    return defaults, [(name, _pattern(where)) for name, where in rows if where != "default"]
 
 
 def _rows(name: str) -> list[list[str]]:

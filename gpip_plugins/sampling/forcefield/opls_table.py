@@ -3,8 +3,13 @@
 The file `oplsaa2024.lt` (moltemplate, MIT licence) is a conversion of the parameter files of
 W. L. Jorgensen, M. M. Ghahremanpour, A. Saar, J. Tirado-Rives, J. Phys. Chem. B 128, 250 (2024).
 It is read as data: types of atoms with charges and Lennard-Jones constants, and bonded terms by
-the two-letter classes of the atoms. A class may hold wildcards of one letter. Where several rules
-match, the last one of the file counts, which is the most specific one.
+the two-letter classes of the atoms. A class may hold wildcards of one letter. Where rules for
+different classes match, the last one of the file counts, which is the most specific one.
+
+Several sets of constants may stand for the same classes, numbered, or under the classes in reverse
+order, in which the file merely sorts them elsewhere: `CT_CT_OH_HO` has those of alcohols and
+`HO_OH_CT_CT` those of trifluoroethanol. So the place in the file says nothing about which of them
+counts; the caller names the set.
 """
 
 import re
@@ -73,8 +78,21 @@ class BondedRule:
         numbers = tuple(float(value) for value in values.split())
         return cls(tuple(classes.split("_")), int(variant or 1), numbers)
 
+    @property
+    def name(self) -> str:
+        """The rule's name with its number, also where the file leaves out that of the only one."""
+        return f"{'_'.join(self.classes)}__{self.variant}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The classes in the one of both directions that sorts first."""
+        return min(self.classes, self.classes[::-1])
+
     def fits(self, classes: tuple[str, ...]) -> bool:
-        """Return whether the rule holds for these classes in this direction."""
+        """Return whether the rule holds for these classes, in either direction."""
+        return self._fits(classes) or self._fits(classes[::-1])
+
+    def _fits(self, classes: tuple[str, ...]) -> bool:
         return all(
             len(mine) == len(theirs)
             and all(m in (WILDCARD, t) for m, t in zip(mine, theirs, strict=True))
@@ -116,7 +134,7 @@ class OplsTable:
 
     @lru_cache(maxsize=10_000)  # noqa: B019 (one table lives as long as the program)
     def find(
-        self, kind: str, classes: tuple[str, ...], variant: int | None = None
+        self, kind: str, classes: tuple[str, ...], preferred: tuple[str, ...] = ()
     ) -> tuple[float, ...] | None:
         """Return the constants of a bonded term, None if the file has none.
 
@@ -124,15 +142,32 @@ class OplsTable:
             kind: `bond` (k, r0), `angle` (k, t0) or `dihedral` (V1, V2, V3, V4); kcal/mol, Å,
                 degrees.
             classes: classes of the atoms along the chain; the direction does not matter.
-            variant: number of one of several sets of constants for the same classes; None takes
-                the first.
+            preferred: names of rules; of several sets of constants for the same classes the one
+                that is named last counts. Of those that none names, it is the first by number.
         """
-        for rule in reversed(self._rules[kind]):
-            if variant is not None and rule.variant != variant:
-                continue
-            if rule.fits(classes) or rule.fits(classes[::-1]):
-                return rule.values
-        return None
+        rules = self._rules[kind]
+        best = next((rule for rule in reversed(rules) if rule.fits(classes)), None)
+        if best is None:
+            return None
+        sets = {rule.name: rule for rule in rules if rule.key == best.key}
+        named = [name for name in preferred if name in sets]
+        return (sets[named[-1]] if named else best).values
+
+    def undecided(self) -> dict[tuple[str, ...], list[str]]:
+        """Return classes whose constants stand in both directions and differ -> names of rules.
+
+        Of these no set is the first one of the original files.
+        """
+        found: dict[tuple[str, ...], list[BondedRule]] = {}
+        for rules in self._rules.values():
+            for rule in rules:
+                found.setdefault(rule.key, []).append(rule)
+        return {
+            key: [rule.name for rule in rules]
+            for key, rules in found.items()
+            if len({rule.classes for rule in rules}) > 1
+            and len({rule.values for rule in rules}) > 1
+        }
 
     def improper(self, centre: str, others: tuple[str, ...]) -> tuple[float, bool] | None:
         """Return (V2/2 in kcal/mol, whether an O= is named) of a three-coordinated centre.

@@ -81,6 +81,15 @@ def test_typing_does_not_depend_on_the_order_of_the_atoms():
 @pytest.mark.parametrize(
     ("smiles", "kind", "v"),
     [
+        ("CCO", "CT-CT-OH-HO", (-0.5, 0.2, 0.3)),  # OPLS/2020, not trifluoroethanol
+        ("CC(C)O", "CT-CT-OH-HO", (-0.5, 0.2, 0.3)),
+        ("CCF", "HC-CT-CT-F~", (0.0, 0.0, 0.4)),
+        ("CCCC=O", "CT-CT-CT-C~", (-1.697, -0.456, 0.585)),  # aldehydes and ketones
+        ("CCCC(C)=O", "CT-CT-CT-C~", (-1.697, -0.456, 0.585)),
+        ("CCCC(N)=O", "CT-CT-CT-C~", (-2.06, -0.313, 0.315)),  # butanamide
+        ("C=CC(C)=C", "CT-C=-C=-CM", (0.9, 0.23, -0.505)),  # isoprene
+        ("OC(=O)CCC(=O)O", "HC-CT-CT-C~", (0.0, 0.0, 0.074)),  # dicarboxylic acids
+        ("CCC=O", "HC-CT-CT-C~", (0.0, 0.0, -0.1)),
         ("CCC=O", "CT-CT-C~-O~", (-0.277, 1.228, -0.694)),  # aldehydes and ketones
         ("CCC(=O)O", "CT-CT-C~-O~", (0.0, 0.546, 0.0)),  # acids
         ("CCCC", "CT-CT-CT-CT", (1.1, -0.2, 0.2)),  # butane has constants of its own
@@ -121,7 +130,20 @@ def test_every_data_file_names_types_and_terms_that_exist():
 
     known = opls_table().types
     assert all(number in known for number, _ in _type_rules())
-    assert all(pattern.GetNumAtoms() == 4 for _, pattern in _variant_rules())
+    defaults, variants = _variant_rules()
+    assert all(pattern.GetNumAtoms() == 4 for _, pattern in variants)
+    names = {rule.name for rules in opls_table()._rules.values() for rule in rules}
+    assert {*defaults, *(name for name, _ in variants)} <= names
+
+
+def test_no_constants_are_left_to_their_place_in_the_file():
+    """Classes that stand in both directions have a default."""
+    from gpip_plugins.sampling.forcefield.opls import _variant_rules
+
+    defaults = set(_variant_rules()[0])
+    undecided = opls_table().undecided()
+    assert {"CT_CT_OH_HO__1", "HO_OH_CT_CT__1"} <= set(undecided["CT", "CT", "OH", "HO"])
+    assert [key for key, names in undecided.items() if not defaults & set(names)] == []
     assert {len(rule.classes) for kind, rule in _additions() if kind == "angle"} == {3}
 
 

@@ -7,7 +7,8 @@ Two routes lead to LAMMPS. `table`: our parameter tables, written as a data file
 functional forms, units, 1-4 pairs, mixing and Ewald sums of the assembly in OpenMM. `moltemplate`:
 moltemplate's own assembly from oplsaa2024.lt, given only the types of the atoms; this checks the
 look-up of every bonded term. (Molecules whose torsions are chosen by the environment, or estimated,
-take the first route only; impropers too, since moltemplate orders their atoms otherwise.)
+take the first route only; impropers too, since moltemplate orders their atoms otherwise. Ethanol is
+among them: moltemplate gives it the last set of C-C-O-H in the file, that of trifluoroethanol.)
 """
 
 import json
@@ -35,12 +36,13 @@ SMILES = PRESETS | {
     "oxirane": "C1CO1",
     "acetamide": "CC(N)=O",
     "styrene": "C=Cc1ccccc1",
+    "pentane": "CCCCC",
 }
 BY_TABLE = (
     *("ethanol", "aspirin", "malonaldehyde", "salicylic_acid", "uracil", "naphthalene"),
     *("EC", "DMC", "DME", "PF6", "TFSI", "water", "oxirane", "acetamide"),
 )
-BY_MOLTEMPLATE = ("ethanol", "naphthalene", "DME", "styrene")  # each takes a minute or more
+BY_MOLTEMPLATE = ("pentane", "naphthalene", "DME", "styrene")  # each takes a minute or more
 BOXES = {
     "water_dimer": {"water": 2},
     "electrolyte": {"Li": 2, "PF6": 1, "TFSI": 1, "EC": 3, "DMC": 2, "DME": 2},
