@@ -1,5 +1,6 @@
 """A lock on a folder, so that two processes do not write their results into the same one."""
 
+import atexit
 import os
 import socket
 import threading
@@ -70,3 +71,10 @@ def release_folder(folder: str | os.PathLike, name: str = "run.lock") -> None:
     lock = _held.pop(os.path.join(os.path.abspath(folder), name), None)
     if lock is not None:
         lock.release()
+
+
+@atexit.register
+def _release_all() -> None:
+    """Close the files of what is still held, so that nothing warns of them."""
+    while _held:
+        _held.popitem()[1].release()

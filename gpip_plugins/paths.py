@@ -12,7 +12,15 @@ from hydra.core.hydra_config import HydraConfig
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_target", "existing", "remove_partial", "resolve", "whole_file"]
+__all__ = [
+    "check_target",
+    "existing",
+    "make_folder",
+    "remove_partial",
+    "resolve",
+    "whole_file",
+    "writing",
+]
 
 
 def resolve(path: str | os.PathLike) -> str:
@@ -81,6 +89,45 @@ def check_target(target: str, endings: Sequence[str], overwrite: bool, source: s
         )
 
 
+def make_folder(folder: str | os.PathLike, key: str) -> None:
+    """Make a folder with those above it, if it is missing.
+
+    Args:
+        folder: absolute path.
+        key: what the user calls the setting that names it, for the message.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {os.fspath(folder)!r} of {key} cannot be made ({error.strerror}); choose "
+            "a folder of yours."
+        ) from error
+
+
+@contextlib.contextmanager
+def writing(target: str | os.PathLike) -> Iterator[None]:
+    """Tell a full disk, or a folder that cannot be written, in a sentence.
+
+    Args:
+        target: what is being written, for the message.
+
+    Raises:
+        InputError: for any fault of the file system or of SQLite inside.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"Writing {target} failed ({why}); make room or mend the permissions of its folder, "
+            "then start again."
+        ) from error
+
+
 @contextlib.contextmanager
 def whole_file(target: str | os.PathLike) -> Iterator[str]:
     """Give the name of a file to write, which becomes `target` once it was written without fault.
@@ -108,14 +155,9 @@ def whole_file(target: str | os.PathLike) -> Iterator[str]:
     # Two processes that write the same target must not write into each other's file.
     partial = os.path.join(folder, f".{stem}.{uuid.uuid4().hex[:8]}.part{ending}")
     try:
-        yield partial
-        os.replace(partial, target)
-    except (OSError, sqlite3.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"Writing {target} failed ({why}); make room or mend the permissions of its folder, "
-            "then start again."
-        ) from error
+        with writing(target):
+            yield partial
+            os.replace(partial, target)
     finally:
         for leftover in (partial, f"{partial}-journal", f"{partial}.lock"):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):

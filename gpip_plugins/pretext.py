@@ -36,7 +36,8 @@ class PretextOutput(ModelOutput):
             many rows it needs at least (default 1); with fewer the output contributes nothing.
         loss_weight: factor in the total loss; 0 switches the task off.
         target_property: key of the target: first looked up in the batch, as a transform wrote it,
-            then among the model's outputs (the contrast's second latent).
+            then among the model's other outputs (the contrast's second latent). Rows of a mixture
+            that lack this label do not count. Default: `name`.
         selection: key of a bool tensor in the batch, shape (n_rows,), that picks the rows that
             count, such as `is_masked`; None for all.
         metrics: torchmetrics by name, given the selected rows.
@@ -92,7 +93,10 @@ class PretextOutput(ModelOutput):
             )
         wanted = {"selection": self.selection, "target_property": self.target_property}
         for setting, key in wanted.items():
-            if key is None or key in batch or (setting == "target_property" and key in predicted):
+            if key is None or key in batch:
+                continue
+            # Another output may be the target; the prediction itself would make the loss zero.
+            if setting == "target_property" and key in predicted and key != self.name:
                 continue
             remedy = (
                 f"add gpip_plugins.transform.{WRITTEN_BY[key]} to preprocessing"
@@ -114,8 +118,8 @@ class PretextOutput(ModelOutput):
         prediction = pred[self.name]
         key = self.target_property
         target = batch[key] if key in batch else pred[key]
-        if self.selection is not None:
-            chosen = self._chosen(batch, len(prediction))
+        chosen = self._chosen(batch, len(prediction))
+        if chosen is not None:
             prediction, target = prediction[chosen], target[chosen]
         return prediction, target
 
@@ -129,15 +133,20 @@ class PretextOutput(ModelOutput):
         number, n_atoms = batch[properties.dataset], batch[spk_properties.n_atoms]
         if n_rows != len(number):
             number = torch.repeat_interleave(number, n_atoms)
-        return number if self.selection is None else number[self._chosen(batch, n_rows)]
+        chosen = self._chosen(batch, n_rows)
+        return number if chosen is None else number[chosen]
 
-    def _chosen(self, batch: dict[str, torch.Tensor], n_rows: int) -> torch.Tensor:
+    def _chosen(self, batch: dict[str, torch.Tensor], n_rows: int) -> torch.Tensor | None:
+        """Return which rows are selected and have the label, bool, shape (n_rows,); None: all."""
+        labelled = batch.get(properties.has_label(self.target_property))
+        if self.selection is None:
+            return labelled
         chosen = batch[self.selection]
         if len(chosen) != n_rows:
             # An atom-wise selection of a quantity per configuration: all its atoms agree.
             n_atoms = batch[spk_properties.n_atoms]
             chosen = chosen[torch.cumsum(n_atoms, 0) - n_atoms]
-        return chosen
+        return chosen if labelled is None else chosen & labelled
 
     def loss_and_rows(
         self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]

@@ -9,6 +9,7 @@ from torch import nn
 
 from gpip_plugins import properties
 from gpip_plugins.dataset_report import DatasetReport
+from gpip_plugins.errors import InputError
 from gpip_plugins.pretext import PretextOutput, RowMean
 
 __all__ = ["PretextOutput", "PretrainingTask"]
@@ -34,7 +35,8 @@ class PretrainingTask(AtomisticTask):
     Args: those of `AtomisticTask`; `outputs` are `PretextOutput`.
 
     Raises:
-        InputError: from `setup`, if an output names a key that nothing writes.
+        InputError: from `setup`, if an output names a key that nothing writes; from a step whose
+            loss is not finite.
     """
 
     def __init__(self, model: AtomisticModel, outputs: list[ModelOutput], **kwargs):
@@ -125,6 +127,12 @@ class PretrainingTask(AtomisticTask):
             if output.loss_fn is None or output.loss_weight == 0:
                 continue
             part, n_rows = output.loss_and_rows(pred, targets)
+            if not torch.isfinite(part):
+                raise InputError(
+                    f"The {subset} loss of '{_title(output)}' is {part.item()} in step "
+                    f"{self.global_step}; lower globals.lr, or look for labels and positions that "
+                    "make no sense."
+                )
             loss = loss + output.loss_weight * part
             if n_rows or _in_parallel():
                 # Ranks without rows log too, with no weight: all sum up the same losses.

@@ -1,5 +1,6 @@
 """Several databases as one data set, for force-centric pre-training."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from schnetpack.data import SplittingStrategy
 from schnetpack.data.splitting import random_split
+from schnetpack.units import convert_units
 
 from gpip_plugins import properties
 from gpip_plugins.data.joined import JoinedAtomsData
@@ -18,8 +20,11 @@ from gpip_plugins.data.splits import check_sizes, check_split_file
 from gpip_plugins.errors import InputError
 from gpip_plugins.kinds import Kind
 from gpip_plugins.paths import resolve
+from gpip_plugins.transform.training_split import training_labels
 
 __all__ = ["Mixture"]
+
+log = logging.getLogger(__name__)
 
 ACKNOWLEDGEABLE = ("units", "levels_of_theory", "force_sizes")
 #: Root mean square forces of thermal, stretched and compressed molecules lie within this factor of
@@ -49,7 +54,7 @@ class Mixture(GpipDataModule):
         acknowledge: contradictions that are meant: units (a member's `units` hold, whatever its
             database states), levels_of_theory (members differ in it), force_sizes (their forces
             differ by a factor of ten or more).
-        **kwargs: those of `gpip_plugins.data.GpipDataModule`.
+        **kwargs: those of `gpip_plugins.data.GpipDataModule`; `distance_unit` is Å if left out.
 
     Raises:
         InputError: for mistakes in the settings, when it is made; for those in the data, in
@@ -81,6 +86,8 @@ class Mixture(GpipDataModule):
                     f"from {', '.join(ACKNOWLEDGEABLE)}."
                 )
         kwargs.setdefault("load_properties", [forces_key])
+        # Positions of all have to be in one unit.
+        kwargs["distance_unit"] = kwargs.get("distance_unit") or "Ang"
         super().__init__(
             self.members[0].path,
             batch_size,
@@ -106,6 +113,23 @@ class Mixture(GpipDataModule):
         for member in self.members:
             if member.source is not None:
                 member.source.prepare_data()
+
+    def get_stats(
+        self, property: str, divide_by_atoms: bool, remove_atomref: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and standard deviation over the training configurations with this label.
+
+        Args:
+            property: a label with one number per configuration.
+            divide_by_atoms: of the label per atom.
+            remove_atomref: without effect, see `JoinedAtomsData.atomrefs`.
+
+        Raises:
+            InputError: no training configuration has it.
+        """
+        labels = training_labels(self, property)
+        values = labels.values / labels.n_atoms if divide_by_atoms else labels.values
+        return values.mean(), values.std()
 
     def _read(self) -> JoinedAtomsData:
         progress = self.trainer is None or self.trainer.is_global_zero
@@ -145,18 +169,21 @@ class Mixture(GpipDataModule):
 
     def _check_levels(self) -> None:
         levels = {m.name: m.level_of_theory for m in self.members if m.level_of_theory is not None}
-        if len(set(levels.values())) > 1 and "levels_of_theory" not in self.acknowledge:
-            found = ", ".join(f"{name}: {level}" for name, level in levels.items())
+        if len(set(levels.values())) < 2:
+            return
+        found = ", ".join(f"{name}: {level}" for name, level in levels.items())
+        if "levels_of_theory" not in self.acknowledge:
             raise InputError(
                 f"data.members differ in level_of_theory ({found}); leave members out, or if this "
                 "is meant set data.acknowledge=[levels_of_theory]."
             )
+        log.warning("Forces of different levels of theory are mixed (%s).", found)
 
     def _check_units(self, wanted: Mapping[str, str]) -> None:
         """Refuse labels that nothing brings to one unit."""
         for label in dict.fromkeys(k for m in self.members for k in m.read_units):
             units = {m.name: m.read_units[label] for m in self.members if label in m.read_units}
-            if wanted.get(label) is None and len(set(units.values())) > 1:
+            if wanted.get(label) is None and not _equal_units(list(units.values())):
                 found = ", ".join(f"{name}: {unit}" for name, unit in units.items())
                 raise InputError(
                     f"data.members have '{label}' in different units ({found}); name the one to "
@@ -219,6 +246,11 @@ def _counts(member: MixtureMember, total: int) -> dict[str, int]:
     }
     known = sum(count for count in counts.values() if count not in (None, -1))
     return {k: total - known if count in (None, -1) else count for k, count in counts.items()}
+
+
+def _equal_units(units: Sequence[str]) -> bool:
+    """Return whether units are the same, under whatever name."""
+    return all(abs(convert_units(unit, units[0]) - 1.0) < 1e-6 for unit in units[1:])
 
 
 class _SplitEach(SplittingStrategy):

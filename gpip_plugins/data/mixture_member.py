@@ -156,22 +156,27 @@ class MixtureMember:
         present = {
             label: self.own_name(label) for label in wanted if self.own_name(label) in stated
         }
+        names = list(dict.fromkeys(present.values()))
         dataset = InMemoryAtomsData(
-            self.path, load_properties=list(present.values()), distance_unit=distance_unit
+            self.path,
+            load_properties=names,
+            distance_unit=distance_unit,
         )
         dataset.load(progress=progress)
         check_values(dataset.tensors, dataset.tensors[properties.n_atoms], self.path)
         #: unit of every label before its conversion
         self.read_units = {k: self.units.get(k, stated[name]) for k, name in present.items()}
+        stored = {name: dataset.tensors.pop(name) for name in names}
+        rows = {name: dataset.rows_per_system.pop(name, None) for name in names}
         for label, name in present.items():
-            value = dataset.tensors.pop(name) * self._factor(
-                label, stated[name], units.get(label), trust_units
-            )
-            dataset.tensors[label] = value * self.force_scale if label == forces_key else value
-            if name in dataset.rows_per_system:
-                dataset.rows_per_system[label] = dataset.rows_per_system.pop(name)
-        if forces_key in present:
-            self._check_forces(dataset, forces_key)
+            factor = self._factor(label, stated[name], units.get(label), trust_units)
+            if label == forces_key:
+                in_ev = self._factor(label, stated[name], "eV/Ang", trust_units)
+                self._check_forces(stored[name] * in_ev, dataset.tensors[properties.n_atoms])
+                factor *= self.force_scale
+            dataset.tensors[label] = stored[name] * factor
+            if rows[name] is not None:
+                dataset.rows_per_system[label] = rows[name]
         return dataset
 
     def _factor(self, label: str, stated: str, wanted: str | None, trust_units: bool) -> float:
@@ -192,14 +197,19 @@ class MixtureMember:
             )
         return factor
 
-    def _check_forces(self, dataset: InMemoryAtomsData, forces_key: str) -> None:
-        """Refuse forces that contradict the kind."""
-        n_atoms = dataset.tensors[properties.n_atoms]
-        squares = dataset.tensors[forces_key].double().square().sum(-1)
+    def _check_forces(self, forces: torch.Tensor, n_atoms: torch.Tensor) -> None:
+        """Refuse forces that contradict the kind.
+
+        Args:
+            forces: as the database has them, before any scale, in eV/Å, shape (n_atoms, 3).
+            n_atoms: atoms of every configuration, shape (n_systems,).
+        """
+        squares = forces.double().square().sum(-1)
         owner = torch.repeat_interleave(torch.arange(len(n_atoms)), n_atoms)
         sums = torch.zeros(len(n_atoms), dtype=squares.dtype).index_add(0, owner, squares)
         size = (sums / n_atoms / 3).sqrt()
-        self.force_size = float((sums.sum() / n_atoms.sum() / 3).sqrt())
+        #: root mean square of the forces that are learned, eV/Å
+        self.force_size = float((sums.sum() / n_atoms.sum() / 3).sqrt()) * self.force_scale
         if self.forces_are == Kind.EQUILIBRIUM and float(size.max()) > self.max_equilibrium_force:
             n_off = int((size > self.max_equilibrium_force).sum())
             raise InputError(

@@ -1,6 +1,5 @@
 """Data modules whose database is made from other files when it is missing."""
 
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from ase.db import connect
 
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
+from gpip_plugins.paths import make_folder, remove_partial, whole_file
 
 __all__ = ["PreparedData"]
 
@@ -39,20 +39,16 @@ class PreparedData(GpipDataModule):
             InputError: if it cannot be made, or was made with other settings.
         """
         target = Path(self.datapath)
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True)
+        make_folder(target.parent, "data.datapath")
         lock = fasteners.InterProcessLock(target.with_name(f".{target.name}.lock"))
         with lock:
             if not target.exists():
-                part = target.with_name(f".{target.stem}.part.db")
-                part.unlink(missing_ok=True)
-                try:
-                    self.make(str(part))
+                # What a killed process left; the lock tells that none is writing now.
+                remove_partial(target)
+                with whole_file(target) as part:
+                    self.make(part)
                     with connect(part, use_lock_file=False) as database:
                         database.metadata = database.metadata | {"prepared": self.settings}
-                    os.replace(part, target)
-                finally:
-                    part.unlink(missing_ok=True)
         self._compare()
 
     def _compare(self) -> None:

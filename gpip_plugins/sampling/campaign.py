@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fasteners
+import numpy as np
 
 from gpip_plugins import __version__
 from gpip_plugins.errors import InputError
@@ -20,6 +21,7 @@ from gpip_plugins.sampling.merge import describe_cost, merge
 from gpip_plugins.sampling.parallel import number_of_cores
 from gpip_plugins.sampling.run import Sampler
 from gpip_plugins.sampling.schedule import DEFAULT_TEMPERATURES, PreparationSchedule, Schedule
+from gpip_plugins.sampling.shards import fingerprint
 from gpip_plugins.sampling.sources import SystemSource, file_name
 from gpip_plugins.sampling.stored import check_folder, compare
 from gpip_plugins.sampling.system import MolecularSystem
@@ -185,7 +187,7 @@ class Campaign:
 
     def settings(self) -> dict[str, Any]:
         """Return everything that determines the frames, under the names that the user knows."""
-        boxes = any(system.cell is not None for system, _, _ in self.outlines)
+        boxes = [system for system, _, _ in self.outlines if system.cell is not None]
         return {
             "systems": {system.name: system.source for system, _, _ in self.outlines},
             "force_field": self.force_field,
@@ -199,6 +201,7 @@ class Campaign:
             "friction": float(self.friction),
             "seed": self.seed,
             "preparation": asdict(self.preparation) if boxes else None,
+            "cells": {box.name: _geometry(box) for box in boxes},
         }
 
     @property
@@ -314,3 +317,13 @@ class Campaign:
             cost["quality report"] = {"core_seconds": round(seconds, 3), "gpu_seconds": 0.0}
         shutil.rmtree(self.shards)
         return cost
+
+
+def _geometry(box: Box) -> str:
+    """Return what tells a box from others of its composition: its edges, and where its atoms are.
+
+    Molecules that the seed has yet to pack all lie at the origin.
+    """
+    edges = " x ".join(f"{edge:.3f}" for edge in np.linalg.norm(box.cell, axis=1))
+    structure = fingerprint(box.cell.round(6).tolist(), box.positions.round(6).tolist())
+    return f"{edges} Å ({structure})"

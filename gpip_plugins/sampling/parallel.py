@@ -4,6 +4,7 @@ Every worker appends one byte to a file of its task at every tick; the sum of th
 progress. So the bar needs no channel between processes, and a killed run leaves nothing but files.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -92,7 +93,9 @@ def _execute(task: Task, folder: Path, main: int | None = None) -> None:
         with open(ticks, "wb", buffering=0) as file:
 
             def tick() -> None:
-                file.write(b".")
+                # They only move the progress bar; a full disk is told by what has to be written.
+                with contextlib.suppress(OSError):
+                    file.write(b".")
                 if main is not None and os.getppid() != main:
                     raise SystemExit(f"{task.shard}: the main process is gone")
 

@@ -9,6 +9,7 @@ import numpy as np
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
+from scipy.spatial.distance import pdist
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.presets import PRESETS
@@ -46,15 +47,15 @@ def find_components(
     kinds: list[tuple[MolecularSystem, Chem.Mol, list[np.ndarray]]] = []
     for members, positions, bonds in _molecules(atoms, path):
         graph = _graph(atoms.numbers[members], np.searchsorted(members, sorted(bonds)))
-        for _, kind, found in kinds:
-            order = _same(graph, kind)
-            if order is not None:
-                found.append(positions[list(order)])
+        for part, kind, found in kinds:
+            ordered = _in_order(graph, positions, kind, part)
+            if ordered is not None:
+                found.append(ordered)
                 break
         else:
             part = _component(atoms.numbers[members], positions, graph, charges, path)
             kind = _graph(part.numbers, part.bonds)
-            kinds.append((part, kind, [positions[list(_same(graph, kind))]]))
+            kinds.append((part, kind, [_in_order(graph, positions, kind, part)]))
     return [(part, found) for part, _, found in kinds]
 
 
@@ -123,6 +124,26 @@ def _graph(numbers: np.ndarray, bonds: np.ndarray) -> Chem.Mol:
         mol.AddBond(int(i), int(j), Chem.BondType.SINGLE)
     mol.UpdatePropertyCache(strict=False)
     return mol.GetMol()
+
+
+def _in_order(
+    graph: Chem.Mol, positions: np.ndarray, kind: Chem.Mol, part: MolecularSystem
+) -> np.ndarray | None:
+    """Return the positions in the order of a component's atoms, None if it is another molecule.
+
+    Equal atoms may be exchanged, unless an atom has more than four neighbours: which two of them
+    lie opposite each other, as in PF6-, is told by the component's geometry alone.
+    """
+    order = _same(graph, kind)
+    if order is None:
+        return None
+    if max(atom.GetDegree() for atom in kind.GetAtoms()) > 4:
+        wanted = pdist(part.positions)
+        order = min(
+            graph.GetSubstructMatches(kind, uniquify=False, maxMatches=100_000),
+            key=lambda match: np.abs(pdist(positions[list(match)]) - wanted).sum(),
+        )
+    return positions[list(order)]
 
 
 def _same(graph: Chem.Mol, kind: Chem.Mol) -> tuple[int, ...] | None:

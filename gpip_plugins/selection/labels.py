@@ -23,6 +23,7 @@ from tqdm import tqdm
 from gpip_plugins import __version__
 from gpip_plugins.data.origin import origin_of
 from gpip_plugins.errors import InputError
+from gpip_plugins.paths import writing
 
 __all__ = ["label_frames"]
 
@@ -55,26 +56,27 @@ def label_frames(
         (origin and reason of every configuration left out) and `core_seconds`.
 
     Raises:
-        InputError: when another selection was begun under this name, another process is at it, or
-            the calculator fails everywhere.
+        InputError: when another selection was begun under this name, another process is at it, the
+            disk is full, or the calculator fails everywhere.
     """
     part = Path(target).with_name(f".{Path(target).stem}.part.db")
     lock = fasteners.InterProcessLock(part.with_suffix(".lock"))
     if not lock.acquire(blocking=False):
         raise InputError(f"{target} is being written by another process; wait or choose another.")
     try:
-        store = _begun(part, target, _fingerprint(frames, settings))
-        failed: list[dict[str, Any]] = store.metadata["failed"]
-        done = len(store) + len(failed)
-        bar = tqdm(frames, desc="labelling", unit="frame", disable=not progress)
-        for number, frame in enumerate(bar):
-            if number < done:
-                continue
-            failure = _label(store, frame, calculator)
-            if failure:
-                failed.append({**origin_of(frame), "reason": failure})
-                store.update_metadata(failed=failed)
-        return _finish(store, part, target, settings, failed)
+        with writing(target):
+            store = _begun(part, target, _fingerprint(frames, settings))
+            failed: list[dict[str, Any]] = store.metadata["failed"]
+            done = len(store) + len(failed)
+            bar = tqdm(frames, desc="labelling", unit="frame", disable=not progress)
+            for number, frame in enumerate(bar):
+                if number < done:
+                    continue
+                failure = _label(store, frame, calculator)
+                if failure:
+                    failed.append({**origin_of(frame), "reason": failure})
+                    store.update_metadata(failed=failed)
+            return _finish(store, part, target, settings, failed)
     finally:
         lock.release()
         Path(lock.path.decode()).unlink(missing_ok=True)

@@ -1,14 +1,13 @@
 """Chosen configurations as extended XYZ or as a SchNetPack database, without labels."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ase import Atoms
 from ase.io import write
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.data.origin import origin_of
+from gpip_plugins.paths import whole_file
 
 __all__ = ["write_database", "write_extxyz"]
 
@@ -20,12 +19,8 @@ def write_extxyz(frames: Sequence[Atoms], target: str) -> None:
         frames: structures in Å.
         target: file to be written.
     """
-    part = Path(target).with_name(f".{Path(target).name}.part")
-    try:
+    with whole_file(target) as part:
         write(part, list(frames), format="extxyz")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_database(frames: Sequence[Atoms], target: str) -> None:
@@ -35,13 +30,8 @@ def write_database(frames: Sequence[Atoms], target: str) -> None:
         frames: structures in Å.
         target: database to be written, ending in .db.
     """
-    part = Path(target).with_name(f".{Path(target).stem}.frames.part.db")
-    part.unlink(missing_ok=True)
-    try:
-        store = ASEAtomsData.create(str(part), distance_unit="Ang", property_unit_dict={})
-        bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=f.pbc) for f in frames]
+    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=f.pbc) for f in frames]
+    with whole_file(target) as part:
+        store = ASEAtomsData.create(part, distance_unit="Ang", property_unit_dict={})
         with store.conn:
             store.add_systems([{} for _ in bare], bare, [origin_of(frame) for frame in frames])
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

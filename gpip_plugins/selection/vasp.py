@@ -21,6 +21,7 @@ from tqdm import tqdm
 from gpip_plugins.data.origin import origin_of
 from gpip_plugins.data.vasp_results import INDEX
 from gpip_plugins.errors import InputError
+from gpip_plugins.paths import writing
 
 __all__ = ["INCAR", "in_a_cell", "write_vasp"]
 
@@ -105,24 +106,31 @@ def write_vasp(
     target = Path(folder)
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
     try:
-        index = []
-        for number, frame in enumerate(tqdm(frames, desc="writing", disable=not progress)):
-            name = f"frame_{number:05d}"
-            boxed = in_a_cell(frame, vacuum)
-            boxed = boxed[np.argsort(boxed.numbers, kind="stable")]
-            (part / name).mkdir()
-            system = f"{frame.info.get('system', boxed.get_chemical_formula())}"
-            (part / name / "INCAR").write_text(INCAR.format(system=system))
-            (part / name / "KPOINTS").write_text(KPOINTS)
-            species = list(dict.fromkeys(boxed.get_chemical_symbols()))
-            (part / name / "POTCAR.needed").write_text("\n".join(species) + "\n")
-            write(part / name / "POSCAR", boxed, format="vasp", direct=True, vasp5=True)
-            isolated = not frame.pbc.any()
-            index.append({"folder": name, "isolated": isolated, **origin_of(frame)})
-        (part / INDEX).write_text(json.dumps(index, indent=1) + "\n")
-        (part / "README").write_text(README.format(folder=target.name, index=INDEX))
-        os.replace(part, target)
+        with writing(target):
+            part.mkdir()
+            _write(frames, part, target.name, vacuum, progress)
+            os.replace(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _write(
+    frames: Sequence[Atoms], part: Path, name_of_all: str, vacuum: float, progress: bool
+) -> None:
+    index = []
+    for number, frame in enumerate(tqdm(frames, desc="writing", disable=not progress)):
+        name = f"frame_{number:05d}"
+        boxed = in_a_cell(frame, vacuum)
+        boxed = boxed[np.argsort(boxed.numbers, kind="stable")]
+        (part / name).mkdir()
+        system = f"{frame.info.get('system', boxed.get_chemical_formula())}"
+        (part / name / "INCAR").write_text(INCAR.format(system=system))
+        (part / name / "KPOINTS").write_text(KPOINTS)
+        species = list(dict.fromkeys(boxed.get_chemical_symbols()))
+        (part / name / "POTCAR.needed").write_text("\n".join(species) + "\n")
+        write(part / name / "POSCAR", boxed, format="vasp", direct=True, vasp5=True)
+        isolated = not frame.pbc.any()
+        index.append({"folder": name, "isolated": isolated, **origin_of(frame)})
+    (part / INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    (part / "README").write_text(README.format(folder=name_of_all, index=INDEX))

@@ -51,6 +51,7 @@ class LossCurves(Callback):
         self._last_picture = -math.inf
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
+        self._seen: dict[str, torch.Tensor] = {}
         self._epoch_keys: set[str] = set()
 
     def state_dict(self) -> dict:
@@ -74,6 +75,11 @@ class LossCurves(Callback):
             if key.startswith("train_") and key not in self._epoch_keys:
                 name = key.removesuffix("_step")
                 value = value.detach()
+                # Lightning goes on showing what the last batch that had it logged.
+                last = self._seen.get(key)
+                if last is not None and last.data_ptr() == value.data_ptr():
+                    continue
+                self._seen[key] = value
                 self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
                 self._counts[name] += 1
 

@@ -15,7 +15,8 @@ class RunLock(Callback):
 
     The lock is taken when the callback is made: generating or downloading data comes before any
     hook of Lightning and may take long. It is released after testing, with which `spktrain` ends,
-    or when the process ends in whatever way; a killed run leaves nothing that blocks the next one.
+    after an error, or when the process ends in whatever way; a killed run leaves nothing that
+    blocks the next one.
     Only rank zero locks.
 
     Args:
@@ -54,3 +55,9 @@ class RunLock(Callback):
         """Release the lock after testing."""
         if stage == "test":
             self.release()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Release the lock of a run that failed."""
+        self.release()

@@ -26,7 +26,7 @@ class TrainingLabels:
 
 
 def training_labels(datamodule, name: str) -> TrainingLabels:
-    """Read a label of the training configurations, without any transform.
+    """Read a label of the training configurations that have it, without any transform.
 
     Args:
         datamodule: of gpip_plugins, or of SchNetPack.
@@ -51,4 +51,12 @@ def training_labels(datamodule, name: str) -> TrainingLabels:
             f"The label '{name}' has {len(values) / len(n_atoms):g} numbers per configuration "
             "instead of one; name another property."
         )
-    return TrainingLabels(values.double(), Z, n_atoms)
+    # Data sets of a mixture that lack the label have NaN for it.
+    there = torch.isfinite(values)
+    if not there.any():
+        raise InputError(
+            f"No training configuration has the label '{name}'; name another property, or add data "
+            "that have it."
+        )
+    Z = Z[torch.repeat_interleave(there, n_atoms)]
+    return TrainingLabels(values[there].double(), Z, n_atoms[there])

@@ -34,20 +34,23 @@ def write(tmp_path):
     """Return a function that writes a database.
 
     Its arguments: frames, by default twelve molecules; labels, by default random ones of every
-    shape; units of the labels.
+    shape; units of the labels; name of the file, which is replaced; unit of the positions.
     """
 
     def labels_of(atoms, names, rng):
         shapes = SHAPES | {"forces": (len(atoms), 3), "charges": (len(atoms),)}
         return {name: rng.normal(size=shapes[name]) for name in names}
 
-    def build(systems="molecules", labels=None, units=None, name="data.db"):
+    def build(systems="molecules", labels=None, units=None, name="data.db", distance_unit="Ang"):
         rng = np.random.default_rng(0)
         systems = frames(systems, rng) if isinstance(systems, str) else systems
         units = UNITS if units is None else units
         labels = labels or [labels_of(atoms, units, rng) for atoms in systems]
         path = tmp_path / name
-        store = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict=units)
+        path.unlink(missing_ok=True)
+        store = ASEAtomsData.create(
+            str(path), distance_unit=distance_unit, property_unit_dict=units
+        )
         store.add_systems(labels, systems)
         return str(path)
 

@@ -7,12 +7,13 @@ from ase.build import molecule
 from lightning_fabric.utilities.distributed import DistributedSamplerWrapper
 from pytorch_lightning import seed_everything
 from schnetpack import properties as spk
-from schnetpack.transform import CastTo32
+from schnetpack.transform import CastTo32, RemoveOffsets
 
 from gpip_plugins import properties
 from gpip_plugins.data import Mixture, MixtureMember, MixtureSampler, shares
 from gpip_plugins.errors import InputError
 from gpip_plugins.kinds import Kind
+from gpip_plugins.pretext import PretextOutput
 from gpip_plugins.transform import ForceTargets, NeighborList, SubtractCenter
 
 KCAL = 0.0433641153
@@ -88,6 +89,50 @@ def test_what_a_data_set_lacks_is_masked_and_not_zero(make):
     assert tensors["forces"][minima].isnan().all() and tensors["forces"][~minima].isfinite().all()
 
 
+def test_a_label_that_some_lack_is_learned_from_the_others(make, write):
+    labels = [{"energy": np.array([-9.0 - k])} for k in range(10)]
+    write(systems(10, ("C2H6",)), labels, {"energy": "eV"}, "off.db")
+    changes = {"off": {"kind": "equilibrium", "labels": {}, "num_train": 8, "num_val": 1}}
+    data = make(changes, load_properties=["energy"], property_units={"energy": "eV"})
+    offsets = RemoveOffsets("energy", remove_mean=True)
+    data._train_transforms = [offsets, SubtractCenter(), NeighborList(4.0), CastTo32()]
+    ready(data)
+    energies = data.dataset.tensors["energy"]
+    trained = torch.tensor([k for k in data.train_idx if k >= 20])
+    assert offsets.mean.item() == pytest.approx(energies[trained].mean().item() / 8)
+    output = PretextOutput("energy", torch.nn.MSELoss())
+    rows = 0
+    for batch in data.train_dataloader():
+        loss, n_rows = output.loss_and_rows({"energy": torch.zeros(len(batch[spk.idx]))}, batch)
+        assert n_rows == int((batch[properties.dataset] == 1).sum()) and loss.isfinite()
+        rows += n_rows
+    assert rows == 8
+
+
+def test_positions_are_in_angstrom_whatever_the_databases_say(make, write):
+    far = systems(10, ("C2H6",))
+    for atoms in far:
+        atoms.positions *= 1.8897261
+    write(far, [{"F": np.ones((8, 3))}] * 10, {"F": "eV/Ang"}, "off.db", distance_unit="Bohr")
+    moved = ready(make()).dataset
+    write(systems(10, ("C2H6",)), [{"F": np.ones((8, 3))}] * 10, {"F": "eV/Ang"}, "off.db")
+    torch.testing.assert_close(moved.tensors[spk.R], ready(make()).dataset.tensors[spk.R])
+
+
+@pytest.mark.parametrize("change", [{}, {"force_scale": 1e-3}])
+@pytest.mark.parametrize("unit", ["eV/Ang", "kcal/mol/Ang"])
+def test_forces_at_equilibrium_are_judged_as_the_database_has_them(make, write, change, unit):
+    for size in (0.02, 0.2):  # eV/Å
+        forces = [{"forces": np.full((len(a), 3), size / KCAL)} for a in systems(20)]
+        write(systems(20), forces, {"forces": "kcal/mol/Ang"}, "minima.db")
+        data = make({"minima": change}, property_units={"forces": unit})
+        if size < 0.1:
+            ready(data)
+        else:
+            with pytest.raises(InputError, match=r"kind=equilibrium, but 20 of its 20 .*0.1 eV/Å"):
+                ready(data)
+
+
 def test_batches_mix_the_kinds_and_targets_belong_to_their_configurations(make):
     data = ready(make())
     seen = set()
@@ -132,6 +177,12 @@ def test_forces_can_be_scaled_per_data_set(make):
         ready(make({"off": {"force_scale": s}})).dataset.tensors["forces"][-80:] for s in (1, 0.5)
     )
     torch.testing.assert_close(scaled, 0.5 * plain)
+
+
+def test_two_labels_of_one_name_in_the_database(make):
+    changes = {"off": {"labels": {"forces": "F", "charges": "F"}}}
+    tensors = ready(make(changes, load_properties=["forces", "charges"])).dataset.tensors
+    torch.testing.assert_close(tensors["charges"][-80:] * KCAL, tensors["forces"][-80:])
 
 
 def test_a_split_file_of_one_data_set(make, tmp_path):
@@ -236,10 +287,12 @@ def test_an_empty_data_set(make, write):
         ready(make({"minima": {"datapath": "empty.db"}}))
 
 
-def test_contradictions_that_are_meant(make):
+def test_contradictions_that_are_meant(make, caplog):
     changes = {"off": {"units": {"forces": "eV/Ang"}, "level_of_theory": "PBE"}}
     changes["minima"] = {"level_of_theory": "B3LYP"}
-    data = ready(make(changes, acknowledge=["units", "levels_of_theory"]))
+    with caplog.at_level("WARNING"):
+        data = ready(make(changes, acknowledge=["units", "levels_of_theory"]))
+    assert "different levels of theory are mixed (minima: B3LYP, off: PBE)" in caplog.text
     forces = ready(make()).dataset.tensors["forces"][-80:]
     # The user's unit holds, although the database says kcal/mol/Ang.
     torch.testing.assert_close(
@@ -273,3 +326,6 @@ def test_labels_that_nothing_converts_have_one_unit(make, write):
     data = make(members, load_properties=["energy"], property_units={"energy": "eV"})
     data.setup()
     assert sorted(data.dataset.tensors["energy"].unique().tolist()) == pytest.approx([KCAL, 1.0])
+    write(systems_, energies, {"energy": "Ha"}, "a.db")
+    write(systems_, energies, {"energy": "Hartree"}, "b.db")
+    make(members, load_properties=["energy"]).setup()  # one unit by two names

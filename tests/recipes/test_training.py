@@ -86,9 +86,22 @@ def test_two_derivatives_in_either_order(train, order):
     assert {"test_noise_loss", "test_forces_loss"} <= found.keys()
 
 
-def test_a_pretext_without_its_transform_is_told(train):
-    with pytest.raises(InputError, match=r"_is_masked.*add gpip_plugins\.transform\.MaskAtoms"):
-        train(*PRETRAIN, "~preprocessing.mask")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["~preprocessing.mask"], r"_is_masked.*add gpip_plugins\.transform\.MaskAtoms"),
+        (["~preprocessing.noise"], r"'noise' has target_property=noise.*add .*GaussianNoise"),
+        (["pretext=[labels]", "data.load_properties=[energy]"], r"'forces'.*load the label with"),
+    ],
+)
+def test_a_pretext_without_what_it_learns_is_told(train, words, message):
+    with pytest.raises(InputError, match=message):
+        train(*PRETRAIN, *words)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(train):
+    with pytest.raises(InputError, match=r"loss of '.*' is (nan|inf) in step \d+; lower globals"):
+        train(*PRETRAIN, "globals.lr=1e30", "trainer.max_epochs=3", "pretext=[noise]")
 
 
 @pytest.mark.parametrize("experiment", ["gpip_classical_pretrain", "classical_pretrain"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import openmm
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -12,6 +13,7 @@ from ase.geometry import get_distances
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.box import Box, reduced_cell
+from gpip_plugins.sampling.forcefield import OPLS
 from gpip_plugins.sampling.packing import components_from, pack
 from gpip_plugins.sampling.system import MolecularSystem
 
@@ -27,6 +29,14 @@ def write(path, box, order=slice(None), positions=None):
     positions = box.positions if positions is None else positions
     ase.io.write(path, Atoms(box.numbers, positions, cell=box.cell, pbc=True)[order])
     return path
+
+
+def potential_energy(box):
+    """By OPLS-AA, in kJ/mol."""
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(OPLS().create(box), openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(0.1 * box.positions)
+    return context.getState(energy=True).getPotentialEnergy()._value
 
 
 def test_density_and_molarity_of_the_labelled_water():
@@ -61,6 +71,9 @@ def test_molecules_of_a_shuffled_and_wrapped_file_are_found_again(tmp_path, box)
     distances = get_distances(read.positions, box.positions, cell=box.cell, pbc=True)[1]
     assert distances.min(axis=1).max() < 1e-6
     assert (read.numbers == box.numbers[distances.argmin(axis=1)]).all()
+    # the same energy: the fluorines that lie opposite each other in PF6- do so again
+    energies = [potential_energy(it) for it in (box, read)]
+    assert energies[1] == pytest.approx(energies[0], abs=1e-6)
 
 
 def test_tilted_and_left_handed_cells_are_turned_with_their_atoms(tmp_path):

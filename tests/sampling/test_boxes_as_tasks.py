@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
@@ -11,7 +13,7 @@ from gpip_plugins.sampling import packing, preparation_task
 from gpip_plugins.sampling.campaign import Campaign
 from gpip_plugins.sampling.engine import Explosion
 from gpip_plugins.sampling.schedule import PreparationSchedule
-from gpip_plugins.sampling.sources import Electrolyte, Water
+from gpip_plugins.sampling.sources import Electrolyte, Files, Water
 
 SMALL = {
     "system": Water(count=27, cell=9.35),
@@ -170,8 +172,23 @@ def test_opening_a_database_packs_nothing(tmp_path, monkeypatch):
     assert campaign(tmp_path / "a.db", replicas=1).prepare()
     with pytest.raises(InputError, match="was sampled with systems="):
         campaign(tmp_path / "a.db", replicas=1, system=Water(count=28, cell=9.35)).prepare()
+    with pytest.raises(InputError, match=r"was sampled with cells=.*9.350 x 9.350.* but cells="):
+        campaign(tmp_path / "a.db", replicas=1, system=Water(count=27, cell=9.5)).prepare()
     with pytest.raises(AssertionError, match="Packmol must not run"):  # the guard itself works
         campaign(tmp_path / "b.db", replicas=1).prepare()
+
+
+def test_a_box_file_that_was_changed_is_not_taken_for_the_old_one(tmp_path):
+    box = Water(count=27, cell=9.35).build(0)[0]
+    atoms = Atoms(box.numbers, box.positions, cell=box.cell, pbc=True)
+    ase.io.write(tmp_path / "box.xyz", atoms)
+    asked = campaign(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
+    before = asked.settings()["cells"]
+    atoms.positions[0] += 0.1
+    ase.io.write(tmp_path / "box.xyz", atoms)
+    again = campaign(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
+    assert again.settings()["cells"].keys() == before.keys() == {"box"}
+    assert again.settings()["cells"] != before
 
 
 class Thin:

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from PIL import Image
+from pytorch_lightning import Callback
 
 from gpip_plugins.train import LossCurves, SafeGlobals, draw
 from gpip_plugins.train.loss_curves import panels_of
@@ -55,6 +56,20 @@ def test_rows_of_a_resumed_run(make_task, make_data, make_trainer, tmp_path):
     with Image.open(tmp_path / "curves.png") as image:
         image.verify()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_metric_of_some_batches_only_is_averaged_over_those(
+    make_task, make_data, make_trainer, tmp_path
+):
+    class Rare(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx == 0:
+                pl_module.log("train_rare", torch.tensor(float(trainer.global_step)))
+
+    curves = LossCurves(tmp_path)
+    make_trainer(Rare(), curves, SafeGlobals(), max_epochs=2).fit(make_task(), make_data())
+    assert [float(row["train_rare"]) for row in table(tmp_path)] == [0.0, 2.0]
+    assert curves._counts["train_rare"] == 1 and curves._counts["train_loss"] == 2
 
 
 def test_averages_that_the_task_made_are_recorded(make_task, make_data, make_trainer, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.paths import resolve, writing
 from gpip_plugins.sampling.quality.rdf import RDF
 
 __all__ = ["check_folder", "finite", "folder_beside", "write_files"]
@@ -88,22 +88,26 @@ def write_files(
         report: content of `quality.json`.
         curves: system to temperature in K to RDFs, the content of `rdf.csv`.
         figures: name without ending to picture.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".part") as part:
-        new = Path(part)
-        for name, figure in figures.items():
-            figure.savefig(new / f"{name}.png", dpi=150)
-        if any(curves.values()):
-            _write_curves(new / "rdf.csv", curves)
-        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (new / "quality.json").write_text(text, encoding="utf-8")
-        # Pictures of an earlier report that the new one lacks would be taken for its own.
-        for pattern in PRODUCTS:
-            for old in folder.glob(pattern):
-                old.unlink()
-        for path in sorted(new.iterdir()):
-            shutil.move(path, folder / path.name)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".part") as part:
+            new = Path(part)
+            for name, figure in figures.items():
+                figure.savefig(new / f"{name}.png", dpi=150)
+            if any(curves.values()):
+                _write_curves(new / "rdf.csv", curves)
+            text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            (new / "quality.json").write_text(text, encoding="utf-8")
+            # Pictures of an earlier report that the new one lacks would be taken for its own.
+            for pattern in PRODUCTS:
+                for old in folder.glob(pattern):
+                    old.unlink()
+            for path in sorted(new.iterdir()):
+                shutil.move(path, folder / path.name)
 
 
 def _write_curves(path: Path, curves: dict[str, dict[float, RDF]]) -> None:
