@@ -282,6 +282,14 @@ class Campaign:
         for system, _, coverage in self.outlines:
             if coverage.force_field != self.force_field or len(self.outlines) <= FEW:
                 log.info("%s: %s.", system.name, coverage.sentence())
+        covered = sum(coverage.force_field == self.force_field for _, _, coverage in self.outlines)
+        log.info(
+            "force_field=%s covers %d of %d system(s) completely (%.0f %%).",
+            self.force_field,
+            covered,
+            len(self.outlines),
+            100 * covered / len(self.outlines),
+        )
         if missing:
             log.info("Estimated time: %s.", sampler.estimate(self.shards, cores))
         sampler.run(self.shards, cores, self.progress, self.on_explosion == "drop")

@@ -2,6 +2,7 @@
 
 from gpip_plugins.train.check_embedding import *
 from gpip_plugins.train.cosine import *
+from gpip_plugins.train.cost import *
 from gpip_plugins.train.leakage import *
 from gpip_plugins.train.loss_curves import *
 from gpip_plugins.train.next_steps import *
