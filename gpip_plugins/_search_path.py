@@ -1,4 +1,4 @@
-"""Shows the recipes of gpip_plugins to Hydra; installed as `hydra_plugins.gpip_plugins`.
+"""Shows the recipes of gpip_plugins to Hydra, which finds it by `hydra_plugins.gpip_plugins`.
 
 Hydra imports this file at every start of every Hydra program, so it imports only Hydra and the
 standard library. `spktrain` and `spkpredict` are given the tree `recipes/train`, `spkmd` the tree

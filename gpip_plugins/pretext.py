@@ -45,7 +45,8 @@ class PretextOutput(ModelOutput):
             forces of different kinds; default: `name`.
 
     Raises:
-        InputError: from `check`, if one of the keys is written by nothing.
+        InputError: if the weight is negative; from `check`, if one of the keys is written by
+            nothing.
 
     Example:
         >>> output = PretextOutput("noise", nn.MSELoss(), selection="_is_corrupted")
@@ -72,6 +73,11 @@ class PretextOutput(ModelOutput):
             metrics=metrics or {},
             target_property=target_property,
         )
+        if loss_weight < 0.0:
+            raise InputError(
+                f"The weight of the pretext output '{title or name}' is {loss_weight}, which would "
+                "reward errors; give 0 to switch it off, or a positive one."
+            )
         self.selection = selection
         self.title = title or name
 

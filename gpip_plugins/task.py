@@ -35,11 +35,16 @@ class PretrainingTask(AtomisticTask):
     Args: those of `AtomisticTask`; `outputs` are `PretextOutput`.
 
     Raises:
-        InputError: from `setup`, if an output names a key that nothing writes; from a step whose
-            loss is not finite.
+        InputError: if no output has a weight; from `setup`, if an output names a key that nothing
+            writes; from a step whose loss is not finite.
     """
 
     def __init__(self, model: AtomisticModel, outputs: list[ModelOutput], **kwargs):
+        if not any(output.loss_weight for output in outputs):
+            raise InputError(
+                "There is no loss to train on: pretext=[] names no task, or the weights of all "
+                "are zero (globals.alpha, globals.w_F, ...); name one, such as pretext=[noise]."
+            )
         model.output_modules = nn.ModuleList(
             sorted(model.output_modules, key=lambda module: isinstance(module, (Forces, Response)))
         )

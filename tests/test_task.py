@@ -158,6 +158,16 @@ def test_a_weight_of_zero_switches_a_task_off(batch):
     assert everything > alone
 
 
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [([], "no loss to train on"), ([0, 0], "no loss to train on"), ([1, -1], "weight .* is -1")],
+)
+def test_weights_that_train_nothing_or_reward_errors(weights, sentence):
+    with pytest.raises(InputError, match=sentence):
+        outputs = [PretextOutput("noise", nn.MSELoss(), loss_weight=w) for w in weights]
+        PretrainingTask(make_task().model, outputs, optimizer_cls=torch.optim.Adam)
+
+
 def test_a_selection_of_atoms_picks_whole_configurations_of_an_energy():
     output = PretextOutput("energy", nn.MSELoss(), selection=properties.is_labelled)
     batch = {

@@ -182,8 +182,8 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
         raise InputError(
             f"{path} was not loaded because it uses {', '.join(reasons[:3])}, which a model of"
             f" SchNetPack does not need; if you wrote the file and {package} is your own package,"
-            f" add trust=[{package}], otherwise save the weights alone with"
-            " torch.save(model.state_dict(), FILE)."
+            f" add pretrained.trust=[{package}] (gpip predict: --trust {package}), otherwise save"
+            " the weights alone with torch.save(model.state_dict(), FILE)."
         )
     present = torch.serialization.get_safe_globals()
     # Leaving the context removes its names again, so what others added must not be among them.

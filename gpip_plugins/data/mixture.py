@@ -64,7 +64,7 @@ class Mixture(GpipDataModule):
     def __init__(
         self,
         datapath: str,
-        members: Mapping[str, MixtureMember],
+        members: Mapping[str, MixtureMember] | None,
         batch_size: int,
         forces_key: str = "forces",
         kinds: Sequence[str] | None = None,
@@ -213,7 +213,7 @@ def _chosen(
     """Return the members of the wanted kinds, each with its name."""
     wanted = None if kinds is None else [Kind.of(kind, "data.kinds") for kind in kinds]
     found = []
-    for name, member in members.items():
+    for name, member in (members or {}).items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise InputError(
                 f"data.members.{name} has a name with other signs than letters, digits and "

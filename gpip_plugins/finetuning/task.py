@@ -18,6 +18,8 @@ from gpip_plugins.pretext import PretextOutput
 
 __all__ = ["FineTuningTask"]
 
+DEFAULT_WARMUP = 100  # steps
+
 
 class FineTuningTask(AtomisticTask):
     r"""SchNetPack's task, which can freeze modules and keep a pretext as an auxiliary loss.
@@ -44,7 +46,9 @@ class FineTuningTask(AtomisticTask):
         layer_decay: factor f in (0, 1] by which the learning rate falls from block to block
             towards the embedding; 1 gives all the same rate.
         warmup_steps: optimizer steps in which the rate rises linearly from zero; less than the run
-            has.
+            has. None takes 100, or a tenth of a run of less than 1000 steps: the first steps of
+            Adam, which knows no variances yet, change every weight by the whole rate, and undo
+            what was learned in a pre-training.
         **kwargs: those of `AtomisticTask`.
 
     Raises:
@@ -59,7 +63,7 @@ class FineTuningTask(AtomisticTask):
         auxiliaries: Sequence[PretextOutput] = (),
         freeze: Sequence[str] | str = (),
         layer_decay: float = 1.0,
-        warmup_steps: int = 0,
+        warmup_steps: int | None = 0,
         **kwargs,
     ):
         if not 0.0 < layer_decay <= 1.0:
@@ -67,7 +71,7 @@ class FineTuningTask(AtomisticTask):
                 f"task.layer_decay={layer_decay} is outside (0, 1]; use for example "
                 "task.layer_decay=0.8, or 1 for one learning rate."
             )
-        if warmup_steps < 0:
+        if warmup_steps is not None and warmup_steps < 0:
             raise InputError(
                 f"task.warmup_steps={warmup_steps} is negative; use for example "
                 "task.warmup_steps=100, or 0 for no warm-up."
@@ -80,7 +84,8 @@ class FineTuningTask(AtomisticTask):
             if auxiliaries
             else model.output_modules
         )
-        super().__init__(model, outputs, warmup_steps=warmup_steps, **kwargs)
+        super().__init__(model, outputs, warmup_steps=warmup_steps or 0, **kwargs)
+        self._choose_warmup = warmup_steps is None
         self.auxiliaries = nn.ModuleList(auxiliaries)
         self.freeze_patterns = [freeze] if isinstance(freeze, str) else list(freeze)
         self.layer_decay = layer_decay
@@ -119,6 +124,9 @@ class FineTuningTask(AtomisticTask):
 
     def configure_optimizers(self):
         """Return SchNetPack's optimizer and scheduler, for the parameters that are trained."""
+        if self._choose_warmup:
+            n_steps = self.trainer.estimated_stepping_batches
+            self.warmup_steps = int(min(DEFAULT_WARMUP, n_steps / 10))
         if self.warmup_steps:
             self._check_warmup()
         if not self.freeze_patterns and self.layer_decay == 1.0:

@@ -5,11 +5,38 @@ from pathlib import Path
 
 import torch
 from schnetpack.md import Simulator
-from schnetpack.md.simulation_hooks import Checkpoint
+from schnetpack.md.simulation_hooks import Checkpoint, SimulationHook
 
+from gpip_plugins.errors import InputError
 from gpip_plugins.paths import whole_file
 
 __all__ = ["SafeCheckpoint"]
+
+
+class StopWhenNotFinite(SimulationHook):
+    """Ends a simulation whose positions are no numbers any more, before they are stored.
+
+    Args:
+        every_n_steps: number of steps between two looks; that of the trajectory's frames, or less.
+
+    Raises:
+        InputError: at the first look after the simulation broke down.
+    """
+
+    def __init__(self, every_n_steps: int = 100):
+        super().__init__()
+        self.every_n_steps = every_n_steps
+
+    def on_step_end(self, simulator: Simulator) -> None:
+        """Look at the positions of all molecules and replicas."""
+        if simulator.step % self.every_n_steps:
+            return
+        if not torch.isfinite(simulator.system.positions).all():
+            raise InputError(
+                f"The simulation broke down before step {simulator.step}: positions are not finite;"
+                " start nearer to a minimum, take a shorter dynamics.integrator.time_step, or a "
+                "better model."
+            )
 
 
 class SafeCheckpoint(Checkpoint):

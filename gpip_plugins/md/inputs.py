@@ -72,7 +72,26 @@ def check_config(config: DictConfig) -> None:
         file = named(config, "system.molecule_file", "system.molecule_file=ethanol.xyz")
         full = existing("system.molecule_file", file, "name a structure file, for example XYZ")
         check_file("system.molecule_file", full)
+    check_numbers(config)
     check_trajectory(config)
+
+
+def check_numbers(config: DictConfig) -> None:
+    """Refuse temperatures, lengths and devices that cannot be."""
+    for key, least, example in (
+        ("temperature", 0.0, "temperature=500"),
+        ("dynamics.n_steps", 1, "dynamics.n_steps=20000"),
+        ("dynamics.integrator.time_step", 1e-6, "dynamics.integrator.time_step=0.5"),
+    ):
+        value = OmegaConf.select(config, key)
+        if value is not None and not (isinstance(value, (int, float)) and value >= least):
+            raise InputError(f"{key}={value} cannot be simulated; give for example {example}.")
+    device = OmegaConf.select(config, "device")
+    if str(device).startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(f"device={device}, but torch finds no GPU; use device=cpu.")
 
 
 def named(config: DictConfig, key: str, example: str) -> Any:

@@ -194,8 +194,9 @@ def agreed_unit(name: str, key: str, given: str | None, recorded: dict[str, str]
     if own is None and given is None:
         example = "Ang" if name == "distance" else "eV"
         raise InputError(
-            f"{key} is not given, and no config.yaml of the training beside the model tells it; "
-            f"set it, for example {key}={example}."
+            f"{key} is not given, and no config.yaml of the training beside the model tells it "
+            "(that of a pre-training without labels has no unit of energies, for its model has "
+            f"none); set it, for example {key}={example}, or take a fine-tuned model."
         )
     sizes = {}
     if own is not None:

@@ -129,8 +129,10 @@ class Campaign:
                 f"on_explosion={self.on_explosion!r} is unknown; choose from "
                 f"{', '.join(ON_EXPLOSION)}."
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise InputError(f"seed={self.seed!r} is not a whole number; give for example seed=0.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(
+                f"seed={self.seed!r} is not a whole number from 0; give for example seed=0."
+            )
         if self.energy_check and not 1.0 <= self.energy_check < float("inf"):
             raise InputError(
                 f"energy_check={self.energy_check} ps is too short for a drift of the energy; give "

@@ -1,6 +1,7 @@
 """ASE calculators by name: the built-in example, or any class that the user names."""
 
 import ast
+import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -67,6 +68,16 @@ def calculator(name: str, options: dict[str, Any] | None = None) -> BaseCalculat
     except (ImportError, AttributeError, ValueError) as error:
         remedy = f"pip install '{package}'" if package else "write package.module:Name"
         raise InputError(f"--label {name} cannot be imported ({error}); {remedy}.") from None
+    if package:
+        # Its constructor takes any option and forgets those that it does not know.
+        known = {*preset, *factory.default_parameters}
+        for key in options or {}:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                meant = (
+                    f"did you mean {near[0]}?" if near else f"it knows {', '.join(sorted(known))}"
+                )
+                raise InputError(f"--set {key}: {name} has no such option; {meant}")
     try:
         made = factory(**preset | (options or {}))
     except Exception as error:  # whatever its constructor raises

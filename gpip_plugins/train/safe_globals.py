@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from gpip_plugins.checkpoint.safe_pickle import as_safe_globals, names_in
+from gpip_plugins.errors import InputError
 
 __all__ = ["SafeGlobals"]
 
@@ -29,6 +30,17 @@ class SafeGlobals(Callback):
         >>> from pytorch_lightning import Trainer
         >>> trainer = Trainer(callbacks=[SafeGlobals()], logger=False, accelerator="cpu")
     """
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
+    ) -> None:
+        """Refuse to resume a run that has more epochs than are asked for."""
+        wanted, done = trainer.max_epochs, checkpoint.get("epoch", 0) + 1
+        if trainer.training and wanted not in (None, -1) and done > wanted:
+            raise InputError(
+                f"trainer.max_epochs={wanted}, but the run that would go on has {done} epochs "
+                "behind it; give a larger number, or start another run with run.id=NAME."
+            )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Allow the names, before Lightning restores a checkpoint in any stage."""

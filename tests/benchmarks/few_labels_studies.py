@@ -197,6 +197,20 @@ ETHANOL = Study(
     ],
 )
 
+#: As above with OPLS-AA, and with a warm-up: without it the first steps undo the pre-training.
+ETHANOL_OPLS = Study(
+    name="ethanol_opls",
+    title="rMD17 ethanol, PaiNN, OPLS-AA",
+    n_pool=1000,
+    force_field="opls",
+    labels={50: (40, 10), 200: (160, 40), 1000: (900, 100)},
+    seeds={50: 5, 200: 3, 1000: 3},
+    steps={50: 1000, 200: 1000, 1000: 3000},
+    warmup_steps=100,
+    learning_rates={n: {"scratch": 8e-3, "gpip_head": 4e-3} for n in (50, 200, 1000)},
+    blocks=[(MAIN, "scratch", (200, 50, 1000), (4000,))],
+)
+
 ASPIRIN = Study(
     name="aspirin",
     title="rMD17 aspirin, PaiNN",
@@ -246,7 +260,8 @@ def et_study(name: str, title: str, **settings) -> Study:
         "network": "et_",
         "labels": {100: (80, 20), 800: (700, 100)},
         "steps": {100: 1000, 800: 2000},
-        "learning_rates": {n: {"scratch": 2e-3, "gpip_head": 1e-3} for n in (100, 800)},
+        "warmup_steps": 100,
+        "learning_rates": {n: {"gpip_head": 8e-3} for n in (100, 800)},
         "pretrain_steps": 1500,
         "pretrain_batch": 32,
         "pretrain_epochs": 10,
@@ -260,9 +275,10 @@ ET_ETHANOL = et_study(
     "ethanol",
     "rMD17 ethanol",
     n_pool=1000,
-    seeds={100: 3, 800: 3},
+    seeds={100: 3, 800: 1},
     blocks=[
-        (ET_ARMS, "scratch", (100, 800), (1500,)),
+        (ET_ARMS, "scratch", (100,), (1500,)),
+        (ET_ARMS, "scratch", (800,), (1500,)),
         (ET_SIZES, "scratch", (100,), (1500,)),
     ],
 )
@@ -288,6 +304,5 @@ ET_RECOVERED = [
     for name in ("naphthalene", "salicylic_acid")
 ]
 
-STUDIES = {
-    study.name: study for study in (ETHANOL, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED)
-}
+_ALL = (ETHANOL, ETHANOL_OPLS, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED)
+STUDIES = {study.name: study for study in _ALL}

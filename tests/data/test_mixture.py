@@ -283,6 +283,11 @@ def test_mistakes(make, mistake):
         ready(make(changes, **settings))
 
 
+def test_a_mixture_of_nothing(tmp_path):
+    with pytest.raises(InputError, match=r"names no data set; name one, for example 'data/memb"):
+        Mixture(str(tmp_path), {}, batch_size=1)
+
+
 def test_an_empty_data_set(make, write):
     write([], [], {}, "empty.db")
     with pytest.raises(InputError, match=r"members.minima.datapath=.*holds no configuration"):

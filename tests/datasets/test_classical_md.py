@@ -238,6 +238,7 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
         ({"n_frames": 2, "num_train": 1, "num_val": 1}, r"n_frames=2 is less than one frame"),
         ({"num_train": 10}, r"= 14 is more than n_frames=12"),
         ({"seed": "now"}, r"seed='now' is not a whole number"),
+        ({"seed": -1}, r"seed=-1 is not a whole number from 0"),
         ({"time_step": -1.0}, r"time_step=-1.0 must be positive"),
         ({"sampling_interval": 0.0005}, r"is not a multiple of time_step=1.0 fs"),
     ],

@@ -82,6 +82,19 @@ def test_the_warmup_scales_whatever_the_scheduler_sets_and_resumes(
     assert [r[-1] for r in first + rest] == pytest.approx([r[-1] for r in whole])
 
 
+@pytest.mark.parametrize(("max_epochs", "expected"), [(10, 2), (600, 100)])
+def test_a_warmup_of_its_own_choice(make_task, make_data, make_trainer, max_epochs, expected):
+    """Two steps an epoch; a tenth of a short run, 100 steps of a long one."""
+
+    class Stop(Callback):
+        def on_train_start(self, trainer, pl_module):
+            trainer.should_stop = True
+
+    task = make_task(warmup_steps=None)
+    make_trainer(Stop(), max_epochs=max_epochs).fit(task, make_data())
+    assert task.warmup_steps == expected
+
+
 def test_a_warmup_longer_than_the_run(make_task, make_data, make_trainer):
     with pytest.raises(InputError, match=r"warmup_steps=4 is not less than the 4 steps"):
         make_trainer(max_epochs=2).fit(make_task(warmup_steps=4), make_data())

@@ -39,6 +39,13 @@ def here(run_folder, monkeypatch, tmp_path):
     return tmp_path
 
 
+def test_a_device_that_is_not_there(here, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device=cuda:1, but torch finds no GPU; use device=cpu"):
+        check_config(config_of(device="cuda:1"))
+    check_config(config_of(device="cpu"))
+
+
 def test_good_inputs_pass(here):
     check_config(config_of())
     check_config(config_of(calculator__model_file="run"))
@@ -57,6 +64,10 @@ def test_good_inputs_pass(here):
         ({"system__molecule_file": "flat.xyz"}, "structure 0 .* cell vectors span no volume"),
         ({"system__molecule_file": "slab.xyz"}, "structure 0 .* cell vectors span no volume"),
         ({"system__molecule_file": "run/config.yaml"}, "config.yaml cannot be read"),
+        ({"temperature": -5}, "temperature=-5 cannot be simulated; give for example"),
+        ({"temperature": float("nan")}, "temperature=nan cannot be simulated"),
+        ({"dynamics": {"n_steps": -1}}, "dynamics.n_steps=-1 cannot be simulated"),
+        ({"dynamics": {"integrator": {"time_step": 0}}}, "time_step=0 cannot be simulated"),
         ({"restart": "none.chk"}, "restart=none.chk does not exist"),
         ({"system__load_system_state": "n.chk"}, "load_system_state=n.chk does not exist"),
         ({"load_config": "none.yaml"}, "load_config=none.yaml does not exist"),

@@ -1,6 +1,7 @@
 """The wheel: what is in it, and that it works in an environment and a folder of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_wheel_holds_package_recipes_and_plugin_and_nothing_else(wheel):
         "hydra_plugins",
     }
     assert {f"gpip_plugins/{path.as_posix()}" for path in RECIPES} <= names
-    assert plugin == (ROOT / "gpip_plugins/_search_path.py").read_bytes()
+    assert plugin == (ROOT / "gpip_plugins/_hydra_plugin.py").read_bytes()
     # An __init__.py would turn Hydra's namespace package into ours and hide other plugins.
     assert "hydra_plugins/__init__.py" not in names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".db", ".pt"))]
@@ -90,7 +91,7 @@ def test_every_module_is_in_the_wheel(wheel):
         names = set(archive.namelist())
     sources = {p.relative_to(ROOT).as_posix() for p in (ROOT / "gpip_plugins").rglob("*.py")}
     # Hatchling moves a file that is force-included: the plugin is found under its new name only.
-    assert sources - names == {"gpip_plugins/_search_path.py"}
+    assert sources - names == {"gpip_plugins/_hydra_plugin.py"}
 
 
 def test_installed_package_is_not_the_checkout(bin_folder, tmp_path):
@@ -134,8 +135,19 @@ def test_spkmd_composes_from_an_empty_folder(bin_folder, tmp_path):
     assert "experiment" not in run(bin_folder / "spkmd", "--help", cwd=tmp_path)
 
 
-def test_gpip_command_answers(bin_folder, tmp_path):
-    assert "usage: gpip" in run(bin_folder / "gpip", "--help", cwd=tmp_path)
+def test_every_gpip_command_answers(bin_folder, tmp_path):
+    usage = run(bin_folder / "gpip", "--help", cwd=tmp_path)
+    commands = re.findall(r"^    ([a-z-]+)(?: |$)", usage, re.MULTILINE)
+    assert {"sample", "import", "predict", "quality", "select", "leakage"} <= set(commands)
+    for command in commands:
+        assert f"gpip {command}" in run(bin_folder / "gpip", command, "--help", cwd=tmp_path)
+
+
+def test_gpip_sample_works_from_the_wheel(bin_folder, tmp_path):
+    words = ["system=ethanol", "n_frames=2", "temperatures=[300]", "equilibration=0.01"]
+    words += ["sampling_interval=0.01", "energy_check=0", "quality=false", "cores=1"]
+    run(bin_folder / "gpip", "sample", *words, cwd=tmp_path)
+    assert (tmp_path / "data" / "ethanol_opls.db").is_file()
 
 
 def test_consistency_kit_runs_without_a_test_framework(bin_folder, tmp_path):

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import gpip_plugins
@@ -128,13 +129,14 @@ def test_there_are_commands_to_compose():
 
 
 @pytest.mark.parametrize(
-    "experiment", ["gpip_pretrain", "oreo_pretrain", "gpip_oreo_pretrain", "gpip_finetune"]
+    "experiment",
+    ["gpip_pretrain", "classical_pretrain", "oreo_pretrain", "gpip_oreo_pretrain", "gpip_finetune"],
 )
 def test_the_commands_printed_after_a_run_compose(compose, experiment):
     config = compose(f"experiment={experiment}", "data.datapath=labels.db")
-    printed = [
-        c.format(model="RUN/best_model") for c in config.callbacks.next_steps.commands.values()
-    ]
+    steps = instantiate(config.callbacks.next_steps)
+    steps.model_path = "RUN/best_model"
+    printed = [line.split(":", 1)[1].strip() for line in steps.text().splitlines()[1:]]
     assert len(printed) == (1 if experiment == "gpip_finetune" else 3)
     for program, *words in map(shlex.split, printed):
         if program == "gpip":

@@ -310,6 +310,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ("-n 3 --label ase.calculators.lj:LennardJones --set rc", "--set rc is no option"),
         ("-n 3 --label builtins:dict", "computes no energy and no forces"),
         ("-n 3 --label ase.io:read", "cannot be made"),
+        ("-n 3 --label xtb --set methood=GFN1-xTB", "no such option; did you mean method?"),
         ("-n 3 --set a=1", "--set is for the calculator"),
         ("-n 3 --label xtb --format vasp", "--label writes a database"),
         ("-n 3 --format db --out sampled.db --force", "is DATA itself"),

@@ -10,6 +10,7 @@ import torch
 from packaging.version import Version
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
+from gpip_plugins.errors import InputError
 from gpip_plugins.train import SafeGlobals
 
 pytestmark = [
@@ -59,6 +60,14 @@ def test_without_the_callback_lightning_refuses(make_task, make_data, make_train
     trainer.fit(task, make_data())
     with pytest.raises(pickle.UnpicklingError, match="Unsupported global"):
         trainer.test(task, make_data(), ckpt_path="best", verbose=False)
+
+
+def test_a_resumed_run_cannot_become_shorter(make_task, make_data, make_trainer, tmp_path):
+    make_trainer(SafeGlobals(), max_epochs=3).fit(make_task(), make_data())
+    last = str(tmp_path / "checkpoints" / "last.ckpt")
+    trainer = make_trainer(SafeGlobals(), max_epochs=1)
+    with pytest.raises(InputError, match=r"max_epochs=1, but the run .* has \d epochs behind it"):
+        trainer.fit(make_task(), make_data(), ckpt_path=last)
 
 
 def test_a_file_cannot_widen_the_list(make_task, make_data, make_trainer, tmp_path):

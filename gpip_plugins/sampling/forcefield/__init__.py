@@ -107,10 +107,11 @@ def choose(
     coverage = asked.coverage(system)
     if coverage.complete:
         return asked, coverage
-    if fallback is None:
+    if fallback in (None, name):
+        remedy = "" if name == "mmff94" else ", or give a fall-back such as fallback=mmff94"
         raise InputError(
             f"force_field={name!r} does not cover {coverage.problems()}; choose another force "
-            "field, or give a fall-back such as fallback=mmff94."
+            f"field{remedy}."
         )
     second = force_field(fallback)
     found = second.coverage(system)

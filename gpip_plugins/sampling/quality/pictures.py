@@ -186,11 +186,12 @@ def draw_rdf(name: str, curves: dict[float, RDF]) -> Figure:
     figure, panels = make_panels(len(pairs), min(4, len(pairs)))
     colour = heat(list(curves))
     for axes, pair in zip(panels, pairs, strict=False):
+        height = 0.0
         for temperature, rdf in curves.items():
             width = 1 if rdf.n_frames >= SMOOTH_FRAMES else COARSE
             r, g = (_means(values, width) for values in (rdf.r, rdf.g[pair]))
             axes.plot(r, g, color=colour(temperature), linewidth=1)
-        height = max(rdf.g[pair].max() for rdf in curves.values())
+            height = max(height, g.max())
         axes.set_ylim(0.0, min(MAX_G, 1.05 * height) if height else MAX_G)
         axes.axhline(1.0, color="0.6", linewidth=0.8)
         axes.set_title(pair + (f" (highest peak {height:.0f})" if height > MAX_G else ""))
