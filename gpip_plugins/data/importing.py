@@ -78,7 +78,7 @@ def import_labels(
         _write(partial, frames, metadata)
         frames.refuse_faults()
         if not accept_implausible:
-            frames.plausibility.check(units)
+            report.compared = frames.plausibility.check(units)
             orbitals = {k: v for k, v in frames.scalar_values.items() if k in ORBITALS}
             check_scalars(orbitals, labels.scalars)
     return report

@@ -59,6 +59,7 @@ class ImportReport:
     units: dict[str, str] = field(default_factory=dict)
     stress: bool = False
     scalars: dict[str, str] = field(default_factory=dict)
+    compared: bool = False  # energies with the work of the forces
 
     def __str__(self) -> str:
         """Return what the user is told at the end."""
@@ -74,6 +75,11 @@ class ImportReport:
             text += f", with {listed}"
         for reason, numbers in self.skipped.items():
             text += f"; {len(numbers)} left out because they have {reason} ({listing(numbers)})"
+        if "energy" in self.units and not self.compared:
+            text += (
+                "; whether energies and forces belong together was not checked, which takes 20 or "
+                "more similar frames of one isolated molecule"
+            )
         return text + "."
 
 

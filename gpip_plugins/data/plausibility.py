@@ -74,22 +74,26 @@ class Plausibility:
                 self.stride *= 2
         self.n_frames += 1
 
-    def check(self, units: dict[str, str]) -> None:
+    def check(self, units: dict[str, str]) -> bool:
         """Judge what was collected.
 
         Args:
             units: the units that were read, with the keys energy, forces, distance; without
                 energy and forces only distances are judged.
 
+        Returns:
+            Whether energies could be compared with the work of the forces.
+
         Raises:
             InputError: naming the unit that looks wrong and the remedy.
         """
         if not self.sample:
-            return
+            return False
         self._check_distances(units["distance"])
-        if "forces" in units:
-            self._check_forces(units["forces"])
-            self._check_work(units)
+        if "forces" not in units:
+            return False
+        self._check_forces(units["forces"])
+        return self._check_work(units)
 
     def _check_distances(self, unit: str) -> None:
         ratios = []
@@ -118,12 +122,12 @@ class Plausibility:
                 "structures, add --accept-implausible."
             )
 
-    def _check_work(self, units: dict[str, str]) -> None:
+    def _check_work(self, units: dict[str, str]) -> bool:
         difference, work = self._energy_and_work()
         if len(work) < MIN_PAIRS or not work.std() or not difference.std():
-            return
+            return False
         if abs(np.corrcoef(difference, work)[0, 1]) < MIN_CORRELATION:
-            return
+            return False
         slope = float(difference @ work / (work @ work))
         if slope < 0:
             raise InputError(
@@ -136,6 +140,7 @@ class Plausibility:
                 f"belong together: energies differ {slope:.3g} times as much as the work of the "
                 "forces says; name the right units or add --accept-implausible."
             )
+        return True
 
     def _energy_and_work(self) -> tuple[np.ndarray, np.ndarray]:
         """Return energy difference and work in eV, from each sampled frame to its most similar."""
