@@ -148,15 +148,33 @@ def write_table(path: str, rows: list[Row]) -> None:
         writer.writerows(rows)
 
 
-def panels_of(columns: Iterable[str]) -> list[str]:
+def panels_of(columns: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the panels for some columns: the total loss first, then one per output and metric.
 
+    Figures of single data sets, which only validation has, belong to the panel of all of them.
+
+    Returns:
+        Panel to its data sets: name of the column without `val_`, to name of the data set.
+
     Example:
-        >>> panels_of(["epoch", "train_loss", "val_noise_loss", "val_loss"])
-        ['loss', 'noise_loss']
+        >>> panels_of(["epoch", "train_loss", "val_noise_loss", "val_loss", "val_noise_qm9_loss"])
+        {'loss': {}, 'noise_loss': {'noise_qm9_loss': 'qm9'}}
     """
+    columns = list(columns)
     names = (column.split("_", 1)[1] for column in columns if column.startswith(("train_", "val_")))
-    return sorted(dict.fromkeys(names), key=lambda name: (name != "loss", name))
+    panels: dict[str, dict[str, str]] = {}
+    # The shorter ones first, so that the whole is there before its parts.
+    for name in sorted(dict.fromkeys(names), key=lambda name: (name != "loss", len(name))):
+        output, _, metric = name.rpartition("_")
+        whole = next(
+            (p for p in panels if p.endswith(f"_{metric}") and name.startswith(p[: -len(metric)])),
+            None,
+        )
+        if whole is None or f"train_{name}" in columns:
+            panels[name] = {}
+        else:
+            panels[whole][name] = output.removeprefix(whole[: -len(metric)])
+    return dict(sorted(panels.items(), key=lambda panel: (panel[0] != "loss", panel[0])))
 
 
 def draw(
@@ -165,6 +183,8 @@ def draw(
     units: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw training (dashed) and validation (solid) of every metric against the epoch.
+
+    Where a mixture has several data sets of a kind, validation on each is a thin line.
 
     The vertical axis is logarithmic, but for panels with a value that is not positive: the contrast
     loss can be negative.
@@ -175,13 +195,13 @@ def draw(
         units: unit of an output.
     """
     titles, units = dict(titles or {}), dict(units or {})
-    panels = panels_of(dict.fromkeys(key for row in rows for key in row)) or ["loss"]
+    panels = panels_of(dict.fromkeys(key for row in rows for key in row)) or {"loss": {}}
     n_columns = min(len(panels), 4 if len(panels) in (4, 7, 8) else 3)
     n_rows = math.ceil(len(panels) / n_columns)
     figure = Figure(figsize=(3.6 * n_columns, 2.9 * n_rows), layout="constrained")
     FigureCanvasAgg(figure)
 
-    for index, panel in enumerate(panels):
+    for index, (panel, datasets) in enumerate(panels.items()):
         axes = figure.add_subplot(n_rows, n_columns, index + 1)
         output, _, metric = panel.rpartition("_")
         axes.set_title(titles.get(output, output.replace("_", " ")) or "total loss", fontsize=11)
@@ -190,11 +210,16 @@ def draw(
         axes.set_ylabel(f"{label} ({unit})" if unit else label)
         axes.set_xlabel("epoch")
         values: list[float] = []
-        for subset, style in (
-            ("train", {"color": "0.55", "linestyle": "--", "label": "training"}),
-            ("val", {"color": "tab:blue", "label": "validation"}),
-        ):
-            column = f"{subset}_{panel}"
+        lines = {
+            f"train_{panel}": {"color": "0.55", "linestyle": "--", "label": "training"},
+            f"val_{panel}": {"color": "tab:blue", "label": "validation"},
+        }
+        if len(datasets) > 1:
+            lines |= {
+                f"val_{column}": {"color": f"C{k + 1}", "linewidth": 0.8, "label": name}
+                for k, (column, name) in enumerate(datasets.items())
+            }
+        for column, style in lines.items():
             points = [
                 (r["epoch"] + 1, r[column]) for r in rows if math.isfinite(r.get(column, math.nan))
             ]
@@ -215,6 +240,6 @@ def draw(
             axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(True, which="both", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        if index == 0:
+        if index == 0 or len(datasets) > 1:
             axes.legend(frameon=False, fontsize=9)
     return figure

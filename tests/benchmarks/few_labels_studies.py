@@ -204,11 +204,15 @@ ETHANOL_OPLS = Study(
     n_pool=1000,
     force_field="opls",
     labels={50: (40, 10), 200: (160, 40), 1000: (900, 100)},
-    seeds={50: 5, 200: 3, 1000: 3},
+    seeds={50: 3, 200: 3, 1000: 1},
     steps={50: 1000, 200: 1000, 1000: 3000},
     warmup_steps=100,
-    learning_rates={n: {"scratch": 8e-3, "gpip_head": 4e-3} for n in (50, 200, 1000)},
-    blocks=[(MAIN, "scratch", (200, 50, 1000), (4000,))],
+    learning_rates={
+        50: {"gpip_head": 8e-3, "classical": 4e-3, "both": 4e-3},
+        200: {"gpip_head": 1.6e-2, "classical": 8e-3, "both": 8e-3},
+        1000: {"gpip_head": 8e-3},  # not chosen
+    },
+    blocks=[(MAIN, "scratch", (n,), (4000,)) for n in (200, 1000, 50)],
 )
 
 ASPIRIN = Study(

@@ -103,6 +103,21 @@ def test_pictures_are_drawn_seldom_and_at_the_end(
     assert drawn == [1, 3]
 
 
+def test_several_data_sets_share_a_panel():
+    names = ["forces_mae", "forces_ani1x_mae", "forces_qm7x_mae", "zero_mae", "zero_qm9_mae"]
+    rows = [
+        {"epoch": e, "train_forces_mae": 2.0, "train_zero_mae": 2.0}
+        | {f"val_{name}": 1.0 + e for name in names}
+        for e in range(3)
+    ]
+    figure = draw(rows, {"forces": "DFT forces"})
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    assert list(panels) == ["DFT forces", "zero"]
+    labels = [text.get_text() for text in panels["DFT forces"].get_legend().get_texts()]
+    assert labels == ["training", "validation", "qm7x", "ani1x"]
+    assert len(panels["zero"].lines) == 2  # one data set is the whole
+
+
 def test_panels_titles_units_and_axes():
     rows = [
         {
@@ -115,7 +130,12 @@ def test_panels_titles_units_and_axes():
         }
         for epoch in range(3)
     ]
-    assert panels_of(rows[0]) == ["loss", "forces_mae", "noise_loss", "structure_latent_loss"]
+    assert list(panels_of(rows[0])) == [
+        "loss",
+        "forces_mae",
+        "noise_loss",
+        "structure_latent_loss",
+    ]
     figure = draw(rows, {"structure_latent": "contrast"}, {"forces": "eV/Å"})
     axes = {ax.get_title(): ax for ax in figure.axes}
     assert list(axes) == ["total loss", "forces", "noise", "contrast"]
