@@ -22,7 +22,7 @@ from gpip_plugins.sampling.system import MolecularSystem
 
 __all__ = ["FORMAT", "HALVINGS", "NO_COST", "Dynamics", "Stopwatch", "Task", "identity"]
 
-FORMAT: Final = 2  # raise it when the same settings give other results
+FORMAT: Final = 3  # raise it when the same settings give other results
 HALVINGS: Final = 1  # so often what exploded is tried again with half the time step
 NO_COST: Final = {"core_seconds": 0.0, "gpu_seconds": 0.0}  # of a task with nothing to go on with
 GPUS: Final = ("CUDA", "OpenCL", "HIP")
