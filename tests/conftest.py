@@ -10,8 +10,9 @@ from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN
-from schnetpack.train import ExponentialMovingAverage
 from schnetpack.transform import AddOffsets, CastTo64
+
+from gpip_plugins.train import ExponentialMovingAverage
 
 CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
 
@@ -55,7 +56,7 @@ def run_folder(tmp_path_factory):
 
 @pytest.fixture
 def quiet_trainer(tmp_path, monkeypatch):
-    """Return a function that builds a trainer on the CPU with SchNetPack's moving average."""
+    """Return a function that builds a trainer on the CPU with the moving average."""
     monkeypatch.chdir(tmp_path)
 
     def build(*callbacks, max_epochs=1, **options):

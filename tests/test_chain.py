@@ -121,7 +121,7 @@ def test_pretraining_leaves_data_model_curves_and_the_next_commands(folder, pret
     printed = dict(re.findall(r"^  ([\w-]+): +(.*)$", pretrained, re.MULTILINE))
     # Quoted for the shell, and within that for Hydra.
     path = f'pretrained.path="{run / "best_model"}"'
-    words = ["spktrain", "experiment=gpip_finetune", path, "data.datapath=labels.db"]
+    words = ["spktrain", "experiment=gpip_finetune", *NETWORK, path, "data.datapath=labels.db"]
     assert shlex.split(printed["fine-tune"]) == words
     assert printed["simulate"].startswith("spkmd simulation=molecule_nvt calculator.model_file=")
 
@@ -130,7 +130,7 @@ def test_the_printed_command_fine_tunes(folder, pretrained, labels):
     """Typed as it was printed, in the folder that holds labels.db; the folder's name has blanks."""
     line = re.search(r"^  fine-tune: +(.*)$", pretrained, re.MULTILINE)[1]
     program, *words = shlex.split(line)
-    more = ["run.id=printed", "trainer.max_epochs=1", "trainer.accelerator=cpu", *NETWORK]
+    more = ["run.id=printed", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
     out, _ = command(folder, program, *words, *more)
     assert "newly initialised" in out
     assert (folder / "runs" / "printed" / "best_model").is_file()

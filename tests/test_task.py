@@ -5,14 +5,13 @@ import pytest
 import torch
 import torchmetrics
 from ase.build import molecule
-from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning import Trainer, seed_everything
 from schnetpack import properties as spk
 from schnetpack.atomistic import PairwiseDistances
 from schnetpack.data import ASEAtomsData
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN
-from schnetpack.train import ExponentialMovingAverage, ModelCheckpoint
 from torch import nn
 
 from gpip_plugins import properties
@@ -21,7 +20,7 @@ from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn import NTXentLoss, ScaledCosineError
 from gpip_plugins.task import PretextOutput, PretrainingTask
-from gpip_plugins.train import SafeGlobals
+from gpip_plugins.train import ExponentialMovingAverage, ModelCheckpoint, SafeGlobals
 from gpip_plugins.transform import (
     GaussianNoise,
     MaskAtoms,
@@ -284,7 +283,6 @@ def fit(make_data, tmp_path):
             model_path=str(tmp_path / folder / "best_model"),
             monitor="val_loss",
             dirpath=str(tmp_path / folder),
-            save_last=True,
         )
         (tmp_path / folder).mkdir(exist_ok=True)
         trainer = make_trainer(
@@ -298,34 +296,22 @@ def fit(make_data, tmp_path):
     return run
 
 
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(fit):
+@pytest.mark.parametrize("averages", [False, True], ids=["plain", "averaged"])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(fit, averages):
     """Bit for bit: with the order, noise and masks of the epochs that are left, not the first's."""
-    whole = fit("whole", 3)
-    fit("parts", 1)
-    resumed = fit("parts", 3, resume=True)
-    assert (resumed.current_epoch, resumed.global_step) == (3, 12)
-    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+
+    def run(*settings, **more):
+        callbacks = [ExponentialMovingAverage(0.9)] if averages else []
+        trainer = fit(*settings, *callbacks, **more)
+        shadow = callbacks[0].ema.shadow_params if averages else []
+        return trainer, [*trainer.model.parameters(), *shadow]
+
+    _, whole = run("whole", 3)
+    run("parts", 1)
+    trainer, resumed = run("parts", 3, resume=True)
+    assert (trainer.current_epoch, trainer.global_step) == (3, 12)
+    for one, other in zip(whole, resumed, strict=True):
         assert torch.equal(one, other)
-
-
-def test_a_resumed_run_goes_on_with_the_averages_of_its_checkpoint(fit, tmp_path):
-    """SchNetPack's EMA keeps its shadow in the checkpoint, and the weights of the file are it."""
-
-    class AtStart(Callback):
-        def on_train_epoch_start(self, trainer, pl_module):
-            if trainer.global_step == 4:
-                self.shadow = [value.clone() for value in ema.ema.shadow_params]
-
-    fit("run", 1, ExponentialMovingAverage(0.9))
-    saved = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
-    expected = saved["callbacks"]["ExponentialMovingAverage"]["ema"]["shadow_params"]
-    ema, start = ExponentialMovingAverage(0.9), AtStart()
-    trainer = fit("run", 2, ema, start, resume=True)
-    assert trainer.global_step == 8
-    for one, other in zip(start.shadow, expected, strict=True):
-        assert torch.equal(one, other)
-    moved = zip(ema.ema.shadow_params, expected, strict=True)
-    assert any(not torch.equal(one, other) for one, other in moved)
 
 
 @pytest.mark.slow

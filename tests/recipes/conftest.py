@@ -91,10 +91,13 @@ def renamed(tmp_path):
 
 @pytest.fixture
 def train(compose, database, tmp_path):
-    """Return a function that trains one batch of a recipe with everything that it names."""
+    """Return a function that trains a recipe with everything that it names, a batch per epoch."""
 
-    def run(*words: str, folder: str = "run", datapath: Path = database) -> Trainer:
-        config = compose(f"data.datapath={datapath}", *words, *SMALL, "trainer.max_epochs=1")
+    def run(
+        *words: str, folder: str = "run", datapath: Path = database, max_epochs: int = 1
+    ) -> Trainer:
+        last = f"trainer.max_epochs={max_epochs}"
+        config = compose(f"data.datapath={datapath}", *words, *SMALL, last)
         (tmp_path / folder).mkdir()
         seed_everything(0, verbose=False)
         # In the order of spktrain, whose file cannot be imported beside that of spkmd.

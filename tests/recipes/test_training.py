@@ -78,6 +78,15 @@ def test_checkpoints_of_our_runs_are_loaded_as_weights_only(train, words):
     assert loaded.kind == "lightning" and loaded.state_dict
 
 
+def test_a_run_can_go_on_from_an_epoch_that_did_not_improve(train, tmp_path):
+    """SchNetPack's own callback would leave the first epoch's file."""
+    trainer = train(*PRETRAIN, "globals.lr=0", max_epochs=3)
+    kept = torch.load(trainer.checkpoint_callback.best_model_path, weights_only=False)
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=False)
+    assert (kept["epoch"], last["epoch"], last["global_step"]) == (0, 2, 3)
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 2
+
+
 @pytest.mark.parametrize("order", ["labels,noise_gradient", "noise_gradient,labels"])
 def test_two_derivatives_in_either_order(train, order):
     """Forces free the graph in validation; the gradient head has to come before them."""

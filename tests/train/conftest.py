@@ -10,7 +10,8 @@ from ase.build import molecule
 from schnetpack import transform
 from schnetpack.data import ASEAtomsData, AtomsDataModule
 from schnetpack.representation import FieldSchNet, PaiNN, SchNet, SO3net
-from schnetpack.train import ModelCheckpoint
+
+from gpip_plugins.train import ModelCheckpoint
 
 REPRESENTATIONS = {
     "SchNet": (SchNet, {}),
@@ -109,14 +110,13 @@ def make_data(database, tmp_path):
 
 @pytest.fixture
 def make_trainer(tmp_path, quiet_trainer):
-    """Return a function that builds a trainer with SchNetPack's default callbacks, EMA on."""
+    """Return a function that builds a trainer that keeps checkpoints, EMA on."""
 
     def build(*callbacks, max_epochs=1, **options):
         checkpoint = ModelCheckpoint(
             model_path=str(tmp_path / "best_model"),
             monitor="val_loss",
             dirpath=str(tmp_path / "checkpoints"),
-            save_last=True,
         )
         return quiet_trainer(checkpoint, *callbacks, max_epochs=max_epochs, **options)
 
