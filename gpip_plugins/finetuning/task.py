@@ -30,7 +30,7 @@ class FineTuningTask(AtomisticTask):
     before the first step: every part of the model with its number of parameters and its rate.
 
     - Frozen parameters are not in the optimizer, so that neither weight decay nor momentum moves
-      them; SchNetPack's moving average leaves them as they are, and frozen batch normalisation
+      them; the moving average leaves them as they are, and frozen batch normalisation
       keeps its running statistics.
     - The warm-up scales the rate that the scheduler has set, step by step, and leaves the
       scheduler alone: any scheduler works with it, and a resumed run goes on where it was.
