@@ -183,8 +183,10 @@ ETHANOL = Study(
     seeds={50: 5, 200: 3, 1000: 1},
     steps={50: 1000, 200: 1000, 1000: 3000},
     learning_rates={
-        50: {"gpip_head": 8e-3},
-        200: {"gpip_head": 8e-3},
+        50: {"gpip_head": 8e-3, "classical": 4e-3, "both": 4e-3}
+        | {"classical_mmff94": 4e-3, "both_mmff94": 4e-3},
+        200: {"gpip_head": 1.6e-2, "classical": 8e-3, "both": 8e-3}
+        | {"classical_mmff94": 8e-3, "both_mmff94": 8e-3},
         1000: {"gpip_head": 8e-3},  # not chosen
     },
     blocks=[
@@ -202,7 +204,7 @@ ASPIRIN = Study(
     n_pool=1200,
     force_field="opls",
     labels={50: (40, 10), 200: (160, 40)},
-    seeds={50: 2, 200: 3},
+    seeds={50: 2, 200: 2},
     steps={50: 1000, 200: 1000},
     learning_rates={n: ETHANOL.learning_rates[n] for n in (50, 200)},
     blocks=[(MAIN, "scratch", (200, 50), (2000,))],
@@ -257,6 +259,7 @@ ET_ETHANOL = et_study(
     blocks=[
         (ET_ARMS, "scratch", (100,), (1500,)),
         (ET_ARMS, "scratch", (800,), (1500,)),
+        (("oreo",), "scratch", (100, 800), (6000,)),
         (ET_SIZES, "scratch", (100,), (1500,)),
     ],
 )
