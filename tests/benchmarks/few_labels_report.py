@@ -146,10 +146,11 @@ def against_labels(study: Study, runs: dict, axes) -> None:
 
 
 def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
-    """Draw the gain of GPIP with its head at 200 labels."""
-    rows = [compared(runs, study.label("gpip_head", n), "scratch", 200) for n in lengths]
+    """Draw the gain of one arm at one number of labels."""
+    arm, labels = study.growth
+    rows = [compared(runs, study.label(arm, n), "scratch", labels) for n in lengths]
     rows = [(n, r) for n, r in zip(lengths, rows, strict=True) if r]
-    base = compared(runs, "scratch", "scratch", 200)
+    base = compared(runs, "scratch", "scratch", labels)
     if base and rows:
         axes.errorbar(
             [n for n, _ in rows],
@@ -157,10 +158,10 @@ def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
             yerr=[100 * r["difference_se"] / base["forces_mae"] for _, r in rows],
             marker="o",
             capsize=3,
-            color="C2",
+            color=f"C{list(study.blocks[0][0]).index(arm)}",
         )
     axes.axhline(0, color="0.7", lw=0.8)
-    axes.set(xscale="log", title="GPIP, head transferred, 200 labels")
+    axes.set(xscale="log", title=f"{NAMES[arm]}, {labels} labels")
     axes.set(xlabel=f"pre-training steps of {study.pretrain_batch} configurations")
     axes.set(ylabel="gain over scratch (%)")
     axes.set_xticks(lengths, [str(n) for n in lengths])

@@ -125,6 +125,7 @@ class Study:
             arms that are not named take that of "gpip_head".
         blocks: arms that are compared, with their control, numbers of labels and pre-training
             steps; the most telling first.
+        growth: arm and number of labels of the picture of gain against pre-training steps.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Study:
     pretrain_epochs: int = 20
     pretrain_val: int = 400
     sigma: float = 0.3  # Å, of the noise
+    growth: tuple[str, int] = ("gpip_head", 200)
     ticks: Sequence[int] = field(default=(20, 30, 50, 80, 120))
 
     def learning_rate(self, arm: str, n_labels: int) -> float:
@@ -262,6 +264,7 @@ ET_ETHANOL = et_study(
         (("oreo",), "scratch", (100, 800), (6000,)),
         (ET_SIZES, "scratch", (100,), (1500,)),
     ],
+    growth=("oreo", 100),
 )
 
 ET_ASPIRIN = et_study(
