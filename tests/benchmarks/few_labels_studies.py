@@ -272,7 +272,11 @@ ET_ASPIRIN = et_study(
     "rMD17 aspirin",
     n_pool=1200,
     seeds={100: 1, 800: 1},
-    blocks=[(ET_ARMS, "scratch", (100, 800), (1500,))],
+    blocks=[
+        (("scratch", "oreo"), "scratch", (100,), (6000,)),
+        (ET_ARMS[1:], "scratch", (100, 800), (1500,)),
+    ],
+    growth=("oreo", 100),
 )
 
 # Forces only, "recovered" labels: 800 frames to draw from, 100 spare ones, the last 100 test.
@@ -282,7 +286,11 @@ ET_RECOVERED = [
         f"recovered MD17 {name.replace('_', ' ')}",
         n_pool=900,
         seeds={100: 1},
-        blocks=[(("scratch", "oreo", "classical"), "scratch", (100,), (1500,))],
+        blocks=[
+            (("scratch", "oreo"), "scratch", (100,), (6000,)),
+            (("classical",), "scratch", (100,), (1500,)),
+        ],
+        growth=("oreo", 100),
         forces_only=True,
     )
     for name in ("naphthalene", "salicylic_acid")
