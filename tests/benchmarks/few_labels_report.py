@@ -121,7 +121,7 @@ def against_labels(study: Study, runs: dict, axes) -> None:
     for arm in drawn:
         field = next((f for f in FORCE_FIELDS if arm.endswith(f"_{f}")), None)
         plain = arm.removesuffix(f"_{field}")
-        name = study.label(arm, study.pretrain_steps)
+        name = study.label(arm, study.blocks[0][3][0])
         points = [compared(runs, name, "scratch", n) for n in study.labels]
         points = [p for p in points if p]
         axes.errorbar(

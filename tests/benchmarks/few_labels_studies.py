@@ -274,7 +274,8 @@ ET_ASPIRIN = et_study(
     seeds={100: 1, 800: 1},
     blocks=[
         (("scratch", "oreo"), "scratch", (100,), (6000,)),
-        (ET_ARMS[1:], "scratch", (100, 800), (1500,)),
+        (ET_ARMS[1:], "scratch", (100,), (1500,)),
+        (ET_ARMS, "scratch", (800,), (1500,)),
     ],
     growth=("oreo", 100),
 )
