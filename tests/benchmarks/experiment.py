@@ -29,8 +29,6 @@ def composed(overrides: list[str], folder: Path):
                 f"globals.model_path={folder}/best_model",
                 f"callbacks.model_checkpoint.dirpath={folder}/checkpoints",
                 "trainer.accelerator=cpu",
-                "~callbacks.run_lock",
-                "~callbacks.next_steps",
             ],
         )
 
@@ -54,7 +52,7 @@ def train(overrides: list[str], folder: Path, seed: int, test: bool) -> dict:
         callbacks = [
             hydra.utils.instantiate(c)
             for name, c in config.callbacks.items()
-            if name not in ("lr_monitor", "early_stopping")
+            if name not in ("lr_monitor", "early_stopping", "run_lock", "next_steps")
         ]
         trainer = hydra.utils.instantiate(
             config.trainer,
