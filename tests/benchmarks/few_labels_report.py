@@ -103,7 +103,9 @@ def write(path: Path, study: Study, rows: list[dict]) -> None:
 
 def draw(study: Study, runs: dict, path: Path) -> None:
     """Draw force error against labels, and gain against pre-training length where it was varied."""
+    arm, labels = study.growth
     lengths = sorted({n for *_, block in study.blocks for n in block})
+    lengths = [n for n in lengths if errors(runs, study.label(arm, n), labels)]
     figure = Figure(figsize=(9 if len(lengths) > 1 else 5, 3.8), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2 if len(lengths) > 1 else 1, squeeze=False)[0]
@@ -124,6 +126,8 @@ def against_labels(study: Study, runs: dict, axes) -> None:
         name = study.label(arm, study.blocks[0][3][0])
         points = [compared(runs, name, "scratch", n) for n in study.labels]
         points = [p for p in points if p]
+        if not points:
+            continue
         axes.errorbar(
             [p["labels"] for p in points],
             [p["forces_mae"] for p in points],
@@ -149,17 +153,15 @@ def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
     """Draw the gain of one arm at one number of labels."""
     arm, labels = study.growth
     rows = [compared(runs, study.label(arm, n), "scratch", labels) for n in lengths]
-    rows = [(n, r) for n, r in zip(lengths, rows, strict=True) if r]
     base = compared(runs, "scratch", "scratch", labels)
-    if base and rows:
-        axes.errorbar(
-            [n for n, _ in rows],
-            [r["gain_percent"] for _, r in rows],
-            yerr=[100 * r["difference_se"] / base["forces_mae"] for _, r in rows],
-            marker="o",
-            capsize=3,
-            color=f"C{list(study.blocks[0][0]).index(arm)}",
-        )
+    axes.errorbar(
+        lengths,
+        [r["gain_percent"] for r in rows],
+        yerr=[100 * r["difference_se"] / base["forces_mae"] for r in rows],
+        marker="o",
+        capsize=3,
+        color=f"C{list(study.blocks[0][0]).index(arm)}",
+    )
     axes.axhline(0, color="0.7", lw=0.8)
     axes.set(xscale="log", title=f"{NAMES[arm]}, {labels} labels")
     axes.set(xlabel=f"pre-training steps of {study.pretrain_batch} configurations")
