@@ -4,7 +4,7 @@ From scratch, with denoising as an auxiliary loss (Noisy Nodes), and from a forc
 pre-training (ET-OREO) on other molecules. Network, split, budget and seed are shared.
 
     python tests/benchmarks/orbital_energies.py --out runs/qm9 --labels qm9_homo_lumo.db \
-        --pretrained runs/et_ethanol/pretrain/et_oreo_sigma0.3_1500_0/best_model
+        --pretrained runs/et_ethanol/pretrain/et_oreo_sigma0.3_6000_0/best_model
 
 Learning rates are chosen on validation molecules (`--select`, fewer steps); test molecules are
 read once, by the best model of each final run. Finished runs are kept and not repeated. Labels:
@@ -25,12 +25,12 @@ RESULTS = Path(__file__).parent / "results" / "orbital_energies.csv"
 PROPERTIES = ("homo", "lumo", "gap")
 N_TRAIN, N_VAL, N_TEST = 9500, 500, 2000
 BATCH = 32
-EPOCHS = 10
+EPOCHS = 8
 #: arm -> what it adds to the control, learning rate
 ARMS = {
-    "scratch": ([], 1e-3),
-    "noisy nodes": (["pretext=[noisy_nodes]"], 1e-3),
-    "ET-OREO": (["pretrained.path={pretrained}"], 1e-3),
+    "scratch": ([], 4e-3),
+    "noisy nodes": (["pretext=[noisy_nodes]"], 4e-3),
+    "ET-OREO": (["pretrained.path={pretrained}"], 4e-3),
 }
 
 
