@@ -41,7 +41,8 @@ def spktrain(folder, *words, experiment=GPIP):
         text=True,
         timeout=600,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    # The rank that failed first speaks first.
+    assert done.returncode == 0, f"{done.stderr[:6000]}\n...\n{done.stderr[-3000:]}"
     with open(folder / "runs" / "here" / "curves.csv") as handle:
         return list(csv.DictReader(handle))
 
