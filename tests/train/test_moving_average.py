@@ -74,8 +74,8 @@ def test_no_batch_is_undone(task, make_data, quiet_trainer, schedule, validated)
 def test_schnetpacks_own_undoes_epochs_without_validation(task, make_data, quiet_trainer):
     """If this fails, SchNetPack has mended the fault and the callback can go."""
     record = Record()
-    trainer = quiet_trainer(record, max_epochs=3, enable_checkpointing=False)
-    trainer.check_val_every_n_epoch = 4
+    sparse = {"check_val_every_n_epoch": 4, "enable_checkpointing": False}
+    trainer = quiet_trainer(record, max_epochs=3, **sparse)
     trainer.callbacks[0] = schnetpack.train.ExponentialMovingAverage(0.9)
     trainer.fit(task, make_data())
     assert torch.equal(record.before[2], record.before[0])
