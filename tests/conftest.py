@@ -14,6 +14,14 @@ from schnetpack.transform import AddOffsets, CastTo64
 
 from gpip_plugins.train import ExponentialMovingAverage
 
+def pytest_collection_modifyitems(items):
+    """Skip the tests marked `gpu` where torch finds none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU that torch finds"))
+
+
 CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
 
 

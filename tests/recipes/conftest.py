@@ -94,7 +94,11 @@ def train(compose, database, tmp_path):
     """Return a function that trains a recipe with everything that it names, a batch per epoch."""
 
     def run(
-        *words: str, folder: str = "run", datapath: Path = database, max_epochs: int = 1
+        *words: str,
+        folder: str = "run",
+        datapath: Path = database,
+        max_epochs: int = 1,
+        accelerator: str = "cpu",
     ) -> Trainer:
         last = f"trainer.max_epochs={max_epochs}"
         config = compose(f"data.datapath={datapath}", *words, *SMALL, last)
@@ -116,7 +120,7 @@ def train(compose, database, tmp_path):
                 config.trainer,
                 callbacks=[hydra.utils.instantiate(c) for c in config.callbacks.values()],
                 logger=[hydra.utils.instantiate(c) for c in config.logger.values()],
-                accelerator="cpu",
+                accelerator=accelerator,
                 limit_train_batches=1,
                 limit_val_batches=1,
                 limit_test_batches=1,

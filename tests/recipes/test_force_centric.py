@@ -60,6 +60,15 @@ OREO = ("experiment=oreo_pretrain", "model/representation=painn")
 WHOLE = ("data.val_batch_size=12", "data.test_batch_size=12", "+data.corruption_seed=4")
 
 
+@pytest.mark.gpu
+def test_losses_on_a_gpu_are_those_of_the_cpu(train, folder):
+    here, there = (
+        logged(train(*OREO, *SIZES, *WHOLE, datapath=folder, folder=kind, accelerator=kind))
+        for kind in ("cpu", "cuda")
+    )
+    assert there == pytest.approx(here, rel=1e-3, abs=1e-5)
+
+
 def test_losses_of_every_kind_and_data_set(train, folder):
     trainer = train(*OREO, *SIZES, *WHOLE, datapath=folder)
     found = logged(trainer)

@@ -1,0 +1,88 @@
+"""Recipes on a GPU: the losses are those of the CPU, and every command of the chain runs there."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.io import read, write
+
+pytestmark = pytest.mark.gpu
+
+BIN = Path(sys.executable).parent
+SMALL = ["model.representation.n_atom_basis=16", "model.representation.n_interactions=2"]
+EXPERIMENTS = {
+    "gpip": ("experiment=gpip_pretrain", "data=configurations"),
+    "gpip with the gradient": (
+        "experiment=gpip_pretrain",
+        "data=configurations",
+        "pretext=[mask,noise_gradient,contrast]",
+    ),
+    "gpip and labels": ("experiment=gpip_classical_pretrain", "data=configurations"),
+    "noisy nodes": ("experiment=gpip_finetune", "pretext=[noisy_nodes]"),
+}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_losses_are_those_of_the_cpu(train, name):
+    """After one step of training, so that a wrong gradient shows, too."""
+    logged = {}
+    for accelerator in ("cpu", "cuda"):
+        words = (*EXPERIMENTS[name], "data.num_train=4", "data.num_val=4", "data.num_test=4")
+        logged[accelerator] = train(
+            *words, folder=accelerator, accelerator=accelerator
+        ).logged_metrics
+    assert logged["cuda"].keys() == logged["cpu"].keys()
+    for key, value in logged["cpu"].items():
+        assert logged["cuda"][key].item() == pytest.approx(value.item(), rel=1e-3, abs=1e-5), key
+
+
+def command(folder, program, *words):
+    """Run a command in a folder with nothing said about devices; return what it printed."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PL_", "HYDRA_"))}
+    environment |= {"PWD": str(folder), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [BIN / program, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return done.stdout + done.stderr
+
+
+def test_the_whole_chain_takes_the_gpu_by_itself(database, tmp_path):
+    sizes = ("data.num_train=8", "data.num_val=4", "data.num_test=0", "data.batch_size=4")
+    labels = (f"data.datapath={database}", *sizes, *SMALL)
+    words = ("experiment=gpip_pretrain", "data=configurations", *labels, "run.id=pre")
+    command(tmp_path, "spktrain", *words, "trainer.max_epochs=1")
+    # A second epoch goes on from the first.
+    command(tmp_path, "spktrain", *words, "trainer.max_epochs=2")
+    cost = json.loads((tmp_path / "runs" / "pre" / "cost.json").read_text())
+    assert cost["gpu_seconds"] > 0 and cost["steps"] == 4
+    tuned = ("experiment=gpip_finetune", "pretrained.path=runs/pre/best_model", *labels)
+    command(tmp_path, "spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
+
+    write(tmp_path / "ethanol.xyz", [molecule("CH3CH2OH")])
+    forces = []
+    for device in ((), ("--device", "cpu")):
+        file = f"{len(device)}.xyz"
+        command(tmp_path, "gpip", "predict", "runs/tuned", "ethanol.xyz", file, *device)
+        forces.append(read(tmp_path / file).get_forces())
+    np.testing.assert_allclose(forces[0], forces[1], atol=1e-4)
+
+    command(
+        tmp_path,
+        "spkmd",
+        "simulation=molecule_nvt",
+        "calculator.model_file=runs/tuned/best_model",
+        "system.molecule_file=ethanol.xyz",
+        "system.n_replicas=2",
+        "simulation_dir=md",
+        "dynamics.n_steps=21",
+        "callbacks.hdf5.every_n_steps=10",
+    )
+    settings = (tmp_path / "md" / ".hydra" / "config.yaml").read_text()
+    assert "device: ${gpip_device:}" in settings
+    assert (tmp_path / "md" / "simulation.hdf5").stat().st_size > 0

@@ -1,0 +1,59 @@
+"""OpenMM's CUDA platform: energies and forces of its reference, and a run that repeats."""
+
+import numpy as np
+import openmm
+import pytest
+
+from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.packing import components_from, pack
+from gpip_plugins.sampling.periodic_engine import PeriodicEngine, fastest_platform
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def cuda_of_openmm():
+    if fastest_platform() != "CUDA":
+        pytest.skip("needs OpenMM's CUDA platform")
+
+
+BOXES = {
+    "water": ({"water": 64}, "tip3p", 0.9),
+    "electrolyte": ({"Li": 3, "PF6": 3, "EC": 12, "DMC": 12}, "opls", 1.0),
+}
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_energies_and_forces_are_those_of_the_reference(name):
+    components, field, density = BOXES[name]
+    box = pack(name, components_from(components), seed=1, density=density)
+    found = []
+    for platform in ("Reference", "CUDA"):
+        engine = PeriodicEngine(box, force_field(field), platform=platform)
+        context = engine.context(openmm.VerletIntegrator(0.001))
+        context.setPositions(0.1 * box.positions)
+        _, energy, forces, *_ = engine._frame(context)
+        found.append((energy, forces))
+    (energy, forces), (energy_there, forces_there) = found
+    size = np.sqrt((forces**2).mean())
+    assert energy_there == pytest.approx(energy, abs=1e-4 * size * len(forces))
+    # single precision in the direct sum, double in the integration
+    assert np.sqrt(((forces_there - forces) ** 2).mean()) < 1e-3 * size
+
+
+@pytest.fixture(scope="module")
+def water():
+    box = pack("water", components_from({"water": 64}), seed=1, density=0.9)
+    return PeriodicEngine(box, force_field("tip3p"), friction=10.0, platform="CUDA")
+
+
+def test_a_trajectory_repeats(water):
+    one, two = (water.run(300.0, 1, interval=0.1, equilibration=0.1, seed=3) for _ in range(2))
+    np.testing.assert_allclose(one.positions, two.positions, atol=1e-3)
+
+
+def test_a_trajectory_has_its_temperature(water):
+    frames = water.run(300.0, 40, interval=0.1, equilibration=4.0, seed=3)
+    # 576 degrees of freedom; at least every fifth of the 40 frames is independent
+    error = 300.0 * np.sqrt(2 / 576 / 8)
+    assert abs(frames.kinetic_temperature.mean() - 300.0) < 4 * error
