@@ -17,7 +17,12 @@ from hydra import compose, initialize_config_module
 from schnetpack.utils import str2class
 
 
-def composed(overrides: list[str], folder: Path):
+def device_name(accelerator: str) -> str:
+    """Return what a result's `device` says: the GPU's name, or cpu."""
+    return "cpu" if accelerator == "cpu" else torch.cuda.get_device_name()
+
+
+def composed(overrides: list[str], folder: Path, accelerator: str):
     """Compose the configuration of `spktrain` with overrides; the run lives in `folder`."""
     with initialize_config_module("schnetpack.configs", version_base="1.2"):
         return compose(
@@ -28,15 +33,17 @@ def composed(overrides: list[str], folder: Path):
                 f"run.data_dir={folder}",
                 f"globals.model_path={folder}/best_model",
                 f"callbacks.model_checkpoint.dirpath={folder}/checkpoints",
-                "trainer.accelerator=cpu",
+                f"trainer.accelerator={accelerator}",
             ],
         )
 
 
-def train(overrides: list[str], folder: Path, seed: int, test: bool) -> dict:
+def train(
+    overrides: list[str], folder: Path, seed: int, test: bool, accelerator: str = "cpu"
+) -> dict:
     """Train, optionally test the best model, and return the metrics with wall time in seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = composed(overrides, folder)
+    config = composed(overrides, folder, accelerator)
     pl.seed_everything(seed, workers=True, verbose=False)
     back = os.getcwd()
     os.chdir(folder)
@@ -66,6 +73,7 @@ def train(overrides: list[str], folder: Path, seed: int, test: bool) -> dict:
         trainer.fit(task, datamodule=datamodule)
         wall = time.perf_counter() - start
         result = {"wall_s": wall, "steps": trainer.global_step}
+        result["device"] = device_name(accelerator)
         best = trainer.checkpoint_callback
         result["val_loss"] = float(best.best_model_score)
         result |= {

@@ -15,12 +15,14 @@ Finished runs are kept as JSON files and not repeated; several processes may wor
 
 import argparse
 import csv
+import time
+from functools import partial
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from experiment import once, train
-from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, WIDTH, Arm, Study
+from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, Arm, Study
 from schnetpack.data import ASEAtomsData
 
 RESULTS = Path(__file__).parent / "results"
@@ -72,10 +74,19 @@ class Runs:
         out: folder of the runs.
         labelled: files of the labelled frames, the pool first.
         unlabelled: force field, or member of a mixture -> database.
+        accelerator: Lightning's name of the device, `cpu` or `gpu`.
     """
 
-    def __init__(self, study: Study, out: Path, labelled: list[str], unlabelled: dict[str, str]):
+    def __init__(
+        self,
+        study: Study,
+        out: Path,
+        labelled: list[str],
+        unlabelled: dict[str, str],
+        accelerator: str = "cpu",
+    ):
         self.study, self.out, self.unlabelled = study, out, unlabelled
+        self.accelerator = accelerator
         self.data = database(out / f"{study.name}.db", labelled)
         self.n_frames = len(ASEAtomsData(str(self.data)))
 
@@ -88,7 +99,7 @@ class Runs:
         overrides = [
             *PRETRAININGS[arm.pretraining],
             *NETWORKS[arm.network],
-            *WIDTH,
+            *study.width,
             *self.configurations(arm),
             f"data.val_batch_size={study.eval_batch}",
             f"data.batch_size={study.pretrain_batch}",
@@ -97,8 +108,12 @@ class Runs:
         ]
         if arm.is_corrupted:
             overrides.append(f"globals.sigma={sigma}")
-        done = once(folder / "result.json", lambda: train(overrides, folder, seed, test=False))
-        return folder if done else None
+        return folder if self.train(overrides, folder, seed, test=False) else None
+
+    def train(self, overrides: list[str], folder: Path, seed: int, test: bool) -> dict | None:
+        """Train once; return the metrics, None while another process is at it."""
+        work = partial(train, overrides, folder, seed, test, self.accelerator)
+        return once(folder / "result.json", work)
 
     def configurations(self, arm: Arm) -> list[str]:
         """Return the settings of the data of an arm's pre-training."""
@@ -136,7 +151,7 @@ class Runs:
         overrides = [
             "experiment=gpip_finetune",
             *NETWORKS[arm.network],
-            *WIDTH,
+            *study.width,
             f"data.datapath={self.data}",
             f"data.split_file={split(splits, study, self.n_frames, n_labels, seed)}",
             f"data.num_train={n_train}",
@@ -157,8 +172,7 @@ class Runs:
             overrides.append(f"pretrained.path={source}/best_model")
             if arm.head is not None:
                 overrides.append(f"pretrained.head=output_modules.{arm.head}")
-        test = stage == "final"
-        return once(folder / "result.json", lambda: train(overrides, folder, seed, test=test))
+        return self.train(overrides, folder, seed, test=stage == "final")
 
     def run(
         self, name: str, n_labels: int, seed: int, steps: int, lr: float, sigma: float, stage: str
@@ -193,19 +207,28 @@ class Runs:
                 print(job, f"val forces MAE {error:.1f} meV/Å", flush=True)
 
     def final(self) -> None:
-        """Run what the record lacks of the plan; what another process is at is left to it."""
-        study, known = self.study, recorded(self.study)
-        for name, steps, n_labels, seed in study.plan():
+        """Run what the record lacks of the plan, and wait for what other processes are at."""
+        known = recorded(self.study)
+        left = [
+            job
+            for job in self.study.plan()
+            if (self.study.label(job[0], job[1]), job[2], job[3]) not in known
+        ]
+        while left:
+            left = [job for job in left if not self.finished(*job)]
+            if left:
+                time.sleep(5)
+
+    def finished(self, name: str, steps: int, n_labels: int, seed: int) -> bool:
+        """Do one run of the plan; False if another process is at it or at its pre-training."""
+        study = self.study
+        lr = study.learning_rate(name, n_labels)
+        result = self.run(name, n_labels, seed, steps, lr, study.sigma, "final")
+        if result:
+            error = 1e3 * result["test_forces_mae"]
             label = study.label(name, steps)
-            if (label, n_labels, seed) in known:
-                continue
-            lr = study.learning_rate(name, n_labels)
-            result = self.run(name, n_labels, seed, steps, lr, study.sigma, "final")
-            if result:
-                error = 1e3 * result["test_forces_mae"]
-                print(
-                    f"{label:24} {n_labels:5} labels, seed {seed}: {error:6.1f} meV/Å", flush=True
-                )
+            print(f"{label:24} {n_labels:5} labels, seed {seed}: {error:6.1f} meV/Å", flush=True)
+        return result is not None
 
 
 def recorded(study: Study) -> dict[tuple[str, int, int], dict]:
@@ -222,6 +245,7 @@ def recorded(study: Study) -> dict[tuple[str, int, int], dict]:
                 "test_energy_mae": float(row["energy_mae"]) / 1e3,
                 "wall_s": float(row["train_s"]),
                 "lr": lr,
+                "device": row["device"],
             }
     return runs
 
@@ -235,12 +259,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--unlabelled", nargs="+", required=True, metavar="NAME=DATABASE")
     parser.add_argument("--labelled", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--accelerator", default="cpu", choices=["cpu", "gpu"])
     parser.add_argument("--select", nargs="*", default=None, metavar="ARM:key=value,...")
     options = parser.parse_args()
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     unlabelled = dict(word.split("=", 1) for word in options.unlabelled)
-    runs = Runs(STUDIES[options.study], out, options.labelled, unlabelled)
+    study = STUDIES[options.study]
+    runs = Runs(study, out, options.labelled, unlabelled, options.accelerator)
     if options.select is None:
         runs.final()
     else:

@@ -12,7 +12,17 @@ NETWORKS = {
         "model.representation.radial_basis.n_rbf=32",
     ),
 }
-WIDTH = ("model.representation.n_atom_basis=64", "model.representation.n_interactions=3")
+
+
+def width(n_atom_basis: int, n_interactions: int) -> tuple[str, str]:
+    """Return the settings of a network's size."""
+    return (
+        f"model.representation.n_atom_basis={n_atom_basis}",
+        f"model.representation.n_interactions={n_interactions}",
+    )
+
+
+WIDTH = width(64, 3)
 
 # The energy head of a fine-tuned potential is SchNetPack's Atomwise; so is the head of the gradient
 # noise task and that of the labels.
@@ -116,6 +126,7 @@ class Study:
         n_pool: labelled frames that training and validation are drawn from; the rest are tests.
         force_field: of the unlabelled frames, where an arm names no other.
         network: a key of `NETWORKS`, where an arm names no other.
+        width: settings of the network's size.
         warmup_steps: fine-tuning steps in which the learning rate rises.
         forces_only: fine-tune on forces alone, where energies are not those of the level of theory.
         labels: number of labels -> training and validation frames.
@@ -138,6 +149,7 @@ class Study:
     learning_rates: Mapping[int, Mapping[str, float]]
     blocks: Sequence[tuple[Sequence[str], str, Sequence[int], Sequence[int]]]
     network: str = ""
+    width: Sequence[str] = WIDTH
     warmup_steps: int = 100
     forces_only: bool = False
     batch: int = 10
@@ -297,5 +309,30 @@ ET_RECOVERED = [
     for name in ("naphthalene", "salicylic_acid")
 ]
 
+# TorchMD-Net's size for MD17, for a GPU.
+FULL = {
+    "width": width(128, 6),
+    "pretrain_steps": 4000,
+    "learning_rates": {n: {"gpip_head": 4e-3} for n in (100, 800)},
+    "growth": ("oreo", 100),
+}
+ET_FULL_ETHANOL = et_study(
+    "full_ethanol",
+    "rMD17 ethanol, full size",
+    n_pool=1000,
+    seeds={100: 3, 800: 1},
+    blocks=[(ET_ARMS, "scratch", (100, 800), (4000,))],
+    **FULL,
+)
+ET_FULL_ASPIRIN = et_study(
+    "full_aspirin",
+    "rMD17 aspirin, full size",
+    n_pool=1200,
+    seeds={100: 1, 800: 1},
+    blocks=[(("scratch", "oreo"), "scratch", (100, 800), (4000,))],
+    **FULL,
+)
+
 _ALL = (ETHANOL, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED)
+_ALL += (ET_FULL_ETHANOL, ET_FULL_ASPIRIN)
 STUDIES = {study.name: study for study in _ALL}
