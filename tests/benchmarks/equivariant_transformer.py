@@ -1,8 +1,9 @@
 r"""Speed of the Equivariant Transformer: this package's against TorchMD-Net's own.
 
 Both have the same weights and get the same batch in the same process, in turn and in random order;
-that they give the same energies and forces is checked first. Times are processor times of one
-thread, so that other work on the machine does not count as long as it leaves the caches alone.
+that they give the same energies and forces is checked first. On a CPU, times are processor times of
+one thread, so that other work on the machine does not count as long as it leaves the caches alone;
+on a GPU (`--device cuda`) wall times until the GPU is idle, and bigger batches come in addition.
 TorchMD-Net's model searches its pairs itself, whereas SchNetPack's come with the batch: the search
 is timed alone as well, and the ratio given without it.
 
@@ -89,19 +90,23 @@ def distorted(atoms: Atoms, n: int) -> list[Atoms]:
 class Case:
     """A batch with both models, and what is timed of each."""
 
-    def __init__(self, systems: list[Atoms]):
+    def __init__(self, systems: list[Atoms], device: str):
         from torchmdnet.models.model import create_model
 
         torch.manual_seed(0)
-        self.original = create_model(dict(SETTINGS))
+        self.device = device
+        self.original = create_model(dict(SETTINGS)).to(device)
         tensors = {f"model.{key}": value for key, value in self.original.state_dict().items()}
         self.ours = from_torchmdnet("memory", {"state_dict": tensors, "hyper_parameters": SETTINGS})
-        self.batch = make_batch(systems, CUTOFF, torch.float32)
+        self.ours = self.ours.to(device)
+        batch = make_batch(systems, CUTOFF, torch.float32)
+        self.batch = {key: value.to(device) for key, value in batch.items()}
         self.z = self.batch[properties.Z]
         self.pos = self.batch[properties.R]
         self.idx_m = self.batch[properties.idx_m]
         periodic = systems[0].pbc.all()
-        self.box = torch.from_numpy(systems[0].cell.array).float() if periodic else None
+        box = torch.from_numpy(systems[0].cell.array).float().to(device)
+        self.box = box if periodic else None
         self.optimizers = {
             model: torch.optim.AdamW(model.parameters(), lr=1e-5)
             for model in (self.original, self.ours)
@@ -142,17 +147,25 @@ class Case:
         return tasks | {"pair search": self.search}
 
 
-def measure(tasks: dict, n_rounds: int) -> dict[str, list[float]]:
-    """Return processor times in ms, each task once in every round."""
+def clock(device: str) -> float:
+    """Return processor time on a CPU, on a GPU wall time when it has done everything; seconds."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def measure(tasks: dict, n_rounds: int, device: str) -> dict[str, list[float]]:
+    """Return times in ms, each task once in every round."""
     times = {name: [] for name in tasks}
     order = list(tasks)
-    for warm_up in range(-1, n_rounds):
+    for warm_up in range(-2, n_rounds):
         random.shuffle(order)
         for name in order:
-            start = time.process_time()
+            start = clock(device)
             tasks[name]()
             if warm_up >= 0:
-                times[name].append(1e3 * (time.process_time() - start))
+                times[name].append(1e3 * (clock(device) - start))
     return times
 
 
@@ -160,6 +173,7 @@ def main() -> None:
     """Check, measure in turn, print the medians with their quartiles."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -169,15 +183,18 @@ def main() -> None:
         "aspirin, 32": distorted(aspirin(), 32),
         "water, 192 atoms": distorted(water(), 1),
     }
+    if options.device == "cuda":
+        batches["aspirin, 256"] = distorted(aspirin(), 256)
+        batches["water, 8 x 192 atoms"] = distorted(water(), 8)
     rows = []
     for batch, systems in batches.items():
-        case = Case(systems)
+        case = Case(systems, options.device)
         case.tasks(training=False)
         for one, two in zip(case.by_original(), case.by_ours(), strict=True):
             deviation = float((one - two).abs().max() / one.abs().max())
             assert deviation < 1e-4, deviation
         for training in (False, True):
-            times = measure(case.tasks(training), options.rounds)
+            times = measure(case.tasks(training), options.rounds, options.device)
             median = {name: statistics.median(values) for name, values in times.items()}
             # Ratios of the same round, so that a slow moment of the machine hits both.
             ratios = [
@@ -200,15 +217,16 @@ def main() -> None:
             )
             print(rows[-1], flush=True)
             if options.csv:
-                write(options.csv, rows, options.rounds)
+                write(options.csv, rows, options)
 
 
-def write(path: Path, rows: list[dict], n_rounds: int) -> None:
+def write(path: Path, rows: list[dict], options: argparse.Namespace) -> None:
     """Write what was measured so far, with the command."""
+    device = "one thread" if options.device == "cpu" else torch.cuda.get_device_name()
     with path.open("w", newline="") as file:
         file.write(
-            f"# python tests/benchmarks/equivariant_transformer.py --rounds {n_rounds}; one thread,"
-            " float32\n"
+            f"# python tests/benchmarks/equivariant_transformer.py --rounds {options.rounds} "
+            f"--device {options.device}; {device}, float32\n"
         )
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
