@@ -273,8 +273,8 @@ ET_ETHANOL = et_study(
     blocks=[
         (ET_ARMS, "scratch", (100,), (1500,)),
         (ET_ARMS, "scratch", (800,), (1500,)),
-        (("oreo",), "scratch", (100, 800), (6000,)),
-        (ET_SIZES, "scratch", (100,), (1500,)),
+        (ET_ARMS[1:], "scratch", (100, 800), (6000,)),
+        (ET_SIZES, "scratch", (100,), (6000,)),
     ],
     growth=("oreo", 100),
 )
@@ -285,9 +285,7 @@ ET_ASPIRIN = et_study(
     n_pool=1200,
     seeds={100: 1, 800: 1},
     blocks=[
-        (("scratch", "oreo"), "scratch", (100,), (6000,)),
-        (ET_ARMS[1:], "scratch", (100,), (1500,)),
-        (ET_ARMS, "scratch", (800,), (1500,)),
+        (ET_ARMS, "scratch", (100, 800), (6000,)),
     ],
     growth=("oreo", 100),
 )
@@ -300,8 +298,7 @@ ET_RECOVERED = [
         n_pool=900,
         seeds={100: 1},
         blocks=[
-            (("scratch", "oreo"), "scratch", (100,), (6000,)),
-            (("classical",), "scratch", (100,), (1500,)),
+            (("scratch", "oreo", "classical"), "scratch", (100,), (6000,)),
         ],
         growth=("oreo", 100),
         forces_only=True,
@@ -321,7 +318,7 @@ ET_FULL_ETHANOL = et_study(
     "rMD17 ethanol, full size",
     n_pool=1000,
     seeds={100: 3, 800: 1},
-    blocks=[(ET_ARMS, "scratch", (100, 800), (4000,))],
+    blocks=[(("scratch", "oreo"), "scratch", (100, 800), (4000,))],
     **FULL,
 )
 ET_FULL_ASPIRIN = et_study(
