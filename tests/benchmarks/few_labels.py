@@ -22,6 +22,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from experiment import once, train
+from fasteners import InterProcessLock
 from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, Arm, Study
 from schnetpack.data import ASEAtomsData
 
@@ -35,8 +36,10 @@ def record(study: Study) -> Path:
 
 
 def database(path: Path, files: list[str]) -> Path:
-    """Write labelled frames to a SchNetPack database, in their order."""
-    if not path.exists():
+    """Write labelled frames to a SchNetPack database, in their order; one process does it."""
+    with InterProcessLock(path.with_suffix(".lock")):
+        if path.exists():
+            return path
         frames = [atoms for file in files for atoms in ase.io.read(file, ":")]
         labels = [
             {"energy": np.array([a.get_potential_energy()]), "forces": a.get_forces()}
@@ -53,10 +56,12 @@ def database(path: Path, files: list[str]) -> Path:
 
 def split(path: Path, study: Study, n_frames: int, n_labels: int, seed: int) -> Path:
     """Draw training and validation frames from the pool; the test frames are those behind it."""
-    if not path.exists():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with InterProcessLock(path.with_suffix(".lock")):
+        if path.exists():
+            return path
         order = np.random.default_rng(seed).permutation(study.n_pool)
         n_train, n_val = study.labels[n_labels]
-        path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
             path,
             train_idx=order[:n_train],
