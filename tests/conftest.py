@@ -14,6 +14,7 @@ from schnetpack.transform import AddOffsets, CastTo64
 
 from gpip_plugins.train import ExponentialMovingAverage
 
+
 def pytest_collection_modifyitems(items):
     """Skip the tests marked `gpu` where torch finds none."""
     if not torch.cuda.is_available():

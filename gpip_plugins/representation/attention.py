@@ -3,21 +3,23 @@ r"""Layers of the Equivariant Transformer on SchNetPack's list of pairs.
 Parameters, their initial values and their meaning are those of TorchMD-Net's layers, from which the
 classes descend; what is computed with them is written anew for SchNetPack's pairs:
 
-- an atom's attention to itself (a self-loop, at zero distance and without a direction) is computed
-  atom by atom. Pairs of an atom with its own periodic image are pairs like all others, whereas
-  TorchMD-Net takes every pair of equal indices for a self-loop;
+- an atom's attention to itself (a self-loop, at zero distance and without a direction) is a pair
+  behind those of the neighbour list. Pairs of an atom with its own periodic image are like all
+  others, whereas TorchMD-Net takes every pair of equal indices for a self-loop;
 - the vectors are zero before the first layer, so that its terms with vectors are left out;
-- the three parts of the values (for scalars, old vectors, directions) are computed one by one.
+- products that all layers need with the same input are computed at once (`StackedLinear`);
+- the three parts of the values (for scalars, directions, old vectors) are separate from the start.
 
 Shapes: `n_atoms`, `n_pairs`, `n_atom_basis` features, `n_rbf` radial functions.
 """
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from gpip_plugins.representation._torchmdnet import attention, blocks
 
-__all__ = ["EquivariantAttention", "NeighborEmbedding"]
+__all__ = ["EquivariantAttention", "NeighborEmbedding", "StackedLinear"]
 
 
 class NeighborEmbedding(blocks.NeighborEmbedding):
@@ -115,75 +117,130 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
         self.first = first
         del self.cutoff  # evaluated once for all layers
 
+    def projection_rows(self) -> torch.Tensor:
+        """Return the rows of queries, keys, and the values of scalars, directions, old vectors.
+
+        They count the rows of `q_proj`, `k_proj`, `v_proj`, one after the other.
+        """
+        n = self.hidden_channels
+        scalars, vectors, directions = 2 * n + self._value_rows()
+        return torch.cat([torch.arange(2 * n), scalars, directions, vectors])
+
+    def filter_rows(self) -> list[torch.Tensor]:
+        """Return the rows of the filters of the keys, and of the values in the same order.
+
+        They count the rows of `dk_proj` and `dv_proj`, where these exist. Old vectors need none in
+        the first layer.
+        """
+        rows, n = [], self.hidden_channels
+        if self.dk_proj is not None:
+            rows.append(torch.arange(n))
+        if self.dv_proj is not None:
+            scalars, vectors, directions = n * len(rows) + self._value_rows()
+            rows += [scalars, directions] if self.first else [scalars, directions, vectors]
+        return rows
+
+    def _value_rows(self) -> torch.Tensor:
+        """Return the rows of scalars, vectors, directions; TorchMD-Net stores them by heads."""
+        rows = torch.arange(3 * self.hidden_channels)
+        return rows.view(self.num_heads, 3, self.head_dim).transpose(0, 1).flatten(1)
+
     def forward(
         self,
         x: torch.Tensor,
         vec: torch.Tensor,
         idx_i: torch.Tensor,
         idx_j: torch.Tensor,
-        radial: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        filters: list[torch.Tensor],
         phi: torch.Tensor,
         direction: torch.Tensor,
-        radial_self: torch.Tensor,
-        phi_self: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the layer adds to scalars and vectors.
+        """Return scalars and vectors with what the layer adds to them.
 
         Args:
             x: scalars, shape (n_atoms, n_atom_basis).
-            vec: vectors, shape (n_atoms, 3, n_atom_basis).
-            idx_i: centres, shape (n_pairs,).
+            vec: vectors, shape (n_atoms, 3, n_atom_basis); zero before the first layer.
+            idx_i: centres, shape (n_pairs,); the pairs contain every atom with itself.
             idx_j: neighbours, shape (n_pairs,).
-            radial: radial functions of the pairs, shape (n_pairs, n_rbf).
-            phi: cutoff function of the pairs, shape (n_pairs, 1).
-            direction: unit vectors from centre to neighbour, multiplied by the cutoff function if
-                that is wanted for the vectors; shape (n_pairs, 3, 1).
-            radial_self: radial functions at zero distance, shape (1, n_rbf).
-            phi_self: cutoff function at zero distance, shape (1, 1).
+            weight: of the linear maps of the scalars, sorted by `projection_rows`; shape
+                (5 n_atom_basis, n_atom_basis).
+            bias: of the same, shape (5 n_atom_basis,).
+            filters: distance filters, sorted by `filter_rows`; each of shape (n_pairs,
+                n_atom_basis).
+            phi: cutoff function, shape (n_pairs, 1).
+            direction: unit vectors from centre to neighbour, zero for an atom with itself,
+                multiplied by the cutoff function if that is wanted for the vectors; shape
+                (n_pairs, 3, 1).
         """
-        x = self.layernorm(x)
-        q, k = self.q_proj(x), self.k_proj(x)
-        # Head by head, as TorchMD-Net stores it, and separate: no part is copied in vain.
-        v = self.v_proj(x).unflatten(1, [self.num_heads, 3, self.head_dim]).unbind(2)
-
+        n, heads = self.hidden_channels, [self.num_heads, self.head_dim]
+        q, k, v0, v2, v1 = torch.split(
+            functional.linear(self.layernorm(x), weight, bias), [n, n, n, n, n], dim=1
+        )
         score = q.index_select(0, idx_i) * k.index_select(0, idx_j)
-        score_self = q * k
         if self.dk_proj is not None:
-            score = score * self.act(self.dk_proj(radial))
-            score_self = score_self * self.act(self.dk_proj(radial_self))
-        s = v[0].index_select(0, idx_j) * self._value_filter(radial, 0)
-        s_self = v[0] * self._value_filter(radial_self, 0)
-        y = (s_self * self._attend(score_self, phi_self)).flatten(1)
-        y = y.index_add(0, idx_i, (s * self._attend(score, phi)).flatten(1))
-        o1, o2, o3 = torch.split(self.o_proj(y), self.hidden_channels, dim=1)
+            score = score * filters[0]
+        attention = self.attn_activation(score.unflatten(1, heads).sum(dim=2)) * phi
 
-        s2 = (v[2].index_select(0, idx_j) * self._value_filter(radial, 2)).flatten(1)
-        message = s2.unsqueeze(1) * direction
+        s = self._value(v0, idx_j, filters, 0).unflatten(1, heads) * attention.unsqueeze(2)
+        y = torch.zeros_like(x).index_add(0, idx_i, s.flatten(1))
+        o1, o2, o3 = torch.split(self.o_proj(y), n, dim=1)
+        x = x + o3
+        message = self._value(v2, idx_j, filters, 1).unsqueeze(1) * direction
         if self.first:
-            dvec = torch.zeros_like(vec).index_add(0, idx_i, message)
             # Keeps a gradient, of zero, for all parameters: distributed training waits for each.
-            return o3 + 0.0 * self.vec_proj.weight.sum(), dvec
+            return x + 0.0 * self.vec_proj.weight.sum(), vec.index_add(0, idx_i, message)
 
-        s1 = (v[1].index_select(0, idx_j) * self._value_filter(radial, 1)).flatten(1)
-        s1_self = (v[1] * self._value_filter(radial_self, 1)).flatten(1)
+        s1 = self._value(v1, idx_j, filters, 2)
         if self.vector_cutoff:
-            s1, s1_self = s1 * phi, s1_self * phi_self
+            s1 = s1 * phi
         message = torch.addcmul(message, vec.index_select(0, idx_j), s1.unsqueeze(1))
-        vec1, vec2, vec3 = torch.split(self.vec_proj(vec), self.hidden_channels, dim=2)
-        dvec = vec3 * o1.unsqueeze(1) + vec * s1_self.unsqueeze(1)
-        return (vec1 * vec2).sum(dim=1) * o2 + o3, dvec.index_add(0, idx_i, message)
+        vec1, vec2, vec3 = torch.split(self.vec_proj(vec), n, dim=2)
+        x = x + (vec1 * vec2).sum(dim=1) * o2
+        vec = vec + vec3 * o1.unsqueeze(1)
+        return x, vec.index_add(0, idx_i, message)
 
-    def _attend(self, score: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
-        """Return the attention weights, shape (n, n_heads, 1)."""
-        score = score.view(score.shape[0], self.num_heads, self.head_dim).sum(dim=2)
-        return (self.attn_activation(score) * phi).unsqueeze(2)
-
-    def _value_filter(self, radial: torch.Tensor, part: int) -> torch.Tensor:
-        """Return a third of the filter of the values, shape (n or 1, n_heads, head_dim)."""
+    def _value(
+        self, v: torch.Tensor, idx_j: torch.Tensor, filters: list[torch.Tensor], part: int
+    ) -> torch.Tensor:
+        """Return a part of the neighbours' values, filtered; shape (n_pairs, n_atom_basis)."""
+        v_j = v.index_select(0, idx_j)
         if self.dv_proj is None:
-            return radial.new_ones((1, self.num_heads, self.head_dim))
-        shape = [self.num_heads, 3, self.head_dim]
-        weight = self.dv_proj.weight.unflatten(0, shape)[:, part].flatten(0, 1)
-        bias = self.dv_proj.bias.unflatten(0, shape)[:, part].flatten()
-        product = self.act(functional.linear(radial, weight, bias))
-        return product.unflatten(1, [self.num_heads, self.head_dim])
+            return v_j
+        return v_j * (filters[part] if self.dk_proj is None else filters[part + 1])
+
+
+class StackedLinear(nn.Module):
+    """Weights of linear maps that layers own, in one tensor and in the order of their use.
+
+    A small batch on a GPU takes as long as there are operations to start, whatever their size, and
+    each is followed by several in the gradient and in the gradient of the forces.
+
+    Args:
+        blocks: by layer the wanted rows of its maps, in blocks of one size.
+        n_rows: by layer the number of rows of its maps.
+    """
+
+    def __init__(self, blocks: list[list[torch.Tensor]], n_rows: list[int]):
+        super().__init__()
+        starts = torch.tensor([0, *n_rows]).cumsum(0).tolist()
+        moved = [start + rows for start, own in zip(starts, blocks, strict=False) for rows in own]
+        #: number of blocks of every layer, and of rows in a block
+        self.n_blocks = [len(own) for own in blocks]
+        self.size = len(moved[0]) if moved else 0
+        order = torch.cat(moved) if moved else torch.zeros(0, dtype=torch.long)
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(
+        self, weights: list[torch.Tensor], biases: list[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights, shape (n_blocks, size, n_in), and biases, shape (n_blocks, size).
+
+        Args:
+            weights: of the maps of all layers, each of shape (.., n_in).
+            biases: of the same.
+        """
+        weight = torch.cat(weights).index_select(0, self.order)
+        bias = torch.cat(biases).index_select(0, self.order)
+        return weight.unflatten(0, [-1, self.size]), bias.unflatten(0, [-1, self.size])

@@ -12,7 +12,12 @@ from schnetpack.atomistic import DipoleMoment, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
+from gpip_plugins.representation import (
+    CosineCutoff,
+    EquivariantTransformer,
+    ExpNormalRBF,
+    equivariant_transformer,
+)
 from gpip_plugins.testing import (
     ConsistencyError,
     Subject,
@@ -80,6 +85,15 @@ def test_molecules_as_in_torchmdnet(pair, name, dtype):
     reference, model = pair(dtype, **VARIANTS[name])
     systems = [random_molecule(9, seed=3), random_molecule(5, seed=4), random_molecule(1)]
     assert_same(theirs(reference, systems, dtype), by_ours(model, systems, dtype), dtype)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_filters_computed_at_once_as_on_a_gpu_are_the_same(pair, name, monkeypatch):
+    _, model = pair(**VARIANTS[name])
+    systems = [random_molecule(9, seed=3), random_molecule(5, seed=4)]
+    one_by_one = by_ours(model, systems, torch.float64)
+    monkeypatch.setattr(equivariant_transformer, "_at_once", lambda radial: True)
+    assert_same(one_by_one, by_ours(model, systems, torch.float64), torch.float64)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
