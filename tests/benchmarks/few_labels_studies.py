@@ -273,8 +273,10 @@ ET_ETHANOL = et_study(
     blocks=[
         (ET_ARMS, "scratch", (100,), (1500,)),
         (ET_ARMS, "scratch", (800,), (1500,)),
-        (ET_ARMS[1:], "scratch", (100, 800), (6000,)),
-        (ET_SIZES, "scratch", (100,), (6000,)),
+        (("oreo",), "scratch", (100, 800), (6000,)),
+        (ET_ARMS[1:], "scratch", (100,), (3000,)),
+        (ET_SIZES, "scratch", (100,), (3000,)),
+        (ET_ARMS[1:], "scratch", (800,), (3000,)),
     ],
     growth=("oreo", 100),
 )
@@ -285,7 +287,9 @@ ET_ASPIRIN = et_study(
     n_pool=1200,
     seeds={100: 1, 800: 1},
     blocks=[
-        (ET_ARMS, "scratch", (100, 800), (6000,)),
+        (("scratch", "oreo"), "scratch", (100,), (6000,)),
+        (ET_ARMS[1:], "scratch", (100,), (3000,)),
+        (ET_ARMS, "scratch", (800,), (3000,)),
     ],
     growth=("oreo", 100),
 )
@@ -298,7 +302,8 @@ ET_RECOVERED = [
         n_pool=900,
         seeds={100: 1},
         blocks=[
-            (("scratch", "oreo", "classical"), "scratch", (100,), (6000,)),
+            (("scratch", "oreo"), "scratch", (100,), (6000,)),
+            (("classical",), "scratch", (100,), (3000,)),
         ],
         growth=("oreo", 100),
         forces_only=True,
@@ -306,30 +311,19 @@ ET_RECOVERED = [
     for name in ("naphthalene", "salicylic_acid")
 ]
 
-# TorchMD-Net's size for MD17, for a GPU.
-FULL = {
-    "width": width(128, 6),
-    "pretrain_steps": 4000,
-    "learning_rates": {n: {"gpip_head": 4e-3} for n in (100, 800)},
-    "growth": ("oreo", 100),
-}
+# TorchMD-Net's size for MD17.
 ET_FULL_ETHANOL = et_study(
     "full_ethanol",
     "rMD17 ethanol, full size",
     n_pool=1000,
-    seeds={100: 3, 800: 1},
-    blocks=[(("scratch", "oreo"), "scratch", (100, 800), (4000,))],
-    **FULL,
-)
-ET_FULL_ASPIRIN = et_study(
-    "full_aspirin",
-    "rMD17 aspirin, full size",
-    n_pool=1200,
-    seeds={100: 1, 800: 1},
-    blocks=[(("scratch", "oreo"), "scratch", (100, 800), (4000,))],
-    **FULL,
+    seeds={100: 3},
+    blocks=[(("oreo", "scratch"), "scratch", (100,), (3000,))],
+    labels={100: (80, 20)},
+    learning_rates={100: {"gpip_head": 4e-3}},
+    width=width(128, 6),
+    pretrain_steps=3000,
+    growth=("oreo", 100),
 )
 
-_ALL = (ETHANOL, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED)
-_ALL += (ET_FULL_ETHANOL, ET_FULL_ASPIRIN)
+_ALL = (ETHANOL, ASPIRIN, WATER, ET_ETHANOL, ET_ASPIRIN, *ET_RECOVERED, ET_FULL_ETHANOL)
 STUDIES = {study.name: study for study in _ALL}
