@@ -115,7 +115,7 @@ def set_cell(context: openmm.Context, cell: np.ndarray) -> None:
 
 
 def _platform(name: str, threads: int | None) -> tuple[openmm.Platform, dict[str, str]]:
-    """Return a platform and the properties that make a trajectory on it repeat."""
+    """Return a platform and its properties; with those of `CPU` a trajectory repeats."""
     if threads is not None and (isinstance(threads, bool) or not 0 < threads < 1024):
         raise InputError(f"threads={threads!r} is not a number of threads; give threads=1 or more.")
     try:
@@ -127,10 +127,10 @@ def _platform(name: str, threads: int | None) -> tuple[openmm.Platform, dict[str
             f"platform={name!r} is not available to OpenMM here; choose from {', '.join(names)}."
         ) from error
     properties = {}
-    if name in ("CPU", "CUDA"):
-        properties["DeterministicForces"] = "true"
     if name == "CUDA":
         properties["Precision"] = "mixed"
-    if name == "CPU" and threads is not None:
-        properties["Threads"] = str(threads)
+    if name == "CPU":
+        properties["DeterministicForces"] = "true"
+        if threads is not None:
+            properties["Threads"] = str(threads)
     return platform, properties
