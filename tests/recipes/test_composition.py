@@ -146,6 +146,15 @@ def test_the_commands_printed_after_a_run_compose(compose, experiment):
         assert not OmegaConf.missing_keys(compose(*words, *extra, tree=tree))
 
 
+@pytest.mark.parametrize("backbone", ["painn", "equivariant_transformer"])
+def test_the_gradient_head_of_the_noise_goes_on_as_the_energy_head(compose, backbone):
+    words = (f"model/representation={backbone}", "pretext=[mask,noise_gradient,contrast]")
+    for more, kept in ((words, True), (words[:1], False)):
+        config = compose("experiment=gpip_pretrain", *more)
+        command = instantiate(config.callbacks.next_steps).commands["fine-tune"]
+        assert ("pretrained.head=true" in command) == kept
+
+
 @pytest.mark.parametrize("kind", ["langevin", "nose_hoover", "berendsen"])
 def test_thermostats_can_be_chosen_at_the_preset(compose, kind):
     words = ("simulation=molecule_nvt", f"dynamics/thermostat={kind}", "temperature=321")
