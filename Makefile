@@ -1,7 +1,7 @@
 # The two commands of the README are `make demo` and `make test`; plain `make` lists all targets.
 # Every target makes the environment that it needs. PYTHON=/path/to/python3.12 chooses a Python.
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-slow lint docs wheel clean
+.PHONY: help environment demo test test-slow test-gpu lint docs wheel clean
 export PYTHON
 # Networks and molecules this small are computed fastest by one thread; two threads that wait for
 # each other on a busy machine took eight times as long.
@@ -23,6 +23,9 @@ test: .venv/ready-test ## the quick tests
 
 test-slow: .venv/ready-test ## the tests that take more than about ten seconds each
 	$(BIN)/python -m pytest -n 2 -m slow
+
+test-gpu: .venv/ready-test ## the tests that need a GPU
+	$(BIN)/python -m pytest -m gpu
 
 lint: .venv/ready-test ## style and format of the code
 	$(BIN)/ruff check .
