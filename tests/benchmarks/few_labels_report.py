@@ -171,7 +171,7 @@ def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
 
 
 def main() -> None:
-    """Write tables and picture."""
+    """Write tables, and a picture where there are several numbers of labels."""
     study, folder = STUDIES[sys.argv[1]], Path(sys.argv[2])
     runs = read(study, folder)
     rows = table(study, runs)
@@ -190,7 +190,8 @@ def main() -> None:
         for (arm, labels, seed), run in sorted(runs.items())
     ]
     write(record(study), study, every)
-    draw(study, runs, PICTURES / f"few_labels_{study.name}.png")
+    if len(study.labels) > 1:
+        draw(study, runs, PICTURES / f"few_labels_{study.name}.png")
     for row in rows:
         print({k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()})
 

@@ -270,12 +270,10 @@ ET_ETHANOL = et_study(
     n_pool=1000,
     seeds={100: 3, 800: 1},
     blocks=[
-        (ET_ARMS, "scratch", (100,), (1500,)),
-        (ET_ARMS, "scratch", (800,), (1500,)),
-        (("oreo",), "scratch", (100, 800), (6000,)),
-        (ET_ARMS[1:], "scratch", (100,), (3000,)),
+        (ET_ARMS, "scratch", (100, 800), (3000,)),
         (ET_SIZES, "scratch", (100,), (3000,)),
-        (ET_ARMS[1:], "scratch", (800,), (3000,)),
+        (ET_ARMS[1:], "scratch", (100, 800), (1500,)),
+        (("oreo",), "scratch", (100, 800), (6000,)),
     ],
     growth=("oreo", 100),
 )
