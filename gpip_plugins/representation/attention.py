@@ -7,19 +7,18 @@ classes descend; what is computed with them is written anew for SchNetPack's pai
   behind those of the neighbour list. Pairs of an atom with its own periodic image are like all
   others, whereas TorchMD-Net takes every pair of equal indices for a self-loop;
 - the vectors are zero before the first layer, so that its terms with vectors are left out;
-- products that all layers need with the same input are computed at once (`StackedLinear`);
-- the three parts of the values (for scalars, directions, old vectors) are separate from the start.
+- the weights of all layers are gathered at once, in an order that separates the three parts of the
+  values (for scalars, directions, old vectors) from the start (`StackedWeights`).
 
 Shapes: `n_atoms`, `n_pairs`, `n_atom_basis` features, `n_rbf` radial functions.
 """
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from gpip_plugins.representation._torchmdnet import attention, blocks
 
-__all__ = ["EquivariantAttention", "NeighborEmbedding", "StackedLinear"]
+__all__ = ["EquivariantAttention", "NeighborEmbedding"]
 
 
 class NeighborEmbedding(blocks.NeighborEmbedding):
@@ -127,18 +126,22 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
         return torch.cat([torch.arange(2 * n), scalars, directions, vectors])
 
     def filter_rows(self) -> list[torch.Tensor]:
-        """Return the rows of the filters of the keys, and of the values in the same order.
+        """Return the rows of the filters of the values, in the same order, and of the keys.
 
         They count the rows of `dk_proj` and `dv_proj`, where these exist. Old vectors need none in
         the first layer.
         """
-        rows, n = [], self.hidden_channels
-        if self.dk_proj is not None:
-            rows.append(torch.arange(n))
+        rows: list[torch.Tensor] = []
+        keys = [] if self.dk_proj is None else [torch.arange(self.hidden_channels)]
         if self.dv_proj is not None:
-            scalars, vectors, directions = n * len(rows) + self._value_rows()
-            rows += [scalars, directions] if self.first else [scalars, directions, vectors]
-        return rows
+            scalars, vectors, directions = len(keys) * self.hidden_channels + self._value_rows()
+            rows = [scalars, directions] if self.first else [scalars, directions, vectors]
+        return rows + keys
+
+    def n_filter_rows(self) -> int:
+        """Return the number of rows of `dk_proj` and `dv_proj`."""
+        maps = [one for one in (self.dk_proj, self.dv_proj) if one is not None]
+        return sum(one.out_features for one in maps)
 
     def _value_rows(self) -> torch.Tensor:
         """Return the rows of scalars, vectors, directions; TorchMD-Net stores them by heads."""
@@ -175,24 +178,24 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
                 (n_pairs, 3, 1).
         """
         n, heads = self.hidden_channels, [self.num_heads, self.head_dim]
-        q, k, v0, v2, v1 = torch.split(
+        q, k, scalars, directions, vectors = torch.split(
             functional.linear(self.layernorm(x), weight, bias), [n, n, n, n, n], dim=1
         )
         score = q.index_select(0, idx_i) * k.index_select(0, idx_j)
         if self.dk_proj is not None:
-            score = score * filters[0]
-        attention = self.attn_activation(score.unflatten(1, heads).sum(dim=2)) * phi
+            score = score * filters[-1]
+        strength = self.attn_activation(score.unflatten(1, heads).sum(dim=2)) * phi
 
-        s = self._value(v0, idx_j, filters, 0).unflatten(1, heads) * attention.unsqueeze(2)
+        s = self._value(scalars, idx_j, filters, 0).unflatten(1, heads) * strength.unsqueeze(2)
         y = torch.zeros_like(x).index_add(0, idx_i, s.flatten(1))
         o1, o2, o3 = torch.split(self.o_proj(y), n, dim=1)
         x = x + o3
-        message = self._value(v2, idx_j, filters, 1).unsqueeze(1) * direction
+        message = self._value(directions, idx_j, filters, 1).unsqueeze(1) * direction
         if self.first:
             # Keeps a gradient, of zero, for all parameters: distributed training waits for each.
             return x + 0.0 * self.vec_proj.weight.sum(), vec.index_add(0, idx_i, message)
 
-        s1 = self._value(v1, idx_j, filters, 2)
+        s1 = self._value(vectors, idx_j, filters, 2)
         if self.vector_cutoff:
             s1 = s1 * phi
         message = torch.addcmul(message, vec.index_select(0, idx_j), s1.unsqueeze(1))
@@ -206,41 +209,4 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
     ) -> torch.Tensor:
         """Return a part of the neighbours' values, filtered; shape (n_pairs, n_atom_basis)."""
         v_j = v.index_select(0, idx_j)
-        if self.dv_proj is None:
-            return v_j
-        return v_j * (filters[part] if self.dk_proj is None else filters[part + 1])
-
-
-class StackedLinear(nn.Module):
-    """Weights of linear maps that layers own, in one tensor and in the order of their use.
-
-    A small batch on a GPU takes as long as there are operations to start, whatever their size, and
-    each is followed by several in the gradient and in the gradient of the forces.
-
-    Args:
-        blocks: by layer the wanted rows of its maps, in blocks of one size.
-        n_rows: by layer the number of rows of its maps.
-    """
-
-    def __init__(self, blocks: list[list[torch.Tensor]], n_rows: list[int]):
-        super().__init__()
-        starts = torch.tensor([0, *n_rows]).cumsum(0).tolist()
-        moved = [start + rows for start, own in zip(starts, blocks, strict=False) for rows in own]
-        #: number of blocks of every layer, and of rows in a block
-        self.n_blocks = [len(own) for own in blocks]
-        self.size = len(moved[0]) if moved else 0
-        order = torch.cat(moved) if moved else torch.zeros(0, dtype=torch.long)
-        self.register_buffer("order", order, persistent=False)
-
-    def forward(
-        self, weights: list[torch.Tensor], biases: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weights, shape (n_blocks, size, n_in), and biases, shape (n_blocks, size).
-
-        Args:
-            weights: of the maps of all layers, each of shape (.., n_in).
-            biases: of the same.
-        """
-        weight = torch.cat(weights).index_select(0, self.order)
-        bias = torch.cat(biases).index_select(0, self.order)
-        return weight.unflatten(0, [-1, self.size]), bias.unflatten(0, [-1, self.size])
+        return v_j if self.dv_proj is None else v_j * filters[part]

@@ -7,11 +7,8 @@ from torch.nn import functional
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.representation._torchmdnet import blocks
-from gpip_plugins.representation.attention import (
-    EquivariantAttention,
-    NeighborEmbedding,
-    StackedLinear,
-)
+from gpip_plugins.representation.attention import EquivariantAttention, NeighborEmbedding
+from gpip_plugins.representation.stacked_weights import StackedWeights
 from gpip_plugins.representation.vector_norm import WhitenedVectorNorm
 
 __all__ = ["EquivariantTransformer"]
@@ -35,7 +32,7 @@ class EquivariantTransformer(nn.Module):
 
     Args:
         n_atom_basis: number of features; divisible by `n_heads`.
-        n_interactions: number of layers.
+        n_interactions: number of layers, at least one.
         radial_basis: radial basis with `n_rbf` functions: `ExpNormalRBF`, `TorchMDGaussianRBF`, or
             one of SchNetPack's.
         cutoff_fn: cutoff function with the buffer `cutoff`, Å: `CosineCutoff`, or one of
@@ -99,6 +96,8 @@ class EquivariantTransformer(nn.Module):
         _one_of("distance_influence", distance_influence, _INFLUENCES)
         if vector_norm is not None:
             _one_of("vector_norm", vector_norm, ["whitened"])
+        if n_interactions < 1:
+            raise InputError(f"n_interactions={n_interactions} leaves no layer; give 1 or more.")
         if n_heads < 1 or n_atom_basis % n_heads:
             raise InputError(
                 f"n_atom_basis={n_atom_basis} is not divisible by n_heads={n_heads}; choose a"
@@ -140,13 +139,11 @@ class EquivariantTransformer(nn.Module):
             for layer in range(n_interactions)
         )
         layers = list(self.attention_layers)
-        n_filters = 1 * (distance_influence in ("keys", "both"))
-        n_filters += 3 * (distance_influence in ("values", "both"))
-        self.projections = StackedLinear(
-            [[layer.projection_rows()] for layer in layers], [5 * n_atom_basis] * len(layers)
+        self.projections = StackedWeights(
+            [[layer.projection_rows()] for layer in layers], [5 * n_atom_basis] * n_interactions
         )
-        self.filters = StackedLinear(
-            [layer.filter_rows() for layer in layers], [n_filters * n_atom_basis] * len(layers)
+        self.filters = StackedWeights(
+            [layer.filter_rows() for layer in layers], [layer.n_filter_rows() for layer in layers]
         )
         self.out_norm = nn.LayerNorm(n_atom_basis)
         self.out_norm_vec = WhitenedVectorNorm(n_atom_basis) if vector_norm else None
@@ -190,18 +187,20 @@ class EquivariantTransformer(nn.Module):
             x = self.neighbor_embedding(z, x, idx_i, idx_j, radial[:n_pairs], phi[:n_pairs])
         idx_i, idx_j = torch.cat([idx_i, itself]), torch.cat([idx_j, itself])
         vec = x.new_zeros((n_atoms, 3, x.shape[1]))
-        projections, filters = self._weights(radial)
+        weights, biases = self._projections()
+        filter_weight, filter_bias = self._filter_weights(radial)
         at_once = _at_once(radial)
-        every = self._filters(radial, filters[0], filters[1]) if at_once else []
+        every = self._all_filters(radial, filter_weight, filter_bias) if at_once else []
+        weight_by_filter, bias_by_filter = filter_weight.unbind(0), filter_bias.unbind(0)
         start = 0
         for k, layer in enumerate(self.attention_layers):
             end = start + self.filters.n_blocks[k]
-            if at_once:
-                own = every[start:end]
-            else:
-                own = self._filters(radial, filters[0][start:end], filters[1][start:end])
-            weight, bias = projections[0][k], projections[1][k]
-            x, vec = layer(x, vec, idx_i, idx_j, weight, bias, own, phi, direction)
+            own = every[start:end]
+            if not at_once:
+                for m in range(start, end):
+                    product = functional.linear(radial, weight_by_filter[m], bias_by_filter[m])
+                    own.append(layer.act(product))
+            x, vec = layer(x, vec, idx_i, idx_j, weights[k], biases[k], own, phi, direction)
             start = end
         x = self.out_norm(x)
         if self.out_norm_vec is not None:
@@ -211,53 +210,53 @@ class EquivariantTransformer(nn.Module):
         inputs["vector_representation"] = vec
         return inputs
 
-    def _weights(
-        self, radial: torch.Tensor
-    ) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
-        """Return weights and biases of all layers' projections, and those of their filters."""
+    def _projections(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return by layer weights and biases of the linear maps of the scalars."""
         weights: list[torch.Tensor] = []
         biases: list[torch.Tensor] = []
-        filter_weights: list[torch.Tensor] = []
-        filter_biases: list[torch.Tensor] = []
         for layer in self.attention_layers:
             weights += [layer.q_proj.weight, layer.k_proj.weight, layer.v_proj.weight]
             biases += [layer.q_proj.bias, layer.k_proj.bias, layer.v_proj.bias]
-            if layer.dk_proj is not None:
-                filter_weights.append(layer.dk_proj.weight)
-                filter_biases.append(layer.dk_proj.bias)
-            if layer.dv_proj is not None:
-                filter_weights.append(layer.dv_proj.weight)
-                filter_biases.append(layer.dv_proj.bias)
-        projections = self.projections(weights, biases)
-        if len(filter_weights) == 0:
-            return projections, (radial.new_zeros((0, 0)), radial.new_zeros((0, 0)))
-        return projections, self.filters(filter_weights, filter_biases)
+        weight, bias = self.projections(weights, biases)
+        return list(weight.unbind(0)), list(bias.unbind(0))
 
-    def _filters(
+    def _filter_weights(self, radial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights and biases of all distance filters.
+
+        Their shapes are (n_filters, n_atom_basis, n_rbf) and (n_filters, n_atom_basis).
+        """
+        weights: list[torch.Tensor] = []
+        biases: list[torch.Tensor] = []
+        for layer in self.attention_layers:
+            if layer.dk_proj is not None:
+                weights.append(layer.dk_proj.weight)
+                biases.append(layer.dk_proj.bias)
+            if layer.dv_proj is not None:
+                weights.append(layer.dv_proj.weight)
+                biases.append(layer.dv_proj.bias)
+        if len(weights) == 0:
+            return radial.new_zeros((0, 0, 0)), radial.new_zeros((0, 0))
+        return self.filters(weights, biases)
+
+    def _all_filters(
         self, radial: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
     ) -> list[torch.Tensor]:
-        """Return distance filters, each of shape (n_pairs, n_atom_basis).
-
-        Args:
-            radial: radial functions, shape (n_pairs, n_rbf).
-            weight: shape (n_filters, n_atom_basis, n_rbf).
-            bias: shape (n_filters, n_atom_basis).
-        """
-        act = self.attention_layers[0].act
-        n_filters = weight.shape[0]
-        if n_filters == 0 or not _at_once(radial):
-            return [act(functional.linear(radial, weight[k], bias[k])) for k in range(n_filters)]
-        same = radial.expand(n_filters, -1, -1)
-        return list(act(torch.baddbmm(bias.unsqueeze(1), same, weight.transpose(1, 2))).unbind(0))
+        """Return the distance filters of all layers, each of shape (n_pairs, n_atom_basis)."""
+        if weight.shape[0] == 0:
+            return []
+        same = radial.expand(weight.shape[0], -1, -1)
+        product = torch.baddbmm(bias.unsqueeze(1), same, weight.transpose(1, 2))
+        return list(self.attention_layers[0].act(product).unbind(0))
 
 
 def _at_once(radial: torch.Tensor) -> bool:
     """Whether all layers' filters are computed before the first layer.
 
-    On a GPU it is starting an operation that costs, on a CPU fetching from memory what was
-    computed long ago: the training step of 32 ethanol molecules took half as long again.
+    On a GPU it is starting an operation that costs. On a CPU it is fetching from memory what was
+    computed long ago: there a training step took 10 to 30 % longer. All filters together need
+    memory, so that large systems, for which starting no longer counts, go layer by layer.
     """
-    return radial.is_cuda
+    return radial.is_cuda and radial.shape[0] <= 100_000
 
 
 def _one_of(key: str, name: str, choices) -> None:

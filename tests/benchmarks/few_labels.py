@@ -16,6 +16,7 @@ Finished runs are kept as JSON files and not repeated; several processes may wor
 import argparse
 import csv
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -62,12 +63,14 @@ def split(path: Path, study: Study, n_frames: int, n_labels: int, seed: int) -> 
             return path
         order = np.random.default_rng(seed).permutation(study.n_pool)
         n_train, n_val = study.labels[n_labels]
+        part = path.with_suffix(".part.npz")
         np.savez(
-            path,
+            part,
             train_idx=order[:n_train],
             val_idx=order[n_train : n_train + n_val],
             test_idx=np.arange(study.n_pool, n_frames),
         )
+        part.replace(path)
     return path
 
 
@@ -195,34 +198,35 @@ class Runs:
 
     def select(self, jobs: list[str]) -> None:
         """Choose settings on validation frames of other seeds; nothing here reads tests."""
-        for job in jobs:
-            name, _, rest = job.partition(":")
-            options = dict(part.split("=") for part in rest.split(",") if part)
-            result = self.run(
-                name,
-                n_labels=int(options.get("labels", 200)),
-                seed=int(options.get("seed", 0)) + SELECTION_SEED,
-                steps=int(options.get("steps", self.study.pretrain_steps)),
-                lr=float(options["lr"]),
-                sigma=float(options.get("sigma", self.study.sigma)),
-                stage="select",
-            )
-            if result:
-                error = 1e3 * result["val_forces_mae"]
-                print(job, f"val forces MAE {error:.1f} meV/Å", flush=True)
+        until_done(jobs, self.selected)
+
+    def selected(self, job: str) -> bool:
+        """Try a setting; False if another process is at it or at its pre-training."""
+        name, _, rest = job.partition(":")
+        options = dict(part.split("=") for part in rest.split(",") if part)
+        result = self.run(
+            name,
+            n_labels=int(options.get("labels", 200)),
+            seed=int(options.get("seed", 0)) + SELECTION_SEED,
+            steps=int(options.get("steps", self.study.pretrain_steps)),
+            lr=float(options["lr"]),
+            sigma=float(options.get("sigma", self.study.sigma)),
+            stage="select",
+        )
+        if result:
+            error = 1e3 * result["val_forces_mae"]
+            print(job, f"val forces MAE {error:.1f} meV/Å", flush=True)
+        return result is not None
 
     def final(self) -> None:
-        """Run what the record lacks of the plan, and wait for what other processes are at."""
+        """Run what the record lacks of the plan."""
         known = recorded(self.study)
         left = [
-            job
-            for job in self.study.plan()
-            if (self.study.label(job[0], job[1]), job[2], job[3]) not in known
+            (name, steps, n_labels, seed)
+            for name, steps, n_labels, seed in self.study.plan()
+            if (self.study.label(name, steps), n_labels, seed) not in known
         ]
-        while left:
-            left = [job for job in left if not self.finished(*job)]
-            if left:
-                time.sleep(5)
+        until_done(left, lambda job: self.finished(*job))
 
     def finished(self, name: str, steps: int, n_labels: int, seed: int) -> bool:
         """Do one run of the plan; False if another process is at it or at its pre-training."""
@@ -234,6 +238,14 @@ class Runs:
             label = study.label(name, steps)
             print(f"{label:24} {n_labels:5} labels, seed {seed}: {error:6.1f} meV/Å", flush=True)
         return result is not None
+
+
+def until_done(jobs: list, work: Callable[..., bool]) -> None:
+    """Do all jobs, and wait for those that another process is at."""
+    while jobs:
+        jobs = [job for job in jobs if not work(job)]
+        if jobs:
+            time.sleep(5)
 
 
 def recorded(study: Study) -> dict[tuple[str, int, int], dict]:

@@ -185,7 +185,7 @@ def main() -> None:
             "forces_mae": 1e3 * run["test_forces_mae"],
             "energy_mae": 1e3 * run["test_energy_mae"],
             "train_s": run["wall_s"],
-            "device": run["device"],
+            "device": run.get("device", "cpu"),
         }
         for (arm, labels, seed), run in sorted(runs.items())
     ]

@@ -248,7 +248,7 @@ ET_SIZES = ("oreo10k", "oreo5k", "oreo2k5")
 
 
 def et_study(name: str, title: str, **settings) -> Study:
-    """Return a study of the Equivariant Transformer; learning rates are those of ethanol."""
+    """Return a study of the Equivariant Transformer; the small one's learning rates by default."""
     defaults = {
         "force_field": "opls",
         "network": "et_",
@@ -314,7 +314,7 @@ ET_FULL_ETHANOL = et_study(
     "rMD17 ethanol, full size",
     n_pool=1000,
     seeds={100: 3},
-    blocks=[(("oreo", "scratch"), "scratch", (100,), (3000,))],
+    blocks=[(("scratch", "oreo"), "scratch", (100,), (3000,))],
     labels={100: (80, 20)},
     learning_rates={100: {"gpip_head": 4e-3}},
     width=width(128, 6),

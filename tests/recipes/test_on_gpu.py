@@ -29,7 +29,6 @@ EXPERIMENTS = {
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_losses_are_those_of_the_cpu(train, name):
-    """After one step of training, so that a wrong gradient shows, too."""
     logged = {}
     for accelerator in ("cpu", "cuda"):
         words = (*EXPERIMENTS[name], "data.num_train=4", "data.num_val=4", "data.num_test=4")
@@ -52,23 +51,31 @@ def command(folder, program, *words):
     return done.stdout + done.stderr
 
 
-def test_the_whole_chain_takes_the_gpu_by_itself(database, tmp_path):
+def cost_of(run):
+    return json.loads((run / "cost.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_whole_chain_where_there_is_a_gpu(database, tmp_path):
+    """Trainings take it by themselves; prediction there is that on a CPU; dynamics run."""
     sizes = ("data.num_train=8", "data.num_val=4", "data.num_test=0", "data.batch_size=4")
     labels = (f"data.datapath={database}", *sizes, *SMALL)
     words = ("experiment=gpip_pretrain", "data=configurations", *labels, "run.id=pre")
     command(tmp_path, "spktrain", *words, "trainer.max_epochs=1")
     # A second epoch goes on from the first.
     command(tmp_path, "spktrain", *words, "trainer.max_epochs=2")
-    cost = json.loads((tmp_path / "runs" / "pre" / "cost.json").read_text())
-    assert cost["gpu_seconds"] > 0 and cost["steps"] == 4
+    assert cost_of(tmp_path / "runs" / "pre")["steps"] == 4
     tuned = ("experiment=gpip_finetune", "pretrained.path=runs/pre/best_model", *labels)
     command(tmp_path, "spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
+    for run in ("pre", "tuned"):
+        assert cost_of(tmp_path / "runs" / run)["gpu_seconds"] > 0
 
     write(tmp_path / "ethanol.xyz", [molecule("CH3CH2OH")])
     forces = []
-    for device in ((), ("--device", "cpu")):
-        file = f"{len(device)}.xyz"
-        command(tmp_path, "gpip", "predict", "runs/tuned", "ethanol.xyz", file, *device)
+    for device in ("cuda", "cpu"):
+        file = f"{device}.xyz"
+        words = ("predict", "runs/tuned", "ethanol.xyz", file, "--device", device)
+        command(tmp_path, "gpip", *words)
         forces.append(read(tmp_path / file).get_forces())
     np.testing.assert_allclose(forces[0], forces[1], atol=1e-4)
 
@@ -83,6 +90,4 @@ def test_the_whole_chain_takes_the_gpu_by_itself(database, tmp_path):
         "dynamics.n_steps=21",
         "callbacks.hdf5.every_n_steps=10",
     )
-    settings = (tmp_path / "md" / ".hydra" / "config.yaml").read_text()
-    assert "device: ${gpip_device:}" in settings
     assert (tmp_path / "md" / "simulation.hdf5").stat().st_size > 0

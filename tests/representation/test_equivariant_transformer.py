@@ -183,6 +183,11 @@ def test_a_lower_cutoff_beyond_the_upper_one():
         CosineCutoff(4.0, 5.0)
 
 
+def test_no_layer():
+    with pytest.raises(InputError, match=r"n_interactions=0 leaves no layer; give 1 or more"):
+        EquivariantTransformer(8, 0, ExpNormalRBF(8, CUTOFF), CosineCutoff(CUTOFF), n_heads=2)
+
+
 def test_the_import_says_nothing_and_the_package_does_without_it():
     code = "import gpip_plugins, sys; assert 'torchmdnet' not in sys.modules;"
     code += "import gpip_plugins.representation; assert 'torchmdnet' in sys.modules"

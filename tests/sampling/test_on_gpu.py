@@ -17,19 +17,12 @@ def cuda_of_openmm():
         pytest.skip("needs OpenMM's CUDA platform")
 
 
-BOXES = {
-    "water": ({"water": 64}, "tip3p", 0.9),
-    "electrolyte": ({"Li": 3, "PF6": 3, "EC": 12, "DMC": 12}, "opls", 1.0),
-}
-
-
-@pytest.mark.parametrize("name", BOXES)
-def test_energies_and_forces_are_those_of_the_reference(name):
-    components, field, density = BOXES[name]
-    box = pack(name, components_from(components), seed=1, density=density)
+def test_energy_and_forces_of_an_electrolyte_are_those_of_the_reference():
+    components = components_from({"Li": 3, "PF6": 3, "EC": 12, "DMC": 12})
+    box = pack("electrolyte", components, seed=1, density=1.0)
     found = []
     for platform in ("Reference", "CUDA"):
-        engine = PeriodicEngine(box, force_field(field), platform=platform)
+        engine = PeriodicEngine(box, force_field("opls"), platform=platform)
         context = engine.context(openmm.VerletIntegrator(0.001))
         context.setPositions(0.1 * box.positions)
         _, energy, forces, *_ = engine._frame(context)

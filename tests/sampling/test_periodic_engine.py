@@ -9,7 +9,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.engine import Explosion, LangevinEngine
 from gpip_plugins.sampling.forcefield import force_field
 from gpip_plugins.sampling.packing import components_from, pack
-from gpip_plugins.sampling.periodic_engine import PeriodicEngine, engine_for
+from gpip_plugins.sampling.periodic_engine import PeriodicEngine, engine_for, fastest_platform
 from gpip_plugins.sampling.quality.thermodynamics import standard_error
 from gpip_plugins.sampling.system import MolecularSystem
 
@@ -95,13 +95,13 @@ def test_frames_repeat_with_the_seed(water_box, flexible_water, platform):
         assert (getattr(first, name) != getattr(other, name)).any()
 
 
-def test_platforms_agree(water_box, flexible_water):
-    frames = [
-        PeriodicEngine(water_box, flexible_water, platform=name, threads=1)
-        for name in ("Reference", "CPU")
-    ]
+@pytest.mark.parametrize("name", ["CPU", pytest.param("CUDA", marks=pytest.mark.gpu)])
+def test_platforms_agree(water_box, flexible_water, name):
+    if name == "CUDA" != fastest_platform():
+        pytest.skip("needs OpenMM's CUDA platform")
     found = []
-    for engine in frames:
+    for platform in ("Reference", name):
+        engine = PeriodicEngine(water_box, flexible_water, platform=platform, threads=1)
         context = engine.context(openmm.VerletIntegrator(0.001))
         context.setPositions(0.1 * water_box.positions)
         found.append(engine._frame(context))
