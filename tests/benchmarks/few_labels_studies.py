@@ -285,8 +285,7 @@ ET_ASPIRIN = et_study(
     seeds={100: 1, 800: 1},
     blocks=[
         (("scratch", "oreo"), "scratch", (100,), (6000,)),
-        (ET_ARMS[1:], "scratch", (100,), (3000,)),
-        (ET_ARMS, "scratch", (800,), (3000,)),
+        (ET_ARMS[:-1], "scratch", (100, 800), (3000,)),
     ],
     growth=("oreo", 100),
 )
