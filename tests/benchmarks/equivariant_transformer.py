@@ -94,7 +94,6 @@ class Case:
         from torchmdnet.models.model import create_model
 
         torch.manual_seed(0)
-        self.device = device
         self.original = create_model(dict(SETTINGS)).to(device)
         tensors = {f"model.{key}": value for key, value in self.original.state_dict().items()}
         self.ours = from_torchmdnet("memory", {"state_dict": tensors, "hyper_parameters": SETTINGS})
