@@ -27,6 +27,8 @@ from fasteners import InterProcessLock
 from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, Arm, Study
 from schnetpack.data import ASEAtomsData
 
+from gpip_plugins.paths import whole_file
+
 RESULTS = Path(__file__).parent / "results"
 SELECTION_SEED = 100
 
@@ -36,42 +38,37 @@ def record(study: Study) -> Path:
     return RESULTS / f"few_labels_{study.name}_runs.csv"
 
 
-def database(path: Path, files: list[str]) -> Path:
-    """Write labelled frames to a SchNetPack database, in their order; one process does it."""
-    with InterProcessLock(path.with_suffix(".lock")):
-        if path.exists():
-            return path
-        frames = [atoms for file in files for atoms in ase.io.read(file, ":")]
-        labels = [
-            {"energy": np.array([a.get_potential_energy()]), "forces": a.get_forces()}
-            for a in frames
-        ]
-        part = path.with_name(f"part_{path.name}")
-        part.unlink(missing_ok=True)
-        units = {"energy": "eV", "forces": "eV/Ang"}
-        data = ASEAtomsData.create(str(part), distance_unit="Ang", property_unit_dict=units)
-        data.add_systems(labels, frames)
-        part.replace(path)
-    return path
-
-
-def split(path: Path, study: Study, n_frames: int, n_labels: int, seed: int) -> Path:
-    """Draw training and validation frames from the pool; the test frames are those behind it."""
+def made(path: Path, write: Callable[[str], None]) -> Path:
+    """Let one process write a file, whole or not at all; the others wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with InterProcessLock(path.with_suffix(".lock")):
-        if path.exists():
-            return path
-        order = np.random.default_rng(seed).permutation(study.n_pool)
-        n_train, n_val = study.labels[n_labels]
-        part = path.with_suffix(".part.npz")
-        np.savez(
-            part,
-            train_idx=order[:n_train],
-            val_idx=order[n_train : n_train + n_val],
-            test_idx=np.arange(study.n_pool, n_frames),
-        )
-        part.replace(path)
+        if not path.exists():
+            with whole_file(path) as partial_file:
+                write(partial_file)
     return path
+
+
+def write_database(files: list[str], path: str) -> None:
+    """Write labelled frames to a SchNetPack database, in their order."""
+    frames = [atoms for file in files for atoms in ase.io.read(file, ":")]
+    labels = [
+        {"energy": np.array([a.get_potential_energy()]), "forces": a.get_forces()} for a in frames
+    ]
+    units = {"energy": "eV", "forces": "eV/Ang"}
+    data = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=units)
+    data.add_systems(labels, frames)
+
+
+def write_split(study: Study, n_frames: int, n_labels: int, seed: int, path: str) -> None:
+    """Draw training and validation frames from the pool; the test frames are those behind it."""
+    order = np.random.default_rng(seed).permutation(study.n_pool)
+    n_train, n_val = study.labels[n_labels]
+    np.savez(
+        path,
+        train_idx=order[:n_train],
+        val_idx=order[n_train : n_train + n_val],
+        test_idx=np.arange(study.n_pool, n_frames),
+    )
 
 
 class Runs:
@@ -95,7 +92,7 @@ class Runs:
     ):
         self.study, self.out, self.unlabelled = study, out, unlabelled
         self.accelerator = accelerator
-        self.data = database(out / f"{study.name}.db", labelled)
+        self.data = made(out / f"{study.name}.db", partial(write_database, labelled))
         self.n_frames = len(ASEAtomsData(str(self.data)))
 
     def pretrain(self, arm: Arm, steps: int, sigma: float, seed: int = 0) -> Path | None:
@@ -155,13 +152,16 @@ class Runs:
         batch = min(study.batch, n_train)
         epochs = study.steps[n_labels] // (n_train // batch)
         folder = self.out / stage / f"{name}_{n_labels}_{seed}" / f"lr{lr:g}"
-        splits = self.out / "splits" / f"{n_labels}_{seed}.npz"
+        splits = made(
+            self.out / "splits" / f"{n_labels}_{seed}.npz",
+            partial(write_split, study, self.n_frames, n_labels, seed),
+        )
         overrides = [
             "experiment=gpip_finetune",
             *NETWORKS[arm.network],
             *study.width,
             f"data.datapath={self.data}",
-            f"data.split_file={split(splits, study, self.n_frames, n_labels, seed)}",
+            f"data.split_file={splits}",
             f"data.num_train={n_train}",
             f"data.num_val={n_val}",
             "data.num_test=null",

@@ -1,10 +1,6 @@
 """Recipes on a GPU: the losses are those of the CPU, and every command of the chain runs there."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +9,6 @@ from ase.io import read, write
 
 pytestmark = pytest.mark.gpu
 
-BIN = Path(sys.executable).parent
 SMALL = ["model.representation.n_atom_basis=16", "model.representation.n_interactions=2"]
 EXPERIMENTS = {
     "gpip": ("experiment=gpip_pretrain", "data=configurations"),
@@ -40,33 +35,22 @@ def test_losses_are_those_of_the_cpu(train, name):
         assert logged["cuda"][key].item() == pytest.approx(value.item(), rel=1e-3, abs=1e-5), key
 
 
-def command(folder, program, *words):
-    """Run a command in a folder with nothing said about devices; return what it printed."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PL_", "HYDRA_"))}
-    environment |= {"PWD": str(folder), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [BIN / program, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-6000:]
-    return done.stdout + done.stderr
-
-
 def cost_of(run):
     return json.loads((run / "cost.json").read_text())
 
 
 @pytest.mark.slow
-def test_the_whole_chain_where_there_is_a_gpu(database, tmp_path):
+def test_the_whole_chain_where_there_is_a_gpu(database, run_program, tmp_path):
     """Trainings take it by themselves; prediction there is that on a CPU; dynamics run."""
     sizes = ("data.num_train=8", "data.num_val=4", "data.num_test=0", "data.batch_size=4")
     labels = (f"data.datapath={database}", *sizes, *SMALL)
     words = ("experiment=gpip_pretrain", "data=configurations", *labels, "run.id=pre")
-    command(tmp_path, "spktrain", *words, "trainer.max_epochs=1")
+    run_program(tmp_path, "spktrain", *words, "trainer.max_epochs=1")
     # A second epoch goes on from the first.
-    command(tmp_path, "spktrain", *words, "trainer.max_epochs=2")
+    run_program(tmp_path, "spktrain", *words, "trainer.max_epochs=2")
     assert cost_of(tmp_path / "runs" / "pre")["steps"] == 4
     tuned = ("experiment=gpip_finetune", "pretrained.path=runs/pre/best_model", *labels)
-    command(tmp_path, "spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
+    run_program(tmp_path, "spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
     for run in ("pre", "tuned"):
         assert cost_of(tmp_path / "runs" / run)["gpu_seconds"] > 0
 
@@ -75,11 +59,11 @@ def test_the_whole_chain_where_there_is_a_gpu(database, tmp_path):
     for device in ("cuda", "cpu"):
         file = f"{device}.xyz"
         words = ("predict", "runs/tuned", "ethanol.xyz", file, "--device", device)
-        command(tmp_path, "gpip", *words)
+        run_program(tmp_path, "gpip", *words)
         forces.append(read(tmp_path / file).get_forces())
     np.testing.assert_allclose(forces[0], forces[1], atol=1e-4)
 
-    command(
+    run_program(
         tmp_path,
         "spkmd",
         "simulation=molecule_nvt",

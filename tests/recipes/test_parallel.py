@@ -1,15 +1,10 @@
 """Two ranks on one machine give the losses of one process, and neither waits for the other."""
 
 import csv
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-BIN = Path(sys.executable).parent
 GPIP = [
     "experiment=gpip_classical_pretrain",
     "data=configurations",
@@ -29,26 +24,21 @@ SETTINGS = [
 PARTS = ("masked_atoms_loss", "noise_loss", "energy_loss", "forces_loss", "forces_mae")
 
 
-def spktrain(folder, *words, experiment=GPIP):
-    """Run `spktrain` in a folder; return the rows of its curves."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PL_", "HYDRA_"))}
-    environment |= {"PWD": str(folder), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [BIN / "spktrain", *experiment, *SETTINGS, *words, "run.id=here"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    # The rank that failed first speaks first.
-    assert done.returncode == 0, f"{done.stderr[:6000]}\n...\n{done.stderr[-3000:]}"
-    with open(folder / "runs" / "here" / "curves.csv") as handle:
-        return list(csv.DictReader(handle))
+@pytest.fixture
+def spktrain(run_program):
+    """Return a function that trains on CPUs in a folder and gives the rows of its curves."""
+
+    def run(folder, *words, experiment=GPIP):
+        words = (*experiment, *SETTINGS, *words, "run.id=here")
+        run_program(folder, "spktrain", *words, CUDA_VISIBLE_DEVICES="")
+        with open(folder / "runs" / "here" / "curves.csv") as handle:
+            return list(csv.DictReader(handle))
+
+    return run
 
 
 @pytest.mark.slow
-def test_two_ranks_end_and_agree_with_one_process(database, tmp_path):
+def test_two_ranks_end_and_agree_with_one_process(spktrain, database, tmp_path):
     """A rate of zero leaves both with the same weights, in whatever order they train."""
     words = (f"data.datapath={database}", "globals.lr=0", "globals.beta=0", "trainer.max_epochs=1")
     parallel = ("trainer.devices=2", "+trainer.strategy=ddp")
@@ -64,7 +54,7 @@ def test_two_ranks_end_and_agree_with_one_process(database, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_that_no_loss_reaches_do_not_stop_two_ranks(database, tmp_path):
+def test_weights_that_no_loss_reaches_do_not_stop_two_ranks(spktrain, database, tmp_path):
     """PaiNN's last vector layers serve nothing in the mask task; twice the epochs, resumed."""
     words = ("pretext=[mask]", "trainer.devices=2", "+trainer.strategy=ddp")
     data = (f"data.datapath={database}",)
@@ -73,7 +63,7 @@ def test_weights_that_no_loss_reaches_do_not_stop_two_ranks(database, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mixture_gives_two_ranks_the_losses_of_one(database, tmp_path):
+def test_a_mixture_gives_two_ranks_the_losses_of_one(spktrain, database, tmp_path):
     """Of every kind and data set, although a batch holds one kind, and one rank may lack another.
 
     Here both members are the same database: as minima, and with its forces.

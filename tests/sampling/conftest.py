@@ -8,6 +8,7 @@ import pytest
 from rdkit import Chem
 
 from gpip_plugins.sampling.box import Box
+from gpip_plugins.sampling.periodic_engine import PeriodicEngine, fastest_platform
 from gpip_plugins.sampling.system import MolecularSystem
 
 SIGMA, EPSILON = 0.3405, 0.99607  # of argon: nm, kJ/mol
@@ -111,3 +112,23 @@ def flexible_water():
 @pytest.fixture(scope="session")
 def argon():
     return argon_box
+
+
+@pytest.fixture(autouse=True)
+def cuda_of_openmm(request):
+    """Skip the tests marked `gpu` where OpenMM has no CUDA platform."""
+    if request.node.get_closest_marker("gpu") and fastest_platform() != "CUDA":
+        pytest.skip("needs OpenMM's CUDA platform")
+
+
+@pytest.fixture
+def on_platform():
+    """Return a function that gives energy (eV) and forces of a box as it is packed."""
+
+    def run(box, force_field, name):
+        engine = PeriodicEngine(box, force_field, platform=name, threads=1)
+        context = engine.context(openmm.VerletIntegrator(0.001))
+        context.setPositions(0.1 * box.positions)
+        return engine._frame(context)[1:3]
+
+    return run

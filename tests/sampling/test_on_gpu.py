@@ -1,33 +1,20 @@
 """OpenMM's CUDA platform: energies and forces of its reference, and the temperature of a run."""
 
 import numpy as np
-import openmm
 import pytest
 
 from gpip_plugins.sampling.forcefield import force_field
 from gpip_plugins.sampling.packing import components_from, pack
-from gpip_plugins.sampling.periodic_engine import PeriodicEngine, fastest_platform
+from gpip_plugins.sampling.periodic_engine import PeriodicEngine
 
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(autouse=True)
-def cuda_of_openmm():
-    if fastest_platform() != "CUDA":
-        pytest.skip("needs OpenMM's CUDA platform")
-
-
-def test_energy_and_forces_of_an_electrolyte_are_those_of_the_reference():
+def test_energy_and_forces_of_an_electrolyte_are_those_of_the_reference(on_platform):
     components = components_from({"Li": 3, "PF6": 3, "EC": 12, "DMC": 12})
     box = pack("electrolyte", components, seed=1, density=1.0)
-    found = []
-    for platform in ("Reference", "CUDA"):
-        engine = PeriodicEngine(box, force_field("opls"), platform=platform)
-        context = engine.context(openmm.VerletIntegrator(0.001))
-        context.setPositions(0.1 * box.positions)
-        _, energy, forces, *_ = engine._frame(context)
-        found.append((energy, forces))
-    (energy, forces), (energy_there, forces_there) = found
+    energy, forces = on_platform(box, force_field("opls"), "Reference")
+    energy_there, forces_there = on_platform(box, force_field("opls"), "CUDA")
     size = np.sqrt((forces**2).mean())
     assert energy_there == pytest.approx(energy, abs=1e-4 * size * len(forces))
     # single precision in the direct sum, double in the integration

@@ -9,7 +9,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.engine import Explosion, LangevinEngine
 from gpip_plugins.sampling.forcefield import force_field
 from gpip_plugins.sampling.packing import components_from, pack
-from gpip_plugins.sampling.periodic_engine import PeriodicEngine, engine_for, fastest_platform
+from gpip_plugins.sampling.periodic_engine import PeriodicEngine, engine_for
 from gpip_plugins.sampling.quality.thermodynamics import standard_error
 from gpip_plugins.sampling.system import MolecularSystem
 
@@ -96,17 +96,11 @@ def test_frames_repeat_with_the_seed(water_box, flexible_water, platform):
 
 
 @pytest.mark.parametrize("name", ["CPU", pytest.param("CUDA", marks=pytest.mark.gpu)])
-def test_platforms_agree(water_box, flexible_water, name):
-    if name == "CUDA" != fastest_platform():
-        pytest.skip("needs OpenMM's CUDA platform")
-    found = []
-    for platform in ("Reference", name):
-        engine = PeriodicEngine(water_box, flexible_water, platform=platform, threads=1)
-        context = engine.context(openmm.VerletIntegrator(0.001))
-        context.setPositions(0.1 * water_box.positions)
-        found.append(engine._frame(context))
-    assert found[0][1] == pytest.approx(found[1][1], abs=1e-3)
-    assert found[0][2] == pytest.approx(found[1][2], abs=5e-3)
+def test_platforms_agree(water_box, flexible_water, on_platform, name):
+    energy, forces = on_platform(water_box, flexible_water, "Reference")
+    energy_there, forces_there = on_platform(water_box, flexible_water, name)
+    assert energy == pytest.approx(energy_there, abs=1e-3)
+    assert forces == pytest.approx(forces_there, abs=5e-3)
 
 
 def test_explosion_of_a_box_is_named(water_box, flexible_water):
