@@ -69,6 +69,9 @@ class Campaign:
         on_explosion: what to do with a trajectory that explodes twice: `refuse` to write the
             database, or `drop` the trajectory; the metadata name it. Likewise for a box that
             explodes while it is prepared, and all its trajectories.
+        min_difference: Å; near-duplicates, frames that differ by no more from an earlier one of
+            their system, are left out of the database, which then has fewer than `n_frames`. 0
+            keeps all: dropping frames shifts their distribution, most where a system has few atoms.
         energy_check: ps without thermostat that show whether a system conserves its energy, for the
             report of the quality; 0 leaves it out. At most eight systems are checked.
         quality: write a report of the quality beside the database (see `gpip quality`).
@@ -99,6 +102,7 @@ class Campaign:
     platform: str | None = None
     threads: int = 1
     on_explosion: str = "refuse"
+    min_difference: float = 0.0
     energy_check: float = 20.0
     quality: bool = True
     labels: str | None = None
@@ -132,6 +136,11 @@ class Campaign:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(
                 f"seed={self.seed!r} is not a whole number from 0; give for example seed=0."
+            )
+        if not 0.0 <= self.min_difference < float("inf"):
+            raise InputError(
+                f"min_difference={self.min_difference} Å is no distance between frames; give for "
+                "example 0.02, or 0 to keep all frames."
             )
         if self.energy_check and not 1.0 <= self.energy_check < float("inf"):
             raise InputError(
@@ -201,6 +210,7 @@ class Campaign:
             "replicas": self.schedule.replicas,
             "time_step": float(self.time_step),
             "friction": float(self.friction),
+            "min_difference": float(self.min_difference),
             "seed": self.seed,
             "preparation": asdict(self.preparation) if boxes else None,
             "cells": {box.name: _geometry(box) for box in boxes},
@@ -308,6 +318,7 @@ class Campaign:
             datapath,
             metadata,
             drop_exploded=self.on_explosion == "drop",
+            min_difference=self.min_difference,
             progress=self.progress,
         )
         cost |= self._finish(datapath)

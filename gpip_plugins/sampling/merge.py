@@ -1,7 +1,7 @@
 """From shards to one database, with the account of what happened and what it cost."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,9 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.database import write_database
 from gpip_plugins.sampling.preparation_task import PreparationTask
 from gpip_plugins.sampling.run import Sampler
+from gpip_plugins.sampling.thinning import distinct_frames
+from gpip_plugins.sampling.trajectory import Trajectory
+from gpip_plugins.sampling.trajectory_task import TrajectoryTask
 
 __all__ = ["describe_cost", "merge"]
 
@@ -23,12 +26,14 @@ def merge(
     datapath: Path,
     metadata: dict[str, Any],
     drop_exploded: bool,
+    min_difference: float = 0.0,
     progress: bool = True,
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Write the database from the shards of all trajectories, in an order of its own.
 
     To the metadata are added: `n_rows`, `boxes` (what came out of the preparation, by box and
     replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box did),
+    `near_duplicates_dropped` (number of frames by system; empty unless they were looked for),
     `nve_drift` and `nve_drift_error` (drift of the total energy without a thermostat and its
     standard error in meV/atom/ps, by system, where it was checked), and `cost`.
 
@@ -38,6 +43,8 @@ def merge(
         datapath: the database, ending in `.db`.
         metadata: settings and other facts to be stored.
         drop_exploded: leave trajectories out that exploded with half the time step, too.
+        min_difference: Å; frames nearer to an earlier one of their system are left out, see
+            `distinct_frames`. 0 keeps all.
         progress: show a progress bar.
 
     Returns:
@@ -67,7 +74,8 @@ def merge(
         )
     for task, facts in boxes:
         _tell(task, facts)
-    n_rows = sum(task.n_frames for task, facts in tasks if facts["complete"])
+    results, near = _distinct(sampler, folder, min_difference, progress)
+    n_rows = sum(task.n_frames for task, facts in tasks if facts["complete"]) - sum(near.values())
     halved = [t.label for t, facts in tasks if facts["complete"] and facts["explosions"]]
     cost = {"preparation": _cost(boxes)} if boxes else {}
     cost["trajectories"] = _cost(tasks)
@@ -84,10 +92,11 @@ def merge(
         },
         "dropped": dropped,
         "halved_time_step": halved,
+        "near_duplicates_dropped": near,
         "nve_drift": {t.label: f["drift"] for t, f in found},
         "nve_drift_error": {t.label: f["drift_error"] for t, f in found},
     }
-    write_database(datapath, sampler.results(folder), metadata, cost, progress)
+    write_database(datapath, results, metadata, cost, progress)
     log.info("%s: %d frames.", datapath, n_rows)
     return n_rows, cost
 
@@ -109,6 +118,27 @@ def describe_cost(cost: dict[str, dict[str, float]], n_frames: int) -> str:
         stages.append(f"{stage} {seconds['core_seconds']:.1f} core-seconds{gpu}")
     each = sum(seconds["core_seconds"] for seconds in cost.values()) / max(n_frames, 1)
     return f"Cost: {', '.join(stages)}; {each:.3g} core-seconds a frame."
+
+
+def _distinct(
+    sampler: Sampler, folder: Path, min_difference: float, progress: bool
+) -> tuple[Iterator[tuple[TrajectoryTask, Trajectory]], dict[str, int]]:
+    """Return the trajectories without near-duplicates, and how many were left out, by system."""
+    if not min_difference:
+        return sampler.results(folder), {}
+    kept = distinct_frames(sampler.results(folder), min_difference, sampler.seed, progress)
+    near: dict[str, int] = {}
+    for task in sampler.tasks:
+        if task.shard in kept:
+            n_dropped = int((~kept[task.shard]).sum())
+            near[task.system.name] = near.get(task.system.name, 0) + n_dropped
+    for name, n_dropped in near.items():
+        if n_dropped:
+            log.info(
+                "%s: %d near-duplicates (up to %g Å) dropped.", name, n_dropped, min_difference
+            )
+    results = sampler.results(folder)
+    return ((task, frames.only(kept[task.shard])) for task, frames in results), near
 
 
 def _cost(tasks: Sequence[tuple[Any, dict[str, Any]]]) -> dict[str, float]:

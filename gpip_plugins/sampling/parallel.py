@@ -52,6 +52,7 @@ def run_tasks(
     cores: int,
     description: str = "",
     unit: str = "frame",
+    tick: float = 1.0,
     progress: bool = True,
 ) -> None:
     """Run the tasks whose shards are missing; return when all shards are there.
@@ -61,13 +62,14 @@ def run_tasks(
         folder: where the shards are kept; it is created.
         cores: number of processes; 1 stays in this one.
         description: text in front of the progress bar.
-        unit: what a tick is.
+        unit: of the progress bar.
+        tick: units of one tick.
         progress: show a progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [task for task in tasks if not (folder / task.shard).exists()]
     n_jobs = min(cores, len(missing))
-    with _Progress(tasks, folder, description, unit, progress):
+    with _Progress(tasks, folder, description, unit, tick, progress):
         if n_jobs <= 1:
             for task in missing:
                 _execute(task, folder)
@@ -112,11 +114,15 @@ def _ticks(shard: Path) -> Path:
 class _Progress:
     """A progress bar over all tasks, refreshed by a thread."""
 
-    def __init__(self, tasks: Iterable[Task], folder: Path, description, unit, progress: bool):
+    def __init__(self, tasks: Iterable[Task], folder: Path, description, unit, tick, progress):
         self.waiting = {folder / task.shard: task.n_ticks for task in tasks}
         self.finished = 0
         self.bar = tqdm(
-            total=sum(self.waiting.values()), desc=description, unit=unit, disable=not progress
+            total=sum(self.waiting.values()),
+            desc=description,
+            unit=unit,
+            unit_scale=False if tick == 1.0 else tick,
+            disable=not progress,
         )
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._refresh, daemon=True)

@@ -16,7 +16,7 @@ from gpip_plugins.sampling.periodic_engine import PeriodicEngine
 from gpip_plugins.sampling.quality.thermodynamics import standard_error
 from gpip_plugins.sampling.schedule import PreparationSchedule
 
-__all__ = ["PreparedBox", "n_pieces", "prepare"]
+__all__ = ["PIECE", "PreparedBox", "n_pieces", "prepare"]
 
 ATM: Final = 1.01325  # bar
 PIECE: Final = 0.5  # ps between two looks at the running box

@@ -15,6 +15,7 @@ from gpip_plugins.sampling.engine import Engine, Explosion, Trajectory
 from gpip_plugins.sampling.estimate import Estimate, estimate
 from gpip_plugins.sampling.forcefield import ForceField
 from gpip_plugins.sampling.parallel import run_tasks
+from gpip_plugins.sampling.preparation import PIECE
 from gpip_plugins.sampling.preparation_task import PreparationTask
 from gpip_plugins.sampling.schedule import PreparationSchedule, Schedule
 from gpip_plugins.sampling.system import MolecularSystem
@@ -182,7 +183,7 @@ class Sampler:
         """
         before = self.preparations(self.own_tasks)
         if before:
-            run_tasks(before, folder, cores, "preparing", unit="ps/2", progress=progress)
+            run_tasks(before, folder, cores, "preparing", unit="ps", tick=PIECE, progress=progress)
         exploded = [task for task in before if task.result(folder) is None]
         if exploded and not drop_exploded:
             message = exploded[0].facts(folder)["explosions"][-1].removesuffix(".")

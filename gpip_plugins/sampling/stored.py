@@ -54,7 +54,8 @@ def compare(datapath: Path, settings: dict[str, Any]) -> None:
 
 
 def _up_to_date(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return settings in today's form; databases of isolated molecules had fewer of them."""
+    """Return settings in today's form; earlier databases had fewer of them."""
+    stored = {"min_difference": 0.0} | stored
     if stored.get("preparation") is None:
         stored = {"cells": {}} | stored
     if "molecules" not in stored:

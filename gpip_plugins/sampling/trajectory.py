@@ -1,6 +1,6 @@
 """What a simulation gives: frames, or the news that there are none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,15 @@ class Trajectory:
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.energy)
+
+    def only(self, kept: np.ndarray) -> "Trajectory":
+        """Return some of the frames.
+
+        Args:
+            kept: True for the frames to keep, shape (n_frames,).
+        """
+        names = ("positions", "energy", "forces", "kinetic_temperature")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
 
 class Explosion(InputError):

@@ -229,6 +229,7 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
         ({"system": Files("nowhere.xyz")}, r"nowhere.xyz does not exist"),
         ({"force_field": "amber"}, r"force_field='amber' is unknown"),
         ({"on_explosion": "ignore"}, r"on_explosion='ignore' is unknown; choose from refuse"),
+        ({"min_difference": -0.1}, r"min_difference=-0.1 Å is no distance between frames"),
         ({"cores": 0}, r"cores=0 is no number of processes"),
         ({"cores": -1}, r"cores=-1 is no number of processes"),
         ({"energy_check": -1.0}, r"energy_check=-1.0 ps is too short for a drift"),
@@ -410,6 +411,32 @@ def test_explosions_are_refused_or_dropped_but_never_stored(tmp_path, monkeypatc
     assert len(data) == 9
     assert data.metadata["dropped"] == ["CO at 600 K"]
     module(tmp_path / "a.db", on_explosion="drop").prepare_data()
+
+
+def test_near_duplicates_are_left_out_and_counted(sampled, tmp_path, caplog):
+    """The frames of each system, at both temperatures, against a plain search for near ones."""
+    tolerance = 0.04  # frames 20 fs apart in molecules this small
+    with caplog.at_level("INFO"):
+        module(tmp_path / "a.db", min_difference=tolerance).prepare_data()
+    with connect(sampled, use_lock_file=False) as db:
+        atoms = [row.toatoms() for row in db.select()]
+    kept: list[int] = []
+    for k, frame in enumerate(atoms):
+        before = [atoms[j] for j in kept if len(atoms[j]) == len(frame)]
+        distances = frame.get_all_distances()[np.triu_indices(len(frame), 1)]
+        others = [a.get_all_distances()[np.triu_indices(len(frame), 1)] for a in before]
+        if all(np.sqrt(np.mean((distances - other) ** 2)) > tolerance for other in others):
+            kept.append(k)
+    dropped = {
+        name: sum(len(atoms[k]) == n for k in set(range(12)) - set(kept))
+        for name, n in (("O", 3), ("CO", 6))
+    }
+    assert sum(dropped.values()) > 1
+    assert rows(tmp_path / "a.db") == [rows(sampled)[k] for k in kept]
+    assert ASEAtomsData(str(tmp_path / "a.db")).metadata["near_duplicates_dropped"] == dropped
+    assert f"O: {dropped['O']} near-duplicates (up to 0.04 Å) dropped" in caplog.text
+    with pytest.raises(InputError, match=r"sampled with min_difference=0.04, but.*=0.0"):
+        module(tmp_path / "a.db").prepare_data()
 
 
 def test_parts_write_one_database_together(sampled, tmp_path):

@@ -86,6 +86,15 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
         campaign(tmp_path / "a.db", replicas=1, preparation=schedule).prepare()
 
 
+def test_near_duplicates_of_boxes_are_left_out(tmp_path):
+    """Boxes of two replicas are compared across their boundaries; so far apart they never are."""
+    asked = campaign(tmp_path / "a.db", min_difference=20.0)
+    assert asked.prepare()
+    data = ASEAtomsData(str(tmp_path / "a.db"))
+    assert data.metadata["near_duplicates_dropped"] == {"water27": len(asked.sampler.tasks) * 2 - 1}
+    assert len(data) == 1 and data[0]["temperature"] == 300.0
+
+
 def test_a_box_that_explodes_is_prepared_again_with_half_the_time_step(tmp_path, monkeypatch):
     original = preparation_task.prepare
 

@@ -17,7 +17,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from gpip_plugins.sampling.quality.frames import SystemFrames
 from gpip_plugins.sampling.quality.geometry import distances_of_pairs
 
 __all__ = ["fingerprints", "near_duplicates"]
@@ -26,21 +25,25 @@ MAX_PAIRS = 256
 N_DIRECTIONS = 8
 
 
-def fingerprints(system: SystemFrames, seed: int = 0) -> np.ndarray:
+def fingerprints(
+    positions: np.ndarray, cells: np.ndarray | None, pbc: np.ndarray, seed: int = 0
+) -> np.ndarray:
     """Return the distances between atoms by which frames are compared.
 
     Args:
-        system: positions, cells and periodic directions.
+        positions: frames of one system in Å, shape (n_frames, n_atoms, 3).
+        cells: Å, shape (n_frames, 3, 3); None without periodicity.
+        pbc: directions in which the frames are periodic, shape (3,) bool.
         seed: draws the pairs of atoms where there are more than 256.
 
     Returns:
-        Minimum-image distances in Å, shape (n_chosen, n_pairs).
+        Minimum-image distances in Å, shape (n_frames, n_pairs).
     """
-    pairs = np.stack(np.triu_indices(len(system.numbers), 1), axis=1)
+    pairs = np.stack(np.triu_indices(positions.shape[1], 1), axis=1)
     if len(pairs) > MAX_PAIRS:
         chosen = np.random.default_rng(seed).choice(len(pairs), MAX_PAIRS, replace=False)
         pairs = pairs[np.sort(chosen)]
-    return np.concatenate(list(distances_of_pairs(system, pairs)))
+    return np.concatenate(list(distances_of_pairs(positions, cells, pbc, pairs)))
 
 
 def near_duplicates(

@@ -39,25 +39,27 @@ def pair_name(first: int, second: int) -> str:
     return "-".join(chemical_symbols[number] for number in pair)
 
 
-def distances_of_pairs(system: SystemFrames, pairs: np.ndarray) -> Iterator[np.ndarray]:
+def distances_of_pairs(
+    positions: np.ndarray, cells: np.ndarray | None, pbc: np.ndarray, pairs: np.ndarray
+) -> Iterator[np.ndarray]:
     """Yield the minimum-image distances of given pairs of atoms, some frames at a time.
 
     Args:
-        system: positions, cells and periodic directions.
+        positions: Å, shape (n_frames, n_atoms, 3).
+        cells: Å, shape (n_frames, 3, 3); not looked at, and may be None, without periodicity.
+        pbc: directions in which the frames are periodic, shape (3,) bool.
         pairs: two atoms each, shape (n_pairs, 2).
 
     Yields:
         Å, shape (n_frames_of_this_part, n_pairs).
     """
     step = max(1, CHUNK // max(1, len(pairs)))
-    for start in range(0, len(system.positions), step):
-        part = system.positions[start : start + step]
+    for start in range(0, len(positions), step):
+        part = positions[start : start + step]
         vectors = part[:, pairs[:, 0]] - part[:, pairs[:, 1]]
-        if system.pbc.any():
-            cells = system.cells[start : start + step]
-            yield np.array(
-                [find_mic(v, c, system.pbc)[1] for v, c in zip(vectors, cells, strict=True)]
-            )
+        if pbc.any():
+            boxes = cells[start : start + step]
+            yield np.array([find_mic(v, c, pbc)[1] for v, c in zip(vectors, boxes, strict=True)])
         else:
             yield np.linalg.norm(vectors, axis=2)
 
@@ -94,7 +96,9 @@ def bond_lengths(system: SystemFrames) -> tuple[dict[str, np.ndarray], float]:
     bonds = bonds_of(system)
     if not len(bonds):
         return {}, 0.0
-    lengths = np.concatenate(list(distances_of_pairs(system, bonds)))
+    lengths = np.concatenate(
+        list(distances_of_pairs(system.positions, system.cells, system.pbc, bonds))
+    )
     departure = float(np.abs(lengths - lengths.mean(axis=0)).max())
     names = [pair_name(*system.numbers[bond]) for bond in bonds]
     members = {name: [k for k, other in enumerate(names) if other == name] for name in names}
@@ -127,7 +131,9 @@ def shortest_distances(system: SystemFrames, progress: bool = False) -> dict[str
             i, j, distance = neighbour_list("ijd", system.structure(index), CONTACT)
             add(system.numbers[i], system.numbers[j], distance)
     else:
-        i, j = np.triu_indices(len(system.numbers), 1)
-        for distances in distances_of_pairs(system, np.stack([i, j], axis=1)):
+        i, j = pairs = np.triu_indices(len(system.numbers), 1)
+        for distances in distances_of_pairs(
+            system.positions, None, system.pbc, np.stack(pairs, axis=1)
+        ):
             add(system.numbers[i], system.numbers[j], distances.min(axis=0))
     return dict(sorted(shortest.items()))

@@ -99,12 +99,14 @@ def quality_report(
     }
     drifts = metadata.get("nve_drift", {}) if nve_drift is None else nve_drift
     errors = metadata.get("nve_drift_error", {}) if nve_drift is None else {}
+    thinned = metadata.get("near_duplicates_dropped", {})
     curves: dict[str, dict[float, RDF]] = {}
     lengths: dict[str, list[np.ndarray]] = {}
     for system in tqdm(systems, "geometry", unit="system", disable=not progress):
         entry, found, curves[system.name] = _examine(system, tolerance, seed, progress)
         entry["nve_drift"] = drifts.get(system.name)
         entry["nve_drift_error"] = errors.get(system.name)
+        entry["near_duplicates"]["dropped"] = thinned.get(system.name, 0)
         report["systems"][system.name] = entry
         for pair, values in found.items():
             lengths.setdefault(pair, []).append(values.ravel())
@@ -139,7 +141,8 @@ def _examine(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[float, RDF]]:
     """Return one system's part of the report, its bond lengths and its RDFs."""
     found, departure = bond_lengths(system)
-    duplicates = near_duplicates(fingerprints(system, seed), tolerance, progress)
+    vectors = fingerprints(system.positions, system.cells, system.pbc, seed)
+    duplicates = near_duplicates(vectors, tolerance, progress)
     curves = _curves(system, seed) if system.pbc.all() else {}
     entry = {
         "formula": system.formula,

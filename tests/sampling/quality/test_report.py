@@ -46,7 +46,12 @@ def test_a_sound_database(write, shaken, tmp_path, capsys, monkeypatch):
     assert entry["temperatures"]["600"]["temperature"]["reached"] is True
     assert entry["temperatures"]["600"]["density"] is None
     assert entry["bonds"]["C-H"]["n_bonds"] == 5
-    assert entry["near_duplicates"] == {"count": 0, "n_frames": 60, "tolerance": 0.02}
+    assert entry["near_duplicates"] == {
+        "count": 0,
+        "n_frames": 60,
+        "tolerance": 0.02,
+        "dropped": 0,
+    }
     assert report["findings"] == []
 
 
