@@ -221,8 +221,7 @@ ASPIRIN = Study(
     seeds={50: 2, 200: 2},
     steps={50: 1000, 200: 1000},
     learning_rates={n: ETHANOL.learning_rates[n] for n in (50, 200)},
-    blocks=[(MAIN, "scratch", (200, 50), (2000,))],
-    pretrain_steps=2000,
+    blocks=[(MAIN, "scratch", (200, 50), (4000,))],
 )
 
 WATER = Study(
