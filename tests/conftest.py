@@ -1,5 +1,9 @@
 import contextlib
+import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +28,51 @@ def pytest_collection_modifyitems(items):
 
 
 CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
+
+
+@pytest.fixture(scope="session")
+def start_program():
+    """Return a function that starts one of our programs as from a terminal."""
+
+    def start(folder, program, *words, gpu=False) -> subprocess.Popen:
+        left_out = ("PL_", "HYDRA_", "TORCH_")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+        environment |= {"PWD": str(folder), "OMP_NUM_THREADS": "1"}
+        if not gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        return subprocess.Popen(
+            [Path(sys.executable).parent / program, *words],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_program(start_program):
+    """Return a function that runs one of our programs to its end.
+
+    It returns what was printed, output and errors, after checking the exit code; a mistake of the
+    user has no trace-back.
+    """
+
+    def run(folder, program, *words, code=0, gpu=False) -> tuple[str, str]:
+        with start_program(folder, program, *words, gpu=gpu) as process:
+            try:
+                out, err = process.communicate(timeout=600)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        # In a parallel run the rank that failed first speaks first.
+        assert process.returncode == code, f"{err[:6000]}\n...\n{err[-3000:]}"
+        assert code != 1 or "Traceback" not in err
+        return out, err
+
+    return run
 
 
 @pytest.fixture

@@ -5,13 +5,9 @@ tests look at what it left and said.
 """
 
 import csv
-import os
 import re
 import shlex
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +19,6 @@ from schnetpack.data import ASEAtomsData
 
 pytestmark = pytest.mark.slow
 
-BIN = Path(sys.executable).parent
 NETWORK = ["model.representation.n_atom_basis=16", "model.representation.n_interactions=2"]
 PRETRAIN = [
     "experiment=gpip_pretrain",
@@ -39,35 +34,6 @@ PRETRAIN = [
 ]
 
 
-def start(folder, program, *words):
-    """Start a command in a folder, as from a terminal in which nothing else is set."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TORCH_", "HYDRA_"))}
-    environment |= {"PWD": str(folder), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [BIN / program, *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def command(folder, program, *words, code=0):
-    """Run a command to its end; return what it printed, after checking its exit code."""
-    process = start(folder, program, *words)
-    out, err = process.communicate()
-    assert process.returncode == code, err
-    return out, err
-
-
-def refused(folder, program, *words):
-    """Run a command that must fail; return its one sentence."""
-    _, err = command(folder, program, *words, code=1)
-    assert "Traceback" not in err
-    return err
-
-
 def curves(run):
     with open(run / "curves.csv") as handle:
         return list(csv.DictReader(handle))
@@ -79,14 +45,14 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pretrained(folder):
+def pretrained(folder, run_program):
     """Return what pre-training printed; its run is runs/pre."""
-    out, _ = command(folder, "spktrain", *PRETRAIN, "run.id=pre", "trainer.max_epochs=2")
+    out, _ = run_program(folder, "spktrain", *PRETRAIN, "run.id=pre", "trainer.max_epochs=2")
     return out
 
 
 @pytest.fixture(scope="module")
-def labels(folder, pretrained):
+def labels(folder, pretrained, run_program):
     """Label the sampled configurations with their MMFF94 energies, far from zero as DFT's are."""
     data = ASEAtomsData(str(folder / "data" / "ethanol_mmff94.db"))
     frames = []
@@ -98,15 +64,16 @@ def labels(folder, pretrained):
         )
         frames.append(atoms)
     write(folder / "labels.xyz", frames)
-    return command(folder, "gpip", "import", "labels.xyz", "labels.db", "--energy-unit", "eV")[0]
+    words = ["import", "labels.xyz", "labels.db", "--energy-unit", "eV"]
+    return run_program(folder, "gpip", *words)[0]
 
 
 @pytest.fixture(scope="module")
-def finetuned(folder, pretrained, labels):
+def finetuned(folder, pretrained, labels, run_program):
     """Return what fine-tuning printed; its run is runs/tuned."""
     words = ["experiment=gpip_finetune", "run.id=tuned", "trainer.max_epochs=2", *NETWORK]
     paths = ["pretrained.path=runs/pre/best_model", "data.datapath=labels.db"]
-    return command(folder, "spktrain", *words, *paths, "trainer.accelerator=cpu")[0]
+    return run_program(folder, "spktrain", *words, *paths, "trainer.accelerator=cpu")[0]
 
 
 def test_pretraining_leaves_data_model_curves_and_the_next_commands(folder, pretrained):
@@ -126,12 +93,12 @@ def test_pretraining_leaves_data_model_curves_and_the_next_commands(folder, pret
     assert printed["simulate"].startswith("spkmd simulation=molecule_nvt calculator.model_file=")
 
 
-def test_the_printed_command_fine_tunes(folder, pretrained, labels):
+def test_the_printed_command_fine_tunes(folder, pretrained, labels, run_program):
     """Typed as it was printed, in the folder that holds labels.db; the folder's name has blanks."""
     line = re.search(r"^  fine-tune: +(.*)$", pretrained, re.MULTILINE)[1]
     program, *words = shlex.split(line)
     more = ["run.id=printed", "trainer.max_epochs=1", "trainer.accelerator=cpu"]
-    out, _ = command(folder, program, *words, *more)
+    out, _ = run_program(folder, program, *words, *more)
     assert "newly initialised" in out
     assert (folder / "runs" / "printed" / "best_model").is_file()
 
@@ -151,17 +118,18 @@ def test_finetuning_from_relative_paths(folder, finetuned):
     assert "spkmd simulation=molecule_nvt" in finetuned
 
 
-def test_a_network_of_another_width_is_refused(folder, pretrained, labels):
+def test_a_network_of_another_width_is_refused(folder, pretrained, labels, run_program):
     words = ["experiment=gpip_finetune", "run.id=wide", "pretrained.path=runs/pre/best_model"]
     more = ["data.datapath=labels.db", "trainer.accelerator=cpu", NETWORK[1]]
-    assert re.search(r"n_atom_basis|shape|width", refused(folder, "spktrain", *words, *more))
+    _, sentence = run_program(folder, "spktrain", *words, *more, code=1)
+    assert re.search(r"n_atom_basis|shape|width", sentence)
 
 
-def test_simulation(folder, finetuned):
+def test_simulation(folder, finetuned, run_program):
     from schnetpack.md.data import HDF5Loader
 
     write(folder / "ethanol.xyz", molecule("CH3CH2OH"))
-    command(
+    run_program(
         folder,
         "spkmd",
         "simulation=molecule_nvt",
@@ -178,50 +146,52 @@ def test_simulation(folder, finetuned):
     assert np.isfinite(moved).all() and np.abs(moved).max() > 0
 
 
-def test_simulation_of_an_element_that_no_label_had(folder, finetuned):
+def test_simulation_of_an_element_that_no_label_had(folder, finetuned, run_program):
     write(folder / "chloride.xyz", molecule("CH3Cl"))
-    sentence = refused(
+    _, sentence = run_program(
         folder,
         "spkmd",
         "simulation=molecule_nvt",
         "calculator.model_file=runs/tuned/best_model",
         "system.molecule_file=chloride.xyz",
         "simulation_dir=md2",
+        code=1,
     )
     assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
-def test_prediction(folder, finetuned):
+def test_prediction(folder, finetuned, run_program):
     words = ["predict", "runs/tuned/best_model", "labels.xyz", "predicted.xyz"]
-    out, _ = command(folder, "gpip", *words)
+    out, _ = run_program(folder, "gpip", *words)
     assert "predicted.xyz: 40 structures" in out and re.search(r"forces +MAE [\d.]+", out)
     energies = [atoms.get_potential_energy() for atoms in read(folder / "predicted.xyz", ":")]
     # The mean energy of the labels comes back with the post-processing.
     assert np.mean(energies) == pytest.approx(-4200, abs=50)
     write(folder / "chloride.xyz", molecule("CH3Cl"))
-    sentence = refused(folder, "gpip", "predict", "runs/tuned", "chloride.xyz", "x.xyz")
+    words = ["predict", "runs/tuned", "chloride.xyz", "x.xyz"]
+    _, sentence = run_program(folder, "gpip", *words, code=1)
     assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
-def test_interruption_company_and_resumption(folder, pretrained):
+def test_interruption_company_and_resumption(folder, pretrained, run_program, start_program):
     """A run is killed; meanwhile another in its folder is refused; afterwards it goes on."""
     words = [*PRETRAIN, "run.id=long"]
     run = folder / "runs" / "long"
-    first = start(folder, "spktrain", *words, "trainer.max_epochs=100000")
+    first = start_program(folder, "spktrain", *words, "trainer.max_epochs=100000")
     try:
         deadline = time.monotonic() + 300
         while not (run / "checkpoints" / "last.ckpt").is_file():
             assert first.poll() is None, first.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.5)
-        sentence = refused(folder, "spktrain", *words)
+        _, sentence = run_program(folder, "spktrain", *words, code=1)
         assert "Another run is going on in" in sentence and "run.id=" in sentence
         assert first.poll() is None
     finally:
         first.kill()
         first.communicate()
     done = int(curves(run)[-1]["epoch"])
-    out, err = command(folder, "spktrain", *words, f"trainer.max_epochs={done + 3}")
+    out, err = run_program(folder, "spktrain", *words, f"trainer.max_epochs={done + 3}")
     assert "Restored all states" in err + out
     epochs = [int(row["epoch"]) for row in curves(run)]
     assert epochs == list(range(done + 3)), "no epoch twice, none left out"

@@ -123,12 +123,25 @@ class FineTuningTask(AtomisticTask):
             rank_zero_only(print)("\n".join(lines), flush=True)
 
     def configure_optimizers(self):
-        """Return SchNetPack's optimizer and scheduler, for the parameters that are trained."""
+        """Return SchNetPack's optimizer and scheduler, for the parameters that are trained.
+
+        A scheduler that watches a validated quantity acts at every validation.
+        """
         if self._choose_warmup:
             n_steps = self.trainer.estimated_stepping_batches
             self.warmup_steps = int(min(DEFAULT_WARMUP, n_steps / 10))
         if self.warmup_steps:
             self._check_warmup()
+        configured = self._configured()
+        every = self.trainer.check_val_every_n_epoch
+        if every is not None and isinstance(configured, tuple):
+            for schedule in configured[1]:
+                if "monitor" in schedule and schedule.get("interval", "epoch") == "epoch":
+                    schedule["frequency"] = every
+        return configured
+
+    def _configured(self):
+        """Return what SchNetPack makes of the groups of parameters."""
         if not self.freeze_patterns and self.layer_decay == 1.0:
             return super().configure_optimizers()
         cls = self.optimizer_cls

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import time
 
@@ -12,32 +11,20 @@ import pytest
 from ase.io import read
 from schnetpack.md.data import HDF5Loader
 
-# As the installed script, but without the other warnings of importing SchNetPack.
-COMMAND = [
-    sys.executable,
-    "-W",
-    "ignore",
-    "-c",
-    "from schnetpack.md.cli import simulate; simulate()",
-]
 MODEL = "calculator.model_file=run/best_model"
 MOLECULE = "system.molecule_file=ethanol.xyz"
-
-
-def spkmd(folder, *words, check=True):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*COMMAND, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture
 def here(run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "elsewhere")
     return tmp_path / "elsewhere"
+
+
+@pytest.fixture
+def spkmd(here, run_program):
+    """Return a function that simulates; it returns what was printed as errors."""
+    return lambda *words, code=0: run_program(here, "spkmd", *words, code=code)[1]
 
 
 def trajectory(path):
@@ -47,9 +34,8 @@ def trajectory(path):
 
 
 @pytest.mark.slow
-def test_nvt_from_another_folder_with_relative_paths(here):
+def test_nvt_from_another_folder_with_relative_paths(here, spkmd):
     spkmd(
-        here,
         "simulation=molecule_nvt",
         MODEL,
         MOLECULE,
@@ -70,14 +56,10 @@ def test_nvt_from_another_folder_with_relative_paths(here):
     assert (here / "hot" / "checkpoint.chk").is_file()
     assert not (here / "hot" / "checkpoint.chk.part").exists()
 
-    again = spkmd(
-        here, "simulation=molecule_nvt", MODEL, MOLECULE, "simulation_dir=hot", check=False
-    )
-    assert again.returncode == 1
-    assert "simulation_dir=hot already holds a trajectory" in again.stderr
+    again = spkmd("simulation=molecule_nvt", MODEL, MOLECULE, "simulation_dir=hot", code=1)
+    assert "simulation_dir=hot already holds a trajectory" in again
 
     spkmd(
-        here,
         "simulation=molecule_nvt",
         MODEL,
         MOLECULE,
@@ -95,11 +77,10 @@ def found_fs():
 
 
 @pytest.mark.slow
-def test_nve_langevin_and_ensemble_run(here):
+def test_nve_langevin_and_ensemble_run(here, spkmd):
     short = ["dynamics.n_steps=3", MOLECULE]
-    spkmd(here, "simulation=molecule_nve", MODEL, "simulation_dir=a", *short)
+    spkmd("simulation=molecule_nve", MODEL, "simulation_dir=a", *short)
     spkmd(
-        here,
         "simulation=molecule_nvt",
         "dynamics/thermostat=langevin",
         "calculator=gpip_ensemble",
@@ -119,35 +100,25 @@ def test_nve_langevin_and_ensemble_run(here):
         ([MODEL, MOLECULE, "calculator.neighbor_list.cutoff=6"], "cutoff=6 contradicts the model"),
     ],
 )
-def test_mistakes_get_one_sentence(here, words, message):
-    done = spkmd(here, "simulation=molecule_nvt", *words, check=False)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes_get_one_sentence(spkmd, words, message):
+    assert message in spkmd("simulation=molecule_nvt", *words, code=1)
 
 
 @pytest.mark.slow
-def test_a_second_simulation_in_the_same_folder_is_refused(here):
+def test_a_second_simulation_in_the_same_folder_is_refused(here, spkmd, start_program):
     words = ["simulation=molecule_nvt", MODEL, MOLECULE, "simulation_dir=one"]
-    first = subprocess.Popen(
-        [*COMMAND, *words, "dynamics.n_steps=100000000"],
-        cwd=here,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = start_program(here, "spkmd", *words, "dynamics.n_steps=100000000")
     try:
         deadline = time.monotonic() + 120
         while not (here / "one" / "simulation.hdf5").exists() and time.monotonic() < deadline:
             time.sleep(0.2)
-        second = spkmd(here, *words, "overwrite=true", check=False)
+        second = spkmd(*words, "overwrite=true", code=1)
         assert first.poll() is None, "the first simulation has gone"
     finally:
         first.kill()
-        first.wait()
-    assert second.returncode == 1
-    assert f"Another run is going on in {here / 'one'} (process {first.pid} on" in second.stderr
-    assert "simulation_dir=FOLDER" in second.stderr and "Traceback" not in second.stderr
+        first.communicate()
+    assert f"Another run is going on in {here / 'one'} (process {first.pid} on" in second
+    assert "simulation_dir=FOLDER" in second
     assert (here / "one" / "simulation.hdf5").exists(), "it replaced the trajectory of the first"
 
 
@@ -188,7 +159,7 @@ HOST = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulation", ["molecule_nvt", "molecule_nve"])
-def test_presets_work_on_a_tree_of_schnetpack_itself(here, simulation):
+def test_presets_work_on_a_tree_of_schnetpack_itself(here, run_program, simulation):
     """A tree in front of ours with the same group names, as the host's when its wheel has one."""
     for name, text in HOST.items():
         (here / "host" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -206,23 +177,18 @@ def test_presets_work_on_a_tree_of_schnetpack_itself(here, simulation):
         "sys.modules[name] = module_from_spec(spec);"
         "from schnetpack.md.cli import simulate; simulate()"
     )
-    done = subprocess.run(
-        [
-            *COMMAND[:4],
-            code,
-            str(here / "host"),
-            f"+simulation={simulation}",
-            MODEL,
-            MOLECULE,
-            "dynamics.n_steps=3",
-            "simulation_dir=out",
-        ],
-        cwd=here,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
+    run_program(
+        here,
+        sys.executable,
+        "-c",
+        code,
+        str(here / "host"),
+        f"+simulation={simulation}",
+        MODEL,
+        MOLECULE,
+        "dynamics.n_steps=3",
+        "simulation_dir=out",
     )
-    assert done.returncode == 0, done.stderr
     assert trajectory(here / "out" / "simulation.hdf5").entries == 1
     composed = (here / "out" / ".hydra" / "config.yaml").read_text()
     assert "gpip_plugins.md.calculator.PotentialCalculator" in composed

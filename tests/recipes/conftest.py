@@ -1,8 +1,5 @@
 """Composing recipes in this process as `spktrain` does, and a small database for them."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import hydra
@@ -137,26 +134,5 @@ def train(compose, database, tmp_path):
             trainer.fit(task, datamodule=data)
             trainer.test(task, datamodule=data, ckpt_path="best", verbose=False)
         return trainer
-
-    return run
-
-
-@pytest.fixture
-def run_program():
-    """Return a function that runs one of our programs as from a terminal."""
-
-    def run(folder: Path, program: str, *words: str, **environment: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PL_", "HYDRA_"))}
-        kept |= {"PWD": str(folder), "OMP_NUM_THREADS": "1"} | environment
-        done = subprocess.run(
-            [Path(sys.executable).parent / program, *words],
-            cwd=folder,
-            env=kept,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        # In a parallel run the rank that failed first speaks first.
-        assert done.returncode == 0, f"{done.stderr[:6000]}\n...\n{done.stderr[-3000:]}"
 
     return run

@@ -1,5 +1,6 @@
 """Recipes on a GPU: the losses are those of the CPU, and every command of the chain runs there."""
 
+import functools
 import json
 
 import numpy as np
@@ -42,29 +43,29 @@ def cost_of(run):
 @pytest.mark.slow
 def test_the_whole_chain_where_there_is_a_gpu(database, run_program, tmp_path):
     """Trainings take it by themselves; prediction there is that on a CPU; dynamics run."""
+    run = functools.partial(run_program, tmp_path, gpu=True)
     sizes = ("data.num_train=8", "data.num_val=4", "data.num_test=0", "data.batch_size=4")
     labels = (f"data.datapath={database}", *sizes, *SMALL)
     words = ("experiment=gpip_pretrain", "data=configurations", *labels, "run.id=pre")
-    run_program(tmp_path, "spktrain", *words, "trainer.max_epochs=1")
+    run("spktrain", *words, "trainer.max_epochs=1")
     # A second epoch goes on from the first.
-    run_program(tmp_path, "spktrain", *words, "trainer.max_epochs=2")
+    run("spktrain", *words, "trainer.max_epochs=2")
     assert cost_of(tmp_path / "runs" / "pre")["steps"] == 4
     tuned = ("experiment=gpip_finetune", "pretrained.path=runs/pre/best_model", *labels)
-    run_program(tmp_path, "spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
-    for run in ("pre", "tuned"):
-        assert cost_of(tmp_path / "runs" / run)["gpu_seconds"] > 0
+    run("spktrain", *tuned, "run.id=tuned", "trainer.max_epochs=2")
+    for name in ("pre", "tuned"):
+        assert cost_of(tmp_path / "runs" / name)["gpu_seconds"] > 0
 
     write(tmp_path / "ethanol.xyz", [molecule("CH3CH2OH")])
     forces = []
     for device in ("cuda", "cpu"):
         file = f"{device}.xyz"
         words = ("predict", "runs/tuned", "ethanol.xyz", file, "--device", device)
-        run_program(tmp_path, "gpip", *words)
+        run("gpip", *words)
         forces.append(read(tmp_path / file).get_forces())
     np.testing.assert_allclose(forces[0], forces[1], atol=1e-4)
 
-    run_program(
-        tmp_path,
+    run(
         "spkmd",
         "simulation=molecule_nvt",
         "calculator.model_file=runs/tuned/best_model",

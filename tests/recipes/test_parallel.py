@@ -30,7 +30,7 @@ def spktrain(run_program):
 
     def run(folder, *words, experiment=GPIP):
         words = (*experiment, *SETTINGS, *words, "run.id=here")
-        run_program(folder, "spktrain", *words, CUDA_VISIBLE_DEVICES="")
+        run_program(folder, "spktrain", *words)
         with open(folder / "runs" / "here" / "curves.csv") as handle:
             return list(csv.DictReader(handle))
 

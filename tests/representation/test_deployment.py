@@ -1,10 +1,5 @@
 """A stored potential with the Equivariant Transformer in SchNetPack's own programs."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from ase.build import molecule
@@ -37,16 +32,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def program(folder, name, *words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-W", "ignore", Path(sys.executable).parent / name, *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-def test_deployed_it_gives_the_same(folder):
-    program(folder, "spkdeploy", "run/best_model", "deployed")
+def test_deployed_it_gives_the_same(folder, run_program):
+    run_program(folder, "spkdeploy", "run/best_model", "deployed")
     extra = {"cutoff": ""}
     deployed = torch.jit.load(folder / "deployed", _extra_files=extra)
     assert float(extra["cutoff"]) == 4.0
@@ -57,8 +45,8 @@ def test_deployed_it_gives_the_same(folder):
         torch.testing.assert_close(actual[key], expected[key], rtol=1e-5, atol=1e-6)
 
 
-def test_replicas_of_a_simulation(folder):
-    program(
+def test_replicas_of_a_simulation(folder, run_program):
+    run_program(
         folder,
         "spkmd",
         "simulation=molecule_nve",
