@@ -5,11 +5,8 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import fields
-from pathlib import Path
 
 import hydra
 import pytest
@@ -22,16 +19,15 @@ from gpip_plugins.sampling.campaign import Campaign
 from gpip_plugins.sampling.command import add_sample
 from gpip_plugins.sampling.program import SYSTEM_KEYS, translate
 
-GPIP = Path(sys.executable).parent / "gpip"
 SHORT = ["sampling_interval=0.02", "equilibration=0.02", "temperatures=[300,500]", "cores=1"]
 SHORT += ["energy_check=1"]
 SHORT += ["force_field=mmff94"]
 
 
-def gpip(folder, *words):
-    return subprocess.run(
-        [GPIP, "sample", *words], cwd=folder, capture_output=True, text=True, timeout=500
-    )
+@pytest.fixture
+def sample(tmp_path, run_program):
+    """Return a function that types `gpip sample WORDS`; it returns output and errors."""
+    return lambda *words, code=0: run_program(tmp_path, "gpip", "sample", *words, code=code)
 
 
 def rows(path):
@@ -105,62 +101,46 @@ def test_commands_in_the_recipes_compose_and_leave_nothing_open(words):
 
 
 @pytest.mark.slow
-def test_smiles_from_relative_paths(tmp_path):
-    done = gpip(tmp_path, "system=smiles", "smiles=CO", "n_frames=4", "datapath=x/a.db", *SHORT)
-    assert done.returncode == 0, done.stderr
-    assert "Estimated time: about" in done.stdout and "from a measured step" in done.stdout
-    assert "Cost: trajectories" in done.stdout
+def test_smiles_from_relative_paths(sample, tmp_path):
+    words = ["system=smiles", "smiles=CO", "datapath=x/a.db", *SHORT]
+    printed, _ = sample(*words, "n_frames=4")
+    assert "Estimated time: about" in printed and "from a measured step" in printed
+    assert "Cost: trajectories" in printed
     assert len(rows(tmp_path / "x" / "a.db")) == 4
     assert sorted(os.listdir(tmp_path / "x")) == [".a.db.generating", "a.db", "a_quality"]
-    again = gpip(tmp_path, "system=smiles", "smiles=CO", "n_frames=8", "datapath=x/a.db", *SHORT)
-    assert again.returncode == 1
-    assert "was sampled with n_frames=4, but n_frames=8 is asked for" in again.stderr
+    _, error = sample(*words, "n_frames=8", code=1)
+    assert "was sampled with n_frames=4, but n_frames=8 is asked for" in error
 
 
 @pytest.mark.slow
-def test_file_and_its_own_name(tmp_path):
+def test_file_and_its_own_name(sample, tmp_path):
     Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]).write(tmp_path / "mine.xyz")
-    done = gpip(tmp_path, "system=file", "file=mine.xyz", "n_frames=2", *SHORT)
-    assert done.returncode == 0, done.stderr
+    sample("system=file", "file=mine.xyz", "n_frames=2", *SHORT)
     assert {row[0] for row in rows(tmp_path / "data" / "mine_mmff94.db")} == {"mine"}
 
 
 @pytest.mark.slow
-def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(tmp_path):
+def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(
+    run_program, sample, tmp_path
+):
     sampling = ["n_frames=8", "temperatures=[300,600]", "sampling_interval=0.02"]
     sampling += ["equilibration=0", "energy_check=0", "count=27", "cell=9.35", "cores=2"]
     sampling += ["preparation.npt=0", "preparation.annealing=0.04"]
     training = translate(sampling)
     training += ["data.num_train=4", "data.num_val=2", "data.batch_size=2", "trainer.max_epochs=1"]
     training += ["trainer.accelerator=cpu", "globals.cutoff=3.0"]
-    done = subprocess.run(
-        [GPIP.with_name("spktrain"), "experiment=gpip_water", *training],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_program(tmp_path, "spktrain", "experiment=gpip_water", *training)
     assert len(list(tmp_path.glob("runs/*/best_model"))) == 1
     database = tmp_path / "data" / "water27_tip3p.db"
     written = database.stat().st_mtime_ns
-    again = gpip(tmp_path, "system=water64", *sampling)
-    assert again.returncode == 0, again.stderr
-    assert "water27_tip3p.db is there already" in again.stdout
+    assert "water27_tip3p.db is there already" in sample("system=water64", *sampling)[0]
     assert database.stat().st_mtime_ns == written
 
 
 @pytest.mark.slow
-def test_stopped_by_the_user_it_keeps_what_was_finished(tmp_path):
+def test_stopped_by_the_user_it_keeps_what_was_finished(start_program, tmp_path):
     words = ["system=ethanol", "datapath=a.db", "n_frames=8000", "cores=2", "force_field=mmff94"]
-    process = subprocess.Popen(
-        [GPIP, "sample", *words],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        # In the background of a script the interrupt is ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = start_program(tmp_path, "gpip", "sample", *words)
     deadline = time.monotonic() + 300
     while not list(tmp_path.glob("a.parts/*.ticks")) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -175,12 +155,10 @@ def test_stopped_by_the_user_it_keeps_what_was_finished(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["local", "joblib"])
-def test_jobs_of_hydras_launchers_write_what_one_run_writes(tmp_path, cluster):
+def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cluster):
     words = ["system=ethanol", "n_frames=6", *SHORT, "temperatures=[300,400,500]"]
-    one = gpip(tmp_path, *words, "datapath=one.db")
-    assert one.returncode == 0, one.stderr
-    many = gpip(tmp_path, *words, "datapath=many.db", f"cluster={cluster}", "parts=2")
-    assert many.returncode == 0, many.stdout + many.stderr
+    sample(*words, "datapath=one.db")
+    sample(*words, "datapath=many.db", f"cluster={cluster}", "parts=2")
     assert rows(tmp_path / "many.db") == rows(tmp_path / "one.db")
     assert not (tmp_path / "many.parts").exists()
 
@@ -203,9 +181,6 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(tmp_path, cluster):
         ("n_frames=100000000000", "MB are free; free some space"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(tmp_path, words, message):
-    done = gpip(tmp_path, *words.split())
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes_are_told_before_anything_runs(sample, tmp_path, words, message):
+    assert message in sample(*words.split(), code=1)[1]
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.db"))
