@@ -41,6 +41,12 @@ class ClassicalMD(GpipDataModule):
                 f"num_train + num_val + num_test = {sum(asked)} is more than n_frames={n_frames}; "
                 "raise n_frames or lower the others."
             )
+        if self.campaign.min_difference and sum(asked) == n_frames:
+            raise InputError(
+                f"min_difference={self.campaign.min_difference} leaves fewer frames than "
+                f"n_frames={n_frames}, which num_train, num_val and num_test add up to; give them "
+                "as fractions, for example num_train=0.9 num_val=0.1."
+            )
 
     def prepare_data(self) -> None:
         """Generate the database if it is missing, else check that it is the one asked for."""

@@ -8,6 +8,7 @@ from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.finetuning.blocks import parameter_groups, units_of
@@ -35,6 +36,7 @@ class FineTuningTask(AtomisticTask):
     - The warm-up scales the rate that the scheduler has set, step by step, and leaves the
       scheduler alone: any scheduler works with it, and a resumed run goes on where it was.
       (`AtomisticTask` puts the same full rate into all groups at the end of its warm-up.)
+    - A plateau is looked for at every validation, so `check_val_every_n_epoch` may be above 1.
     - Auxiliary losses (Noisy Nodes, Godwin et al., arXiv:2106.07971) count in training only.
       Their heads serve no prediction and are left out of `best_model`.
 
@@ -125,7 +127,7 @@ class FineTuningTask(AtomisticTask):
     def configure_optimizers(self):
         """Return SchNetPack's optimizer and scheduler, for the parameters that are trained.
 
-        A scheduler that watches a validated quantity acts at every validation.
+        `ReduceLROnPlateau` counts validations; other schedulers count epochs.
         """
         if self._choose_warmup:
             n_steps = self.trainer.estimated_stepping_batches
@@ -136,7 +138,8 @@ class FineTuningTask(AtomisticTask):
         every = self.trainer.check_val_every_n_epoch
         if every is not None and isinstance(configured, tuple):
             for schedule in configured[1]:
-                if "monitor" in schedule and schedule.get("interval", "epoch") == "epoch":
+                plateau = isinstance(schedule["scheduler"], ReduceLROnPlateau)
+                if plateau and schedule.get("interval", "epoch") == "epoch":
                     schedule["frequency"] = every
         return configured
 

@@ -70,8 +70,9 @@ class Campaign:
             database, or `drop` the trajectory; the metadata name it. Likewise for a box that
             explodes while it is prepared, and all its trajectories.
         min_difference: Å; near-duplicates, frames that differ by no more from an earlier one of
-            their system, are left out of the database, which then has fewer than `n_frames`. 0
-            keeps all: dropping frames shifts their distribution, most where a system has few atoms.
+            their system at any temperature, are left out of the database, which then has fewer
+            than `n_frames`. 0 keeps all: dropping frames shifts their distribution, most where a
+            system has few atoms, and later temperatures lose more.
         energy_check: ps without thermostat that show whether a system conserves its energy, for the
             report of the quality; 0 leaves it out. At most eight systems are checked.
         quality: write a report of the quality beside the database (see `gpip quality`).

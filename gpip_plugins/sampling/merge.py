@@ -1,6 +1,7 @@
 """From shards to one database, with the account of what happened and what it cost."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -74,6 +75,7 @@ def merge(
         )
     for task, facts in boxes:
         _tell(task, facts)
+    started = time.process_time()
     results, near = _distinct(sampler, folder, min_difference, progress)
     n_rows = sum(task.n_frames for task, facts in tasks if facts["complete"]) - sum(near.values())
     halved = [t.label for t, facts in tasks if facts["complete"] and facts["explosions"]]
@@ -81,6 +83,9 @@ def merge(
     cost["trajectories"] = _cost(tasks)
     if checks:
         cost["energy check"] = _cost(checks)
+    if min_difference:
+        seconds = round(time.process_time() - started, 3)
+        cost["near-duplicates"] = {"core_seconds": seconds, "gpu_seconds": 0.0}
     found = [(task, facts) for task, facts in checks if facts["drift"] is not None]
     keys = ("density", "density_error", "density_drift", "molarity")
     metadata = metadata | {
@@ -126,7 +131,10 @@ def _distinct(
     """Return the trajectories without near-duplicates, and how many were left out, by system."""
     if not min_difference:
         return sampler.results(folder), {}
-    kept = distinct_frames(sampler.results(folder), min_difference, sampler.seed, progress)
+    n_trajectories = len(sampler.tasks)
+    kept = distinct_frames(
+        sampler.results(folder), n_trajectories, min_difference, sampler.seed, progress
+    )
     near: dict[str, int] = {}
     for task in sampler.tasks:
         if task.shard in kept:

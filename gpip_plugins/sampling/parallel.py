@@ -52,7 +52,7 @@ def run_tasks(
     cores: int,
     description: str = "",
     unit: str = "frame",
-    tick: float = 1.0,
+    tick: float = 1,
     progress: bool = True,
 ) -> None:
     """Run the tasks whose shards are missing; return when all shards are there.
@@ -63,7 +63,7 @@ def run_tasks(
         cores: number of processes; 1 stays in this one.
         description: text in front of the progress bar.
         unit: of the progress bar.
-        tick: units of one tick.
+        tick: how many units one tick stands for.
         progress: show a progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,20 +116,17 @@ class _Progress:
 
     def __init__(self, tasks: Iterable[Task], folder: Path, description, unit, tick, progress):
         self.waiting = {folder / task.shard: task.n_ticks for task in tasks}
-        self.finished = 0
-        self.bar = tqdm(
-            total=sum(self.waiting.values()),
-            desc=description,
-            unit=unit,
-            unit_scale=False if tick == 1.0 else tick,
-            disable=not progress,
-        )
+        self.finished, self.tick = 0, tick
+        total = tick * sum(self.waiting.values())
+        self.bar = tqdm(total=total, desc=description, unit=unit, disable=not progress)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._refresh, daemon=True)
 
     def __enter__(self):
         self._look()
-        self.bar.initial = self.finished  # for the rate: what was there has not been run now
+        self.bar.initial = (
+            self.tick * self.finished
+        )  # for the rate: what was there has not been run now
         self.thread.start()
 
     def __exit__(self, *_):
@@ -152,5 +149,5 @@ class _Progress:
                 running += min(_ticks(shard).stat().st_size, n_ticks)
             except FileNotFoundError:
                 continue
-        self.bar.n = self.finished + running
+        self.bar.n = self.tick * (self.finished + running)
         self.bar.refresh()

@@ -238,6 +238,7 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
         ({"temperatures": [-1]}, r"temperatures=-1 is not above 0 K"),
         ({"n_frames": 2, "num_train": 1, "num_val": 1}, r"n_frames=2 is less than one frame"),
         ({"num_train": 10}, r"= 14 is more than n_frames=12"),
+        ({"min_difference": 0.02}, r"leaves fewer frames than n_frames=12, .* num_train=0.9"),
         ({"seed": "now"}, r"seed='now' is not a whole number"),
         ({"seed": -1}, r"seed=-1 is not a whole number from 0"),
         ({"time_step": -1.0}, r"time_step=-1.0 must be positive"),
@@ -416,8 +417,11 @@ def test_explosions_are_refused_or_dropped_but_never_stored(tmp_path, monkeypatc
 def test_near_duplicates_are_left_out_and_counted(sampled, tmp_path, caplog):
     """The frames of each system, at both temperatures, against a plain search for near ones."""
     tolerance = 0.04  # frames 20 fs apart in molecules this small
+    thinned = {"min_difference": tolerance, "num_train": 0.7, "num_val": 0.3}
     with caplog.at_level("INFO"):
-        module(tmp_path / "a.db", min_difference=tolerance).prepare_data()
+        module(
+            tmp_path / "a.db", min_difference=tolerance, num_train=0.7, num_val=0.3
+        ).prepare_data()
     with connect(sampled, use_lock_file=False) as db:
         atoms = [row.toatoms() for row in db.select()]
     kept: list[int] = []
@@ -433,8 +437,10 @@ def test_near_duplicates_are_left_out_and_counted(sampled, tmp_path, caplog):
     }
     assert sum(dropped.values()) > 1
     assert rows(tmp_path / "a.db") == [rows(sampled)[k] for k in kept]
-    assert ASEAtomsData(str(tmp_path / "a.db")).metadata["near_duplicates_dropped"] == dropped
+    metadata = ASEAtomsData(str(tmp_path / "a.db")).metadata
+    assert metadata["near_duplicates_dropped"] == dropped
     assert f"O: {dropped['O']} near-duplicates (up to 0.04 Å) dropped" in caplog.text
+    assert metadata["cost"]["near-duplicates"]["core_seconds"] > 0
     with pytest.raises(InputError, match=r"sampled with min_difference=0.04, but.*=0.0"):
         module(tmp_path / "a.db").prepare_data()
 

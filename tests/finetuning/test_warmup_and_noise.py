@@ -82,23 +82,32 @@ def test_the_warmup_scales_whatever_the_scheduler_sets_and_resumes(
     assert [r[-1] for r in first + rest] == pytest.approx([r[-1] for r in whole])
 
 
+PLATEAU = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "abs"}
+
+
 @pytest.mark.parametrize("layer_decay", [1.0, 0.5])
-def test_a_plateau_is_looked_for_at_every_validation(
-    make_task, make_data, make_trainer, layer_decay
+@pytest.mark.parametrize(
+    ("scheduler", "settings", "halvings"),
+    [
+        # The loss never falls by so much.
+        (spk.train.ReduceLROnPlateau, PLATEAU, [0, 0, 0, 0, 1, 1, 2, 2]),
+        (torch.optim.lr_scheduler.ExponentialLR, {"gamma": 0.5}, range(8)),
+    ],
+)
+def test_a_plateau_counts_validations_and_other_schedulers_epochs(
+    make_task, make_data, make_trainer, layer_decay, scheduler, settings, halvings
 ):
-    """Two steps an epoch, a validation every second; a loss that never falls halves the rate."""
+    """Two steps an epoch, a validation every second."""
     losses = Losses()
     task = make_task(
         layer_decay=layer_decay,
-        scheduler_cls=spk.train.ReduceLROnPlateau,
-        scheduler_args={"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "abs"},
+        scheduler_cls=scheduler,
+        scheduler_args=settings,
         scheduler_monitor="val_loss",
     )
     make_trainer(losses, max_epochs=8, check_val_every_n_epoch=2).fit(task, make_data())
-    epochs = [1e-2] * 4 + [5e-3] * 2 + [2.5e-3] * 2
-    assert [rates[-1] for rates in losses.rates] == pytest.approx(
-        [rate for rate in epochs for _ in range(2)]
-    )
+    expected = [1e-2 * 0.5**n for n in halvings for _ in range(2)]
+    assert [rates[-1] for rates in losses.rates] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("max_epochs", "expected"), [(10, 2), (600, 100)])

@@ -1,6 +1,7 @@
 """Boxes in a data set: prepared once for all temperatures, stored with their cell."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import ase.io
 import numpy as np
@@ -14,6 +15,8 @@ from gpip_plugins.sampling.campaign import Campaign
 from gpip_plugins.sampling.engine import Explosion
 from gpip_plugins.sampling.schedule import PreparationSchedule
 from gpip_plugins.sampling.sources import Electrolyte, Files, Water
+from gpip_plugins.sampling.thinning import distinct_frames
+from gpip_plugins.sampling.trajectory import Trajectory
 
 SMALL = {
     "system": Water(count=27, cell=9.35),
@@ -86,13 +89,30 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
         campaign(tmp_path / "a.db", replicas=1, preparation=schedule).prepare()
 
 
-def test_near_duplicates_of_boxes_are_left_out(tmp_path):
-    """Boxes of two replicas are compared across their boundaries; so far apart they never are."""
-    asked = campaign(tmp_path / "a.db", min_difference=20.0)
-    assert asked.prepare()
-    data = ASEAtomsData(str(tmp_path / "a.db"))
-    assert data.metadata["near_duplicates_dropped"] == {"water27": len(asked.sampler.tasks) * 2 - 1}
-    assert len(data) == 1 and data[0]["temperature"] == 300.0
+def test_near_duplicates_of_boxes_are_seen_through_their_boundary(tmp_path):
+    """Replica 1 is replica 0, moved and wrapped; then a frame that really differs."""
+    system = Water(count=27, cell=9.35).build(0)[0]
+    frame = Atoms(system.numbers, system.positions, cell=system.cell, pbc=True)
+    moved, other = frame.copy(), frame.copy()
+    moved.positions += (1.0, 4.0, -3.0)
+    moved.wrap()
+    other.rattle(0.1, seed=0)
+
+    def result(shard, frames):
+        task = SimpleNamespace(system=system, shard=shard)
+        none = np.zeros(len(frames))
+        positions = np.array([atoms.positions for atoms in frames])
+        return task, Trajectory(positions, none, np.zeros_like(positions), none, system.cell)
+
+    results = [result("0", [frame, other]), result("1", [moved, other, frame])]
+    kept = distinct_frames(results, 2, 0.02, progress=False)
+    assert {shard: mask.tolist() for shard, mask in kept.items()} == {
+        "0": [True, True],
+        "1": [False, False, False],
+    }
+    only = distinct_frames(results[1:], 1, 0.02, progress=False)["1"]
+    assert only.tolist() == [True, True, False]
+    assert len(results[1][1].only(only)) == 2
 
 
 def test_a_box_that_explodes_is_prepared_again_with_half_the_time_step(tmp_path, monkeypatch):

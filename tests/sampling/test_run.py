@@ -1,6 +1,7 @@
 """Trajectories as independent tasks: seeds, shards, interruptions, explosions."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.engine import Engine, Explosion
 from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.parallel import _Progress
 from gpip_plugins.sampling.run import Sampler
 from gpip_plugins.sampling.schedule import Schedule
 from gpip_plugins.sampling.system import MolecularSystem
@@ -232,3 +234,15 @@ def test_interval_is_checked_before_anything_runs():
 def test_one_system_cannot_be_named_twice():
     with pytest.raises(InputError, match=r"the system 'O' is named 2 times"):
         sampler(("O", "O"))
+
+
+def test_progress_counts_in_units_of_a_tick_and_leaves_out_what_was_there(tmp_path):
+    """Half a picosecond a tick: 3 ps are finished, 1 of 2 is under way."""
+    (tmp_path / "a.npz").touch()
+    (tmp_path / "b.ticks").write_bytes(b"..")
+    tasks = [SimpleNamespace(shard="a.npz", n_ticks=6), SimpleNamespace(shard="b.npz", n_ticks=4)]
+    progress = _Progress(tasks, tmp_path, "preparing", "ps", 0.5, True)
+    with progress:
+        shown = progress.bar.format_dict
+    assert (shown["initial"], shown["n"], shown["total"]) == (3.0, 4.0, 5.0)
+    assert shown["unit"] == "ps" and not shown["unit_scale"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from ase.db import connect
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.paths import existing
@@ -68,7 +69,8 @@ def report_beside(
     Args:
         datapath: the database.
         n_atoms: atoms of a frame, on the average.
-        labels: labelled structures whose coverage is determined; None leaves that out.
+        labels: labelled structures whose coverage is determined; None leaves that out, and so do
+            too few frames, which is said.
         seed: seed of all random choices.
         progress: show progress bars.
 
@@ -77,6 +79,16 @@ def report_beside(
     """
     started = time.process_time()
     folder = folder_beside(datapath)
+    with connect(datapath, use_lock_file=False) as database:
+        n_frames = database.count()
+    if labels is not None and n_frames < MIN_SAMPLED:
+        log.warning(
+            "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
+            n_frames,
+            labels,
+            MIN_SAMPLED,
+        )
+        labels = None
     report = quality_report(
         datapath,
         labels,

@@ -68,8 +68,12 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
     if duplicates["count"]:
         found.append(
             f"{name}: {duplicates['count']} of {duplicates['n_frames']} frames differ by less than "
-            f"{duplicates['tolerance']:g} Å from an earlier one; lengthen sampling_interval, or "
-            "leave them out with min_difference."
+            f"{duplicates['tolerance']:g} Å from an earlier one; lengthen sampling_interval."
+        )
+    if duplicates["dropped"]:
+        found.append(
+            f"{name}: {duplicates['dropped']} near-duplicates were left out, so that means and "
+            "spreads are not the thermostat's."
         )
     drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
     if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):

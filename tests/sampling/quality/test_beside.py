@@ -64,6 +64,15 @@ def test_a_later_report_replaces_it_but_never_one_that_was_asked_for(tmp_path, m
     assert main(["quality", "water.db"]) == 1
 
 
+def test_what_near_duplicates_leave_may_be_too_little_for_a_coverage(shaken, tmp_path, told):
+    labels = str(tmp_path / "labels.xyz")
+    write_xyz(labels, shaken("H2O", 5))
+    sample(tmp_path / "water.db", min_difference=1.0, labels=labels)
+    assert f"1 frames are left, too few for the coverage of labels={labels}" in told.text
+    assert "O: 39 near-duplicates were left out, so that means" in told.text
+    assert not (tmp_path / "water.parts").exists()
+
+
 def test_boxes_have_density_and_radial_distribution_functions(tmp_path):
     sample(
         tmp_path / "box.db",
