@@ -419,9 +419,7 @@ def test_near_duplicates_are_left_out_and_counted(sampled, tmp_path, caplog):
     tolerance = 0.04  # frames 20 fs apart in molecules this small
     thinned = {"min_difference": tolerance, "num_train": 0.7, "num_val": 0.3}
     with caplog.at_level("INFO"):
-        module(
-            tmp_path / "a.db", min_difference=tolerance, num_train=0.7, num_val=0.3
-        ).prepare_data()
+        module(tmp_path / "a.db", **thinned).prepare_data()
     with connect(sampled, use_lock_file=False) as db:
         atoms = [row.toatoms() for row in db.select()]
     kept: list[int] = []
