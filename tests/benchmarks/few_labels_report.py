@@ -102,7 +102,16 @@ def write(path: Path, study: Study, rows: list[dict]) -> None:
 
 
 def draw(study: Study, runs: dict, path: Path) -> None:
-    """Draw force error against labels, and gain against pre-training length where it was varied."""
+    """Draw force error against labels, and gain against pre-training length where it was varied.
+
+    With one number of labels the arms are compared by bars.
+    """
+    if len(study.labels) == 1:
+        figure = Figure(figsize=(5, 2.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        by_arm(study, runs, figure.subplots())
+        figure.savefig(path, dpi=150)
+        return
     arm, labels = study.growth
     lengths = sorted({n for *_, block in study.blocks for n in block})
     lengths = [n for n in lengths if errors(runs, study.label(arm, n), labels)]
@@ -149,6 +158,24 @@ def against_labels(study: Study, runs: dict, axes) -> None:
     axes.legend(frameon=False, fontsize=7, handlelength=3.5)
 
 
+def by_arm(study: Study, runs: dict, axes) -> None:
+    """Draw the main arms as bars, with a point for every seed."""
+    (n_labels,) = study.labels
+    arms, _, _, lengths = study.blocks[0]
+    found_of = {arm: errors(runs, study.label(arm, lengths[0]), n_labels) for arm in arms}
+    arms = [arm for arm in arms if found_of[arm]]
+    for place, arm in enumerate(arms):
+        found = list(found_of[arm].values())
+        axes.barh(place, np.mean(found), color=f"C{place}", alpha=0.6)
+        axes.plot(found, [place] * len(found), "o", color=f"C{place}", ms=4)
+        where = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        axes.text(0.02, place, f"{np.mean(found):.1f}", **where)
+    axes.set_yticks(range(len(arms)), [NAMES[arm] for arm in arms])
+    axes.invert_yaxis()
+    axes.set(xlabel="force MAE on test frames (meV/Å)")
+    axes.figure.suptitle(f"{study.title}, {n_labels} labels", fontsize=10)
+
+
 def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
     """Draw the gain of one arm at one number of labels."""
     arm, labels = study.growth
@@ -171,7 +198,7 @@ def against_length(study: Study, runs: dict, lengths: list[int], axes) -> None:
 
 
 def main() -> None:
-    """Write tables, and a picture where there are several numbers of labels."""
+    """Write tables and a picture."""
     study, folder = STUDIES[sys.argv[1]], Path(sys.argv[2])
     runs = read(study, folder)
     rows = table(study, runs)
@@ -190,8 +217,7 @@ def main() -> None:
         for (arm, labels, seed), run in sorted(runs.items())
     ]
     write(record(study), study, every)
-    if len(study.labels) > 1:
-        draw(study, runs, PICTURES / f"few_labels_{study.name}.png")
+    draw(study, runs, PICTURES / f"few_labels_{study.name}.png")
     for row in rows:
         print({k: round(v, 1) if isinstance(v, float) else v for k, v in row.items()})
 
