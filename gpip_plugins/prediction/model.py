@@ -19,6 +19,7 @@ from gpip_plugins.checkpoint import load_model, settings_of
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn.embedding import element_symbol, elements_without_row
 from gpip_plugins.paths import resolve
+from gpip_plugins.transform import known_elements_of
 from gpip_plugins.units import energy_in_ev, length_in_angstrom
 
 __all__ = [
@@ -120,13 +121,11 @@ def check_elements(model: AtomisticModel, numbers: torch.Tensor) -> None:
         InputError: naming the elements that the model does not know.
     """
     present = torch.unique(numbers.detach().cpu()).tolist()
-    buffers = dict(model.named_buffers())
-    known = next((v for k, v in buffers.items() if k.split(".")[-1] == "known_elements"), None)
+    known = known_elements_of(dict(model.named_buffers()))
     embedding = getattr(model.representation, "embedding", None)
-    if known is not None and bool(known.any()):
-        listed = known.nonzero()[:, 0].tolist()
-        unknown = [z for z in present if z not in listed]
-        what = "knows only " + ", ".join(element_symbol(z) for z in listed)
+    if known:
+        unknown = [z for z in present if z not in known]
+        what = "knows only " + ", ".join(element_symbol(z) for z in known)
     elif isinstance(embedding, nn.Module):
         unknown = elements_without_row(embedding, present)
         what = "has no row for that in its embedding"

@@ -20,7 +20,12 @@ from gpip_plugins.sampling.forcefield import force_field as force_field_by_name
 from gpip_plugins.sampling.merge import describe_cost, merge
 from gpip_plugins.sampling.parallel import number_of_cores
 from gpip_plugins.sampling.run import Sampler
-from gpip_plugins.sampling.schedule import DEFAULT_TEMPERATURES, PreparationSchedule, Schedule
+from gpip_plugins.sampling.schedule import (
+    DEFAULT_TEMPERATURES,
+    PreparationSchedule,
+    Schedule,
+    finite_number,
+)
 from gpip_plugins.sampling.shards import fingerprint
 from gpip_plugins.sampling.sources import SystemSource, file_name
 from gpip_plugins.sampling.stored import check_folder, compare
@@ -138,12 +143,12 @@ class Campaign:
             raise InputError(
                 f"seed={self.seed!r} is not a whole number from 0; give for example seed=0."
             )
-        if not 0.0 <= self.min_difference < float("inf"):
+        if finite_number("min_difference", self.min_difference) < 0:
             raise InputError(
                 f"min_difference={self.min_difference} Å is no distance between frames; give for "
                 "example 0.02, or 0 to keep all frames."
             )
-        if self.energy_check and not 1.0 <= self.energy_check < float("inf"):
+        if self.energy_check and finite_number("energy_check", self.energy_check) < 1.0:
             raise InputError(
                 f"energy_check={self.energy_check} ps is too short for a drift of the energy; give "
                 "1 ps or more, or energy_check=0 to leave it out."

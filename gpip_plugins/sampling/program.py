@@ -47,6 +47,8 @@ def translate(words: Sequence[str]) -> list[str]:
     Example:
         >>> translate(["-m", "system=smiles", "smiles=CCO", "n_frames=100", "size=paper"])
         ['-m', 'data/system=smiles', 'data.system.smiles=CCO', 'data.n_frames=100', 'size=paper']
+        >>> translate(["smiles=CC(=O)O"])  # Hydra wants quotes around these characters
+        ["data.system.smiles='CC(=O)O'"]
     """
     return [_translated(word) for word in words]
 
@@ -60,6 +62,10 @@ def _translated(word: str) -> str:
         return word
     if name == "system":
         return f"{sign}data/system={value}"
+    # A list, several jobs (no SMILES has a comma) and what is quoted already stay as they are.
+    if name == "smiles" and not value.startswith(("[", "'", '"')) and "," not in value:
+        value = f"'{value}'" if set(value) & set("=#()[]/\\@+") else value
+        return f"{sign}data.system.smiles={value}"
     prefix = "data.system" if head in SYSTEM_KEYS else "data"
     return f"{sign}{prefix}.{name}={value}"
 

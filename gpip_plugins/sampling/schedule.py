@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["DEFAULT_TEMPERATURES", "PreparationSchedule", "Schedule"]
+__all__ = ["DEFAULT_TEMPERATURES", "PreparationSchedule", "Schedule", "finite_number"]
 
 DEFAULT_TEMPERATURES = (300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1000.0)
 
@@ -42,7 +43,7 @@ class Schedule:
 
     def __post_init__(self):
         """Check the numbers."""
-        temperatures = tuple(_number("temperatures", t) for t in _sequence(self.temperatures))
+        temperatures = tuple(finite_number("temperatures", t) for t in _sequence(self.temperatures))
         object.__setattr__(self, "temperatures", temperatures)
         for t in temperatures:
             if t <= 0:
@@ -63,12 +64,12 @@ class Schedule:
             raise InputError(
                 f"replicas={self.replicas} leaves no trajectory; give replicas=1 or more."
             )
-        if _number("sampling_interval", self.sampling_interval) <= 0:
+        if finite_number("sampling_interval", self.sampling_interval) <= 0:
             raise InputError(
                 f"sampling_interval={self.sampling_interval} must be positive; give it in ps, for "
                 "example sampling_interval=1.0."
             )
-        if _number("equilibration", self.equilibration) < 0:
+        if finite_number("equilibration", self.equilibration) < 0:
             raise InputError(
                 f"equilibration={self.equilibration} must not be negative; give it in ps, for "
                 "example equilibration=10."
@@ -131,7 +132,7 @@ class PreparationSchedule:
     def __post_init__(self):
         """Check the numbers."""
         for key in ("npt", "annealing"):
-            value = _number(key, getattr(self, key))
+            value = finite_number(key, getattr(self, key))
             if value < 0:
                 raise InputError(
                     f"{key}={value} must not be negative; give it in ps, or {key}=0 to leave it "
@@ -139,11 +140,11 @@ class PreparationSchedule:
                 )
             object.__setattr__(self, key, value)
         for key in ("temperature", "annealing_start", "annealing_end"):
-            value = _number(key, getattr(self, key))
+            value = finite_number(key, getattr(self, key))
             if value <= 0:
                 raise InputError(f"{key}={value} is not above 0 K; give it in K, such as 300.")
             object.__setattr__(self, key, value)
-        object.__setattr__(self, "pressure", _number("pressure", self.pressure))
+        object.__setattr__(self, "pressure", finite_number("pressure", self.pressure))
 
     @property
     def duration(self) -> float:
@@ -156,8 +157,17 @@ def _sequence(values) -> Sequence:
     return values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
 
 
-def _number(key: str, value) -> float:
-    """Return a finite number or raise `InputError`."""
+def finite_number(key: str, value: Any) -> float:
+    """Return a finite number or raise `InputError`.
+
+    Args:
+        key: what the user calls it.
+        value: what the user gave.
+
+    Example:
+        >>> finite_number("equilibration", "10")
+        10.0
+    """
     try:
         number = float(value)
     except (TypeError, ValueError):

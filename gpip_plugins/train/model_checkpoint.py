@@ -5,6 +5,8 @@ import os
 import schnetpack.train
 from pytorch_lightning import LightningModule, Trainer
 
+from gpip_plugins.errors import InputError
+
 __all__ = ["ModelCheckpoint"]
 
 
@@ -19,6 +21,10 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         save_last: keep `last.ckpt` in `dirpath`.
         **settings: those of Lightning's `ModelCheckpoint`, such as `dirpath` and `monitor`.
 
+    Raises:
+        InputError: before the training, when it would end without a validation, and thus without
+            a best model.
+
     Example:
         >>> ModelCheckpoint("best_model", dirpath="checkpoints", monitor="val_loss").keeps_last
         True
@@ -27,6 +33,17 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
     def __init__(self, model_path: str, save_last: bool = True, **settings):
         super().__init__(model_path, **settings)
         self.keeps_last = save_last
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that there will be a validation."""
+        super().setup(trainer, pl_module, stage)
+        every, n_epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+        if stage == "fit" and every is not None and n_epochs is not None and 0 < n_epochs < every:
+            raise InputError(
+                f"trainer.check_val_every_n_epoch={every} is more than "
+                f"trainer.max_epochs={n_epochs}, so that nothing would be validated and no best "
+                "model found; lower it."
+            )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best, then the newest, which keeps the score of the best."""

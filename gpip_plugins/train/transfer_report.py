@@ -24,6 +24,7 @@ class Transfer:
         differences: setting to its value in the file and in the model.
         misfits: sentences about tensors of unequal shapes.
         head: module of the file that the energy head was taken from; None if the head is new.
+        unseen: elements of the training data that the file says it was not trained on.
     """
 
     checkpoint: Checkpoint
@@ -35,6 +36,7 @@ class Transfer:
     differences: dict[str, tuple[object, object]] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
     head: str | None = None
+    unseen: list[str] = field(default_factory=list)
 
 
 def report(transfer: Transfer) -> str:
@@ -67,6 +69,11 @@ def report(transfer: Transfer) -> str:
             lines.append(f"  {title}: {len(shapes)} tensors, {numbers} numbers")
             lines += [f"    {name} {shape}" for name, shape in shapes.items()]
     lines.append(f"  energy head: {_head(transfer)}")
+    if transfer.unseen:
+        lines.append(
+            f"  elements that were not in the pre-training: {', '.join(transfer.unseen)}; their "
+            "embedding is untrained, so better pre-train on a system that has them"
+        )
     if transfer.differences:
         lines.append("  settings that differ (pre-trained -> here):")
         lines += [f"    {key}: {a} -> {b}" for key, (a, b) in transfer.differences.items()]

@@ -1,11 +1,32 @@
 """Lets a potential remember which elements it was trained on."""
 
+from collections.abc import Mapping
+
 import torch
 from schnetpack.transform import Transform
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["KnownElements"]
+__all__ = ["KnownElements", "known_elements_of"]
+
+
+def known_elements_of(tensors: Mapping[str, torch.Tensor]) -> list[int]:
+    """Return the elements that a model was trained on; none where it does not tell.
+
+    Args:
+        tensors: buffers or state of the model; the one of `KnownElements` decides.
+
+    Example:
+        >>> known = torch.zeros(119, dtype=torch.bool)
+        >>> known[[1, 8]] = True
+        >>> known_elements_of({"postprocessors.0.known_elements": known})
+        [1, 8]
+        >>> known_elements_of({})
+        []
+    """
+    found = (tensor for name, tensor in tensors.items() if name.split(".")[-1] == "known_elements")
+    known = next(found, torch.zeros(0, dtype=torch.bool))
+    return known.nonzero()[:, 0].tolist()
 
 
 class KnownElements(Transform):

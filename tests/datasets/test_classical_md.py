@@ -238,6 +238,7 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
         ({"temperatures": [-1]}, r"temperatures=-1 is not above 0 K"),
         ({"n_frames": 2, "num_train": 1, "num_val": 1}, r"n_frames=2 is less than one frame"),
         ({"num_train": 10}, r"= 14 is more than n_frames=12"),
+        ({"min_difference": "a"}, r"min_difference='a' is not a finite number"),
         ({"min_difference": 0.02}, r"leaves fewer frames than n_frames=12, .* num_train=0.9"),
         ({"seed": "now"}, r"seed='now' is not a whole number"),
         ({"seed": -1}, r"seed=-1 is not a whole number from 0"),

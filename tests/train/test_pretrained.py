@@ -1,5 +1,7 @@
 """Starting from a pre-trained representation: what is loaded, when, and what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pytorch_lightning import Callback
@@ -10,6 +12,7 @@ from gpip_plugins.checkpoint import load
 from gpip_plugins.errors import InputError
 from gpip_plugins.train import PretrainedRepresentation, SafeGlobals, transfer
 from gpip_plugins.train.transfer_report import report
+from gpip_plugins.transform import KnownElements
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -253,3 +256,28 @@ def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
     trainer = make_trainer(PretrainedRepresentation(None, required=False), limit_train_batches=1)
     trainer.fit(make_task(), make_data())
     assert "Training from scratch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("known", "unseen"), [([1, 6], "O"), ([1, 6, 8], None), ([], None)])
+def test_elements_that_the_pretraining_never_saw_are_named(
+    make_model, make_task, make_data, make_trainer, tmp_path, capsys, known, unseen
+):
+    """Of the training data here; a file that does not tell its elements says nothing."""
+    source = make_model()
+    elements = KnownElements()
+    elements.datamodule(SimpleNamespace(train_elements=known))
+    source.postprocessors = torch.nn.ModuleList([elements])
+    torch.save(source, tmp_path / "source")
+    data = make_data()
+    data.train_elements = [1, 6, 8]
+    start = PretrainedRepresentation(tmp_path / "source")
+    make_trainer(start, limit_train_batches=1).fit(make_task(), data)
+    printed = capsys.readouterr().out
+    assert ("not in the pre-training" in printed) == (unseen is not None)
+    assert f"not in the pre-training: {unseen}; their" in printed or unseen is None
+
+
+def test_a_training_without_a_validation_is_refused(make_task, make_data, make_trainer):
+    trainer = make_trainer(max_epochs=2, check_val_every_n_epoch=3)
+    with pytest.raises(InputError, match=r"check_val_every_n_epoch=3 is more than .*max_epochs=2"):
+        trainer.fit(make_task(), make_data())

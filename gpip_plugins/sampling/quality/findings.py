@@ -15,6 +15,7 @@ MAX_SPREAD = 0.1  # relative; smaller faults of the spread have no consequence
 MIN_CONTACT = 0.5  # of the sum of covalent radii; no thermal collision gets there
 MAX_DEPARTURE = 0.5  # Å from the bond's mean length, as in Fu et al., TMLR 2023
 MAX_DRIFT = 0.01  # meV/atom/ps
+MAX_DROPPED = 0.5
 MIN_COVERED = 0.8
 MAX_NEVER_SAMPLED = 0.01
 
@@ -70,10 +71,12 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             f"{name}: {duplicates['count']} of {duplicates['n_frames']} frames differ by less than "
             f"{duplicates['tolerance']:g} Å from an earlier one; lengthen sampling_interval."
         )
-    if duplicates["dropped"]:
+    if dropped := duplicates["dropped"]:
+        share = dropped / (dropped + report["n_frames"])
         found.append(
-            f"{name}: {duplicates['dropped']} near-duplicates were left out, so that means and "
-            "spreads are not the thermostat's."
+            f"{name}: {dropped} near-duplicates ({share:.0%} of the frames) were left out, so that "
+            "means and spreads are not the thermostat's"
+            + ("; lower min_difference." if share > MAX_DROPPED else ".")
         )
     drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
     if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):

@@ -106,7 +106,10 @@ def quality_report(
         entry, found, curves[system.name] = _examine(system, tolerance, seed, progress)
         entry["nve_drift"] = drifts.get(system.name)
         entry["nve_drift_error"] = errors.get(system.name)
-        entry["near_duplicates"]["dropped"] = thinned.get(system.name, 0)
+        entry["near_duplicates"] |= {
+            "dropped": thinned.get(system.name, 0),
+            "dropped_up_to": (metadata.get("sampling") or {}).get("min_difference", 0.0),
+        }
         report["systems"][system.name] = entry
         for pair, values in found.items():
             lengths.setdefault(pair, []).append(values.ravel())

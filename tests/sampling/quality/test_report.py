@@ -51,6 +51,7 @@ def test_a_sound_database(write, shaken, tmp_path, capsys, monkeypatch):
         "n_frames": 60,
         "tolerance": 0.02,
         "dropped": 0,
+        "dropped_up_to": 0.0,
     }
     assert report["findings"] == []
 
