@@ -290,6 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             # SchNetPack 2.2 scripts a function when it is imported; no user can change that.
             warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
+            # Python compiles what it imports again where it may not keep the result.
+            warnings.filterwarnings("ignore", "invalid escape sequence", SyntaxWarning)
             args.run(args)
     except InputError as error:
         print(f"gpip: {error}", file=sys.stderr)
