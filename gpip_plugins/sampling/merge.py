@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tqdm import tqdm
+
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.database import write_database
 from gpip_plugins.sampling.preparation_task import PreparationTask
@@ -131,10 +133,14 @@ def _distinct(
     """Return the trajectories without near-duplicates, and how many were left out, by system."""
     if not min_difference:
         return sampler.results(folder), {}
-    n_trajectories = len(sampler.tasks)
-    kept = distinct_frames(
-        sampler.results(folder), n_trajectories, min_difference, sampler.seed, progress
+    bar = tqdm(
+        sampler.results(folder),
+        "comparing",
+        len(sampler.tasks),
+        unit="trajectory",
+        disable=not progress,
     )
+    kept = distinct_frames(bar, min_difference, sampler.seed, progress)
     near: dict[str, int] = {}
     for task in sampler.tasks:
         if task.shard in kept:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from itertools import groupby
 
 import numpy as np
-from tqdm import tqdm
 
 from gpip_plugins.sampling.quality.duplicates import fingerprints, near_duplicates
 from gpip_plugins.sampling.trajectory import Trajectory
@@ -15,7 +14,6 @@ __all__ = ["distinct_frames"]
 
 def distinct_frames(
     results: Iterable[tuple[TrajectoryTask, Trajectory]],
-    n_trajectories: int,
     min_difference: float,
     seed: int = 0,
     progress: bool = True,
@@ -28,16 +26,14 @@ def distinct_frames(
 
     Args:
         results: trajectories and what they are; those of a system follow each other.
-        n_trajectories: at most so many, for the progress bar.
         min_difference: Å; a frame that is at most this far from a kept one is dropped.
         seed: draws the pairs of atoms by which large systems are compared.
-        progress: show a progress bar.
+        progress: show a progress bar of the comparison.
 
     Returns:
         By the name of the trajectory's shard, True for the frames to keep, shape (n_frames,).
     """
     kept: dict[str, np.ndarray] = {}
-    results = tqdm(results, "comparing", n_trajectories, unit="trajectory", disable=not progress)
     for _, group in groupby(results, lambda result: result[0].system.name):
         vectors = {task.shard: _vectors(task, frames, seed) for task, frames in group}
         dropped = near_duplicates(np.concatenate(list(vectors.values())), min_difference, progress)

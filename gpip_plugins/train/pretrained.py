@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from ase.data import chemical_symbols
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from gpip_plugins.checkpoint import Checkpoint, load
 from gpip_plugins.errors import InputError
+from gpip_plugins.nn.embedding import element_symbol
 from gpip_plugins.train.transfer_report import Transfer, report
 from gpip_plugins.train.weight_transfer import transfer
 from gpip_plugins.transform import known_elements_of
@@ -105,7 +105,7 @@ class PretrainedRepresentation(Callback):
             self.transfer.head = next(iter(head.values()), None)
             known = known_elements_of(checkpoint.state_dict)
             present = getattr(trainer.datamodule, "train_elements", ()) if known else ()
-            self.transfer.unseen = [chemical_symbols[z] for z in present if z not in known]
+            self.transfer.unseen = [element_symbol(z) for z in present if z not in known]
             self._message = report(self.transfer)
 
     def _head(self, checkpoint: Checkpoint, model: nn.Module) -> dict[str, str]:

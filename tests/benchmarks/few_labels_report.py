@@ -106,21 +106,20 @@ def draw(study: Study, runs: dict, path: Path) -> None:
 
     With one number of labels the arms are compared by bars.
     """
-    if len(study.labels) == 1:
-        figure = Figure(figsize=(5, 2.6), layout="constrained")
-        FigureCanvasAgg(figure)
-        by_arm(study, runs, figure.subplots())
-        figure.savefig(path, dpi=150)
-        return
-    arm, labels = study.growth
-    lengths = sorted({n for *_, block in study.blocks for n in block})
-    lengths = [n for n in lengths if errors(runs, study.label(arm, n), labels)]
-    figure = Figure(figsize=(9 if len(lengths) > 1 else 5, 3.8), layout="constrained")
+    figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2 if len(lengths) > 1 else 1, squeeze=False)[0]
-    against_labels(study, runs, panels[0])
-    if len(lengths) > 1:
-        against_length(study, runs, lengths, panels[1])
+    if len(study.labels) == 1:
+        figure.set_size_inches(5, 2.6)
+        by_arm(study, runs, figure.subplots())
+    else:
+        arm, labels = study.growth
+        lengths = sorted({n for *_, block in study.blocks for n in block})
+        lengths = [n for n in lengths if errors(runs, study.label(arm, n), labels)]
+        figure.set_size_inches(9 if len(lengths) > 1 else 5, 3.8)
+        panels = figure.subplots(1, 2 if len(lengths) > 1 else 1, squeeze=False)[0]
+        against_labels(study, runs, panels[0])
+        if len(lengths) > 1:
+            against_length(study, runs, lengths, panels[1])
     figure.savefig(path, dpi=150)
 
 

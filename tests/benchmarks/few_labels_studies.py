@@ -220,9 +220,8 @@ ASPIRIN = Study(
     labels={200: (160, 40)},
     seeds={200: 2},
     steps={200: 3000},
-    learning_rates={
-        200: {"gpip_head": 8e-3}
-    },  # ethanol's at 1000 labels and as many steps, not chosen
+    # Ethanol's at 1000 labels and as many steps; not chosen.
+    learning_rates={200: {"gpip_head": 8e-3}},
     blocks=[(MAIN, "scratch", (200,), (4000,))],
 )
 

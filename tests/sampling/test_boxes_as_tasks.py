@@ -89,7 +89,7 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
         campaign(tmp_path / "a.db", replicas=1, preparation=schedule).prepare()
 
 
-def test_near_duplicates_of_boxes_are_seen_through_their_boundary(tmp_path):
+def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
     """Replica 1 is replica 0, moved and wrapped; then a frame that really differs."""
     system = Water(count=27, cell=9.35).build(0)[0]
     frame = Atoms(system.numbers, system.positions, cell=system.cell, pbc=True)
@@ -105,12 +105,12 @@ def test_near_duplicates_of_boxes_are_seen_through_their_boundary(tmp_path):
         return task, Trajectory(positions, none, np.zeros_like(positions), none, system.cell)
 
     results = [result("0", [frame, other]), result("1", [moved, other, frame])]
-    kept = distinct_frames(results, 2, 0.02, progress=False)
+    kept = distinct_frames(results, 0.02, progress=False)
     assert {shard: mask.tolist() for shard, mask in kept.items()} == {
         "0": [True, True],
         "1": [False, False, False],
     }
-    only = distinct_frames(results[1:], 1, 0.02, progress=False)["1"]
+    only = distinct_frames(results[1:], 0.02, progress=False)["1"]
     assert only.tolist() == [True, True, False]
     assert len(results[1][1].only(only)) == 2
 

@@ -79,16 +79,17 @@ def report_beside(
     """
     started = time.process_time()
     folder = folder_beside(datapath)
-    with connect(datapath, use_lock_file=False) as database:
-        n_frames = database.count()
-    if labels is not None and n_frames < MIN_SAMPLED:
-        log.warning(
-            "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
-            n_frames,
-            labels,
-            MIN_SAMPLED,
-        )
-        labels = None
+    if labels is not None:
+        with connect(datapath, use_lock_file=False) as database:
+            n_frames = database.count()
+        if n_frames < MIN_SAMPLED:
+            log.warning(
+                "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
+                n_frames,
+                labels,
+                MIN_SAMPLED,
+            )
+            labels = None
     report = quality_report(
         datapath,
         labels,
