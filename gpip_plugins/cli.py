@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from gpip_plugins import __version__
 from gpip_plugins.errors import InputError
+from gpip_plugins.labels.selection.command import add_select
+from gpip_plugins.report.command import add_quality
 from gpip_plugins.sampling.command import add_sample
-from gpip_plugins.sampling.quality.command import add_quality
-from gpip_plugins.selection.command import add_select
 
 __all__ = ["main"]
 
@@ -74,9 +74,9 @@ def add_import(commands) -> None:
 
 def run_import(args: argparse.Namespace) -> None:
     """Import labels and say what was written."""
-    from gpip_plugins.data.importing import check_paths, import_labels, states_its_units
-    from gpip_plugins.data.labelled_frames import Labels
-    from gpip_plugins.data.scalar_labels import scalar_units
+    from gpip_plugins.labels.frames import Labels
+    from gpip_plugins.labels.importing import check_paths, import_labels, states_its_units
+    from gpip_plugins.labels.scalars import scalar_units
 
     check_paths(args.source, args.target, args.force)
     scalars = scalar_units(args.property)
@@ -167,7 +167,7 @@ def add_predict(commands) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
-    from gpip_plugins.prediction import Potential, check_files, predict_file
+    from gpip_plugins.potential import Potential, check_files, predict_file
 
     check_files(args.data, args.out, args.force)
     potential = Potential(
@@ -224,7 +224,7 @@ def add_leakage(commands) -> None:
 
 def run_leakage(args: argparse.Namespace) -> None:
     """Compare and say what is shared."""
-    from gpip_plugins.data.leakage_report import leakage_of_files
+    from gpip_plugins.data.leakage import leakage_of_files
 
     print(leakage_of_files(args.test, args.train, args.tolerance))
 

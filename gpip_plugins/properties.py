@@ -16,7 +16,7 @@ and `n_systems` the number of configurations in it:
 | `structure_latent` | (n_systems, n_out) | -- | pooled representation of a configuration |
 | `geometry_latent` | (n_systems, n_out) | -- | Net3D's representation of the clean configuration |
 | `pseudo_energy` | (n_systems,) | -- | scalar whose gradient predicts the noise |
-| `kind` | (n_systems,) int | -- | what its forces are: a `gpip_plugins.kinds.Kind` |
+| `kind` | (n_systems,) int | -- | what its forces are: a `Kind` |
 | `dataset` | (n_systems,) int | -- | number of the data set in a mixture |
 | `force_targets` | (n_atoms, 3) | eV/Å | forces to learn; NaN where there are none |
 | `is_off_equilibrium` | (n_atoms,) bool | -- | atoms whose target are their DFT forces |
@@ -30,7 +30,10 @@ Example:
     'noise'
 """
 
+from enum import IntEnum
 from typing import Final
+
+from gpip_plugins.errors import InputError
 
 R_clean: Final[str] = "_positions_clean"
 Z_clean: Final[str] = "_atomic_numbers_clean"
@@ -62,3 +65,37 @@ def has_label(name: str) -> str:
         '_has_forces'
     """
     return f"_has_{name}"
+
+
+class Kind(IntEnum):
+    """Kinds of configurations in force-centric pre-training (arXiv:2308.14759).
+
+    `OFF_EQUILIBRIUM` has computed forces, `EQUILIBRIUM` is a minimum, where they vanish, and a
+    `PERTURBED` one is a minimum with displaced atoms, as the transform `ForceTargets` makes it.
+    About `UNLABELLED` ones nothing is known; they serve pretexts without forces.
+
+    Example:
+        >>> Kind.of("equilibrium").value
+        1
+    """
+
+    OFF_EQUILIBRIUM = 0
+    EQUILIBRIUM = 1
+    UNLABELLED = 2
+    PERTURBED = 3
+
+    @classmethod
+    def of(cls, name: str, key: str = "kind") -> "Kind":
+        """Return the kind that a data set can have by its name.
+
+        Args:
+            name: off_equilibrium, equilibrium or unlabelled.
+            key: what the user calls this setting, for the message.
+
+        Raises:
+            InputError: for another name.
+        """
+        names = [kind.name.lower() for kind in cls if kind != cls.PERTURBED]
+        if name not in names:
+            raise InputError(f"{key}={name} is no kind of data; choose from {', '.join(names)}.")
+        return cls[name.upper()]

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 from pytorch_lightning import Trainer
@@ -16,6 +18,7 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN
 from schnetpack.transform import AddOffsets, CastTo64
+from scipy.spatial.transform import Rotation
 
 from gpip_plugins.train import ExponentialMovingAverage
 
@@ -136,3 +139,46 @@ def quiet_trainer(tmp_path, monkeypatch):
         )
 
     return build
+
+
+@pytest.fixture
+def shaken():
+    """Return a function: frames of a molecule, every atom displaced at random."""
+
+    def make(name: str, n_frames: int, seed: int = 0, width: float = 0.05) -> list[Atoms]:
+        rng = np.random.default_rng(seed)
+        frames = [molecule(name) for _ in range(n_frames)]
+        for atoms in frames:
+            atoms.positions += rng.normal(scale=width, size=atoms.positions.shape)
+        return frames
+
+    return make
+
+
+@pytest.fixture
+def moved():
+    """Return a function: a copy turned and shifted, equal atoms exchanged, every atom displaced."""
+
+    def make(atoms: Atoms, rng, noise: float = 0.0, reflect: bool = False) -> Atoms:
+        R = atoms.positions @ Rotation.random(random_state=rng.integers(2**31)).as_matrix().T
+        R = (-R if reflect else R) + rng.normal(size=3)
+        step = rng.normal(size=R.shape)
+        R += noise * step / np.linalg.norm(step, axis=1, keepdims=True)
+        order = rng.permutation(len(atoms))
+        return Atoms(atoms.numbers[order], R[order])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Return a function: the path of a file of ab initio data; skips where it is not there."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("GPIP_SHARED_DATA", beside))
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"{folder / name} is not here")
+        return folder / name
+
+    return find

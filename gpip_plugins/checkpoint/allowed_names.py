@@ -22,11 +22,11 @@ __all__ = [
 #: Packages whose modules, optimizers and schedulers may be named; imported when a file does so.
 PACKAGES = (
     "gpip_plugins.atomistic",
-    "gpip_plugins.finetuning",
-    "gpip_plugins.nn",
-    "gpip_plugins.pretext",
-    "gpip_plugins.representation",
     "gpip_plugins.task",
+    "gpip_plugins.nn",
+    "gpip_plugins.task.outputs",
+    "gpip_plugins.representation",
+    "gpip_plugins.task.pretraining",
     "gpip_plugins.train.cosine",
     "gpip_plugins.transform",
     "schnetpack.atomistic",

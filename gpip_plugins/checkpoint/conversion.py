@@ -7,7 +7,7 @@ from torch import nn
 
 from gpip_plugins.checkpoint.file import load
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import check_target, existing, resolve, whole_file
+from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
 
 __all__ = ["convert_checkpoint"]
 

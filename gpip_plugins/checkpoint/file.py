@@ -23,7 +23,7 @@ from gpip_plugins.checkpoint import safe_pickle
 from gpip_plugins.checkpoint.settings import settings_of, settings_of_tensors
 from gpip_plugins.checkpoint.torchmdnet import from_torchmdnet, is_torchmdnet
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing
+from gpip_plugins.io.paths import existing
 
 __all__ = ["Checkpoint", "load", "load_model"]
 

@@ -7,8 +7,8 @@ from ase.db import connect
 from schnetpack import properties, units
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing
-from gpip_plugins.structures import FLAT_CELL, flat_cells
+from gpip_plugins.io.paths import existing
+from gpip_plugins.io.structures import FLAT_CELL, flat_cells
 from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["check_database", "check_values"]

@@ -8,7 +8,7 @@ from schnetpack import properties as spk_properties
 from gpip_plugins import properties
 from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
+from gpip_plugins.properties import Kind
 
 __all__ = ["JoinedAtomsData"]
 

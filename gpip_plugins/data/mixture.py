@@ -18,8 +18,8 @@ from gpip_plugins.data.mixture_sampler import MixtureSampler, Scheme, shares
 from gpip_plugins.data.module import GpipDataModule
 from gpip_plugins.data.splits import check_sizes, check_split_file
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
-from gpip_plugins.paths import resolve
+from gpip_plugins.io.paths import resolve
+from gpip_plugins.properties import Kind
 from gpip_plugins.transform.training_split import training_labels
 
 __all__ = ["Mixture"]

@@ -12,8 +12,8 @@ from gpip_plugins.data.checks import check_database, check_values
 from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.data.splits import Sizes
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
-from gpip_plugins.paths import existing, resolve
+from gpip_plugins.io.paths import existing, resolve
+from gpip_plugins.properties import Kind
 
 __all__ = ["MixtureMember"]
 

@@ -13,7 +13,7 @@ from gpip_plugins.data.epochs import EpochLoader, share_seed
 from gpip_plugins.data.memory import InMemoryAtomsData, collate, is_batchwise
 from gpip_plugins.data.splits import check_sizes, check_split_file
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing, resolve
+from gpip_plugins.io.paths import existing, resolve
 from gpip_plugins.transform.base import RandomTransform
 
 __all__ = ["GpipDataModule"]

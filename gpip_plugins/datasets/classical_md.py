@@ -5,8 +5,8 @@ from typing import Any
 
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.campaign import Campaign
-from gpip_plugins.sampling.sources import SystemSource
+from gpip_plugins.sampling.campaign.campaign import Campaign
+from gpip_plugins.sampling.systems.sources import SystemSource
 
 __all__ = ["ClassicalMD"]
 
@@ -21,9 +21,9 @@ class ClassicalMD(GpipDataModule):
         datapath: the database, ending in `.db`; a relative path counts from where the command was
             typed.
         batch_size: configurations in a training batch.
-        system: what is sampled, a class of `gpip_plugins.sampling.sources`.
-        **kwargs: the other settings of `gpip_plugins.sampling.campaign.Campaign`, and those of
-            `gpip_plugins.data.GpipDataModule`.
+        system: what is sampled, a class of `gpip_plugins.sampling.systems.sources`.
+        **kwargs: the other settings of `gpip_plugins.sampling.campaign.campaign.Campaign`, and
+            those of `gpip_plugins.data.GpipDataModule`.
 
     Raises:
         InputError: for every setting that cannot work, before anything is simulated.

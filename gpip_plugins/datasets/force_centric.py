@@ -27,7 +27,7 @@ from gpip_plugins.datasets.download import check_md5, download
 from gpip_plugins.datasets.labelled_files import LabelledFiles
 from gpip_plugins.datasets.prepared import PreparedData
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing, resolve
+from gpip_plugins.io.paths import existing, resolve
 from gpip_plugins.units import energy_in_ev
 
 __all__ = ["ANI1x", "DownloadedData", "PCQM4Mv2", "Poly24", "read_ani1x", "read_sdf"]

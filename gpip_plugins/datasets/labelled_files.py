@@ -16,11 +16,11 @@ from typing import Any
 from ase.db import connect
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.data.importing import import_labels
-from gpip_plugins.data.labelled_frames import Labels
 from gpip_plugins.datasets.prepared import PreparedData
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.io.paths import resolve
+from gpip_plugins.labels.frames import Labels
+from gpip_plugins.labels.importing import import_labels
 
 __all__ = ["LabelledFiles"]
 

@@ -12,7 +12,7 @@ from schnetpack.data import AtomsDataModule
 
 from gpip_plugins.data import GpipDataModule, InMemoryAtomsData, check_database, check_values
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.io.paths import resolve
 
 __all__ = ["ISO17", "MD17", "QM9"]
 

@@ -9,7 +9,7 @@ from ase.db import connect
 
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import make_folder, remove_partial, whole_file
+from gpip_plugins.io.paths import make_folder, remove_partial, whole_file
 
 __all__ = ["PreparedData"]
 

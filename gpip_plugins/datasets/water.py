@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from gpip_plugins.datasets.prepared import PreparedData
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import resolve
+from gpip_plugins.io.paths import resolve
 from gpip_plugins.units import energy_in_ev
 
 __all__ = ["FuWater", "InOrder", "fu_split", "read_water"]

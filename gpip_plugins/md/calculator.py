@@ -16,8 +16,8 @@ from schnetpack.md.utils import activate_model_stress
 from schnetpack.model import AtomisticModel
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing
-from gpip_plugins.prediction.model import (
+from gpip_plugins.io.paths import existing
+from gpip_plugins.potential.model import (
     agreed_cutoff,
     agreed_unit,
     check_elements,

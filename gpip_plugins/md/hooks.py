@@ -8,7 +8,7 @@ from schnetpack.md import Simulator
 from schnetpack.md.simulation_hooks import Checkpoint, SimulationHook
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import whole_file
+from gpip_plugins.io.paths import whole_file
 
 __all__ = ["SafeCheckpoint"]
 

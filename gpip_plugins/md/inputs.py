@@ -12,9 +12,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.folder_lock import lock_folder, release_folder
-from gpip_plugins.paths import existing
-from gpip_plugins.structures import check_structure, read_structures
+from gpip_plugins.io.locks import lock_folder, release_folder
+from gpip_plugins.io.paths import existing
+from gpip_plugins.io.structures import check_structure, read_structures
 
 __all__ = ["SimulationInputs"]
 
@@ -111,7 +111,7 @@ def check_file(key: str, path: str) -> None:
 
     Raises:
         InputError: if ASE cannot read the file, it holds no structure, or one that
-            `gpip_plugins.structures.check_structure` refuses.
+            `gpip_plugins.io.structures.check_structure` refuses.
     """
     n_structures = 0
     try:

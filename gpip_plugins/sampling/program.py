@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling import sources
+from gpip_plugins.sampling.systems import sources
 
 __all__ = ["TrainingRecipes", "run", "translate"]
 
@@ -74,7 +74,7 @@ def job(config: DictConfig) -> None:
     """Sample what a composed configuration says.
 
     Args:
-        config: its node `data` describes a `gpip_plugins.sampling.campaign.Campaign`.
+        config: its node `data` describes a `gpip_plugins.sampling.campaign.campaign.Campaign`.
     """
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:

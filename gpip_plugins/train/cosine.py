@@ -18,7 +18,7 @@ class CosineAnnealing(CosineAnnealingLR):
     `trainer.max_epochs` the learning rate would pass its minimum and rise again. Here the `T_max`
     of the run that goes on counts, the learning rate takes the value that the new cosine has at
     the epoch reached, and one line says so. A warm-up is not part of it: that of
-    `gpip_plugins.finetuning.FineTuningTask` scales whatever rate a scheduler has set.
+    `gpip_plugins.task.FineTuningTask` scales whatever rate a scheduler has set.
 
     Args:
         optimizer: the optimizer.

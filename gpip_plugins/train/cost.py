@@ -8,7 +8,7 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
-from gpip_plugins.paths import whole_file
+from gpip_plugins.io.paths import whole_file
 
 __all__ = ["Cost"]
 

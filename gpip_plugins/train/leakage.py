@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from gpip_plugins.data.leakage import check_tolerance
-from gpip_plugins.data.leakage_report import check_leakage, read_file, structures_of
+from gpip_plugins.analysis.equal_structures import check_tolerance
+from gpip_plugins.data.leakage import check_leakage, read_file, structures_of
 from gpip_plugins.errors import InputError
-from gpip_plugins.paths import existing
+from gpip_plugins.io.paths import existing
 
 __all__ = ["CheckLeakage"]
 

@@ -5,7 +5,7 @@ import os
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
-from gpip_plugins.folder_lock import lock_folder, release_folder
+from gpip_plugins.io.locks import lock_folder, release_folder
 
 __all__ = ["RunLock"]
 

@@ -5,8 +5,8 @@ from schnetpack import properties as spk_properties
 
 from gpip_plugins import properties
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
 from gpip_plugins.nn.graphs import scatter_mean, system_index
+from gpip_plugins.properties import Kind
 from gpip_plugins.transform.base import RandomTransform
 
 __all__ = ["ForceTargets"]

@@ -27,7 +27,7 @@ from fasteners import InterProcessLock
 from few_labels_studies import MIXTURES, NETWORKS, PRETRAININGS, STUDIES, Arm, Study
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.paths import whole_file
+from gpip_plugins.io.paths import whole_file
 
 RESULTS = Path(__file__).parent / "results"
 SELECTION_SEED = 100

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from gpip_plugins.analysis.thermodynamics import standard_error
+from gpip_plugins.sampling.dynamics.equilibration import n_pieces, prepare
 from gpip_plugins.sampling.forcefield import force_field
-from gpip_plugins.sampling.packing import components_from, pack
-from gpip_plugins.sampling.preparation import n_pieces, prepare
-from gpip_plugins.sampling.quality.thermodynamics import standard_error
 from gpip_plugins.sampling.schedule import PreparationSchedule
+from gpip_plugins.sampling.systems.packing import components_from, pack
 
 N_MOLECULES, CUTOFF = 64, 5.8  # Å: below half the cell (12.36 Å) in all that fluctuates
 PIECE = 0.5  # ps between two densities

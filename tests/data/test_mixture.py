@@ -12,8 +12,8 @@ from schnetpack.transform import CastTo32, RemoveOffsets
 from gpip_plugins import properties
 from gpip_plugins.data import Mixture, MixtureMember, MixtureSampler, shares
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
-from gpip_plugins.pretext import PretextOutput
+from gpip_plugins.properties import Kind
+from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.transform import ForceTargets, NeighborList, SubtractCenter
 
 KCAL = 0.0433641153

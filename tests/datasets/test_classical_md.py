@@ -17,9 +17,9 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.datasets import ClassicalMD
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling import database
-from gpip_plugins.sampling.engine import Engine, Explosion
-from gpip_plugins.sampling.sources import Files, Presets, Smiles
+from gpip_plugins.sampling.campaign import database
+from gpip_plugins.sampling.dynamics.engine import Engine, Explosion
+from gpip_plugins.sampling.systems.sources import Files, Presets, Smiles
 
 SMALL = {
     "batch_size": 4,
@@ -289,7 +289,7 @@ TWO_AT_ONCE = """
 import logging, sys, time
 from pathlib import Path
 from gpip_plugins.datasets import ClassicalMD
-from gpip_plugins.sampling.sources import Presets
+from gpip_plugins.sampling.systems.sources import Presets
 logging.basicConfig(level=logging.INFO)
 folder = Path(sys.argv[1])
 (folder / f"ready{sys.argv[2]}").touch()
@@ -322,9 +322,9 @@ def test_two_processes_sample_once(tmp_path):
 SAMPLE_ONLY = """
 from pathlib import Path
 from gpip_plugins.sampling.forcefield import force_field
-from gpip_plugins.sampling.run import Sampler
+from gpip_plugins.sampling.campaign.plan import Sampler
 from gpip_plugins.sampling.schedule import Schedule
-from gpip_plugins.sampling.sources import Smiles
+from gpip_plugins.sampling.systems.sources import Smiles
 systems = {system}.build(seed=0)
 schedule = Schedule({n_frames}, {temperatures}, {sampling_interval}, {equilibration}, {replicas})
 sampler = Sampler(systems, [force_field("mmff94")] * len(systems), schedule)

@@ -10,10 +10,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.data.deepmd import read_deepmd_folder
-from gpip_plugins.data.importing import import_labels
 from gpip_plugins.datasets import LabelledFiles
 from gpip_plugins.errors import InputError
+from gpip_plugins.labels.importing import import_labels
+from gpip_plugins.labels.readers.deepmd import read_deepmd_folder
 
 
 def frames(n, seed, unit=1.0):

@@ -101,7 +101,7 @@ def test_the_folder_is_locked_from_start_to_end(here):
     with pytest.raises(SystemExit):
         callback.on_job_start(config_of(restart="none.chk"))
     callback.on_job_start(config_of())
-    code = "from gpip_plugins.folder_lock import lock_folder; lock_folder('.', 'go elsewhere')"
+    code = "from gpip_plugins.io.locks import lock_folder; lock_folder('.', 'go elsewhere')"
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert f"Another run is going on in {here} (process {os.getpid()} on" in second.stderr
     callback.on_job_end(config_of())

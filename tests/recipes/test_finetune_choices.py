@@ -8,7 +8,7 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.checkpoint import load_model
 from gpip_plugins.errors import InputError
-from gpip_plugins.prediction import Potential
+from gpip_plugins.potential import Potential
 
 FINETUNE = "experiment=gpip_finetune"
 

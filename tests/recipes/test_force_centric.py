@@ -8,7 +8,7 @@ import pytest
 from ase.build import molecule
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.prediction import Potential
+from gpip_plugins.potential import Potential
 
 UNITS = {"energy": "eV", "forces": "eV/Ang"}
 DATA = {

@@ -11,8 +11,8 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.checkpoint import load, load_model
 from gpip_plugins.errors import InputError
-from gpip_plugins.prediction import Potential
-from gpip_plugins.prediction.model import training_units
+from gpip_plugins.potential import Potential
+from gpip_plugins.potential.model import training_units
 from gpip_plugins.representation import EquivariantTransformer
 
 PRETRAIN = ("experiment=gpip_pretrain", "data=configurations")

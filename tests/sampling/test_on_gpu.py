@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine
 from gpip_plugins.sampling.forcefield import force_field
-from gpip_plugins.sampling.packing import components_from, pack
-from gpip_plugins.sampling.periodic_engine import PeriodicEngine
+from gpip_plugins.sampling.systems.packing import components_from, pack
 
 pytestmark = pytest.mark.gpu
 

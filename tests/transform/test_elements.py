@@ -11,7 +11,7 @@ from schnetpack.representation import PaiNN
 
 from gpip_plugins.checkpoint import load_model
 from gpip_plugins.errors import InputError
-from gpip_plugins.prediction import check_elements
+from gpip_plugins.potential import check_elements
 from gpip_plugins.transform import KnownElements
 
 

@@ -6,7 +6,7 @@ from schnetpack import properties as spk
 
 from gpip_plugins import properties
 from gpip_plugins.errors import InputError
-from gpip_plugins.kinds import Kind
+from gpip_plugins.properties import Kind
 from gpip_plugins.transform import ForceTargets, GaussianNoise, MaskAtoms, SelectCorrupted
 
 SELECTIONS = (properties.is_off_equilibrium, properties.is_equilibrium, properties.is_perturbed)

@@ -6,12 +6,12 @@ from typing import Protocol
 import openmm
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield.coverage import ComponentCoverage, Coverage
 from gpip_plugins.sampling.forcefield.mmff94 import MMFF94
 from gpip_plugins.sampling.forcefield.tables import OPLS, TIP3P
 from gpip_plugins.sampling.forcefield.uff import UFF
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 __all__ = [
     "FORCE_FIELDS",

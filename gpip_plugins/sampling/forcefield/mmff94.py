@@ -26,14 +26,14 @@ from rdkit.Chem import rdForceFieldHelpers
 from rdkit.ForceField import rdForceField  # noqa: F401  (registers the class of the parameters)
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield.coverage import (
     NO_BOXES,
     ComponentCoverage,
     Coverage,
     refuse_boxes,
 )
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 __all__ = ["MMFF94"]
 
@@ -73,7 +73,7 @@ class MMFF94:
             nitrogen centres flat on time average.
 
     Example:
-        >>> from gpip_plugins.sampling.system import MolecularSystem
+        >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
         >>> system = MMFF94().create(MolecularSystem.from_smiles("CCO"))
         >>> system.getNumParticles(), system.getNumConstraints()
         (9, 0)

@@ -25,7 +25,7 @@ class OPLS:
             electrons); molecules keep theirs.
 
     Example:
-        >>> from gpip_plugins.sampling.system import MolecularSystem
+        >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
         >>> ethanol = MolecularSystem.from_smiles("CCO", name="ethanol")
         >>> OPLS().coverage(ethanol).sentence()
         'opls: all atoms and terms are covered'
@@ -54,7 +54,7 @@ class OPLS:
         """Return what OPLS-AA knows of a molecule or box, without raising.
 
         Args:
-            system: a molecule or box, see `gpip_plugins.sampling.system` and `.box`.
+            system: a molecule or box, see `gpip_plugins.sampling.systems.molecule` and `.box`.
         """
         return Coverage(self.name, tuple(self._coverage(m) for m, _ in system.components))
 
@@ -103,7 +103,7 @@ class TIP3P:
     """Flexible TIP3P water, alone or as a liquid; numbers and sources: `.literature`.
 
     Example:
-        >>> from gpip_plugins.sampling.system import MolecularSystem
+        >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
         >>> TIP3P().table(MolecularSystem.from_smiles("O", name="water")).charges
         array([-0.834,  0.417,  0.417])
     """

@@ -24,7 +24,6 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield import topology
 from gpip_plugins.sampling.forcefield.coverage import (
     NO_BOXES,
@@ -32,7 +31,8 @@ from gpip_plugins.sampling.forcefield.coverage import (
     Coverage,
     refuse_boxes,
 )
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 __all__ = ["UFF"]
 
@@ -65,7 +65,7 @@ class UFF:
     four, are not covered: RDKit treats them by rules of its own.
 
     Example:
-        >>> from gpip_plugins.sampling.system import MolecularSystem
+        >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
         >>> borane = MolecularSystem.from_smiles("CB(C)C", name="borane")
         >>> UFF().coverage(borane).sentence()
         'uff: borane: no charges: UFF has none'

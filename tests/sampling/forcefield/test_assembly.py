@@ -11,7 +11,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield import OPLS, TIP3P, force_field
 from gpip_plugins.sampling.forcefield.assembly import KJ, assemble
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 # Written by reference/make_reference.py with LAMMPS of 22 July 2025.
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "lammps.json").read_text())

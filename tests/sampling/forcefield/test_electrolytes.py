@@ -6,9 +6,9 @@ import numpy as np
 import openmm
 import pytest
 
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield import OPLS, TIP3P, choose
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 IONS = {
     "Li": "[Li+]",

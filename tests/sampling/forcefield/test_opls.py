@@ -8,8 +8,8 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield import OPLS, choose, force_field
 from gpip_plugins.sampling.forcefield.opls import OplsMolecule, _additions, opls_types
 from gpip_plugins.sampling.forcefield.opls_table import opls_table
-from gpip_plugins.sampling.presets import MOLECULES
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.presets import MOLECULES
 
 FAMILIES = """
 C CC CCC CC(C)C CC(C)(C)C C=C CC=C CC(C)=C C=CC=C C=C=C C#C CC#C CC#CC C1CC1 C1CCC1 C1CCCCC1

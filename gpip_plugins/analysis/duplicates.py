@@ -1,0 +1,84 @@
+r"""Near-duplicates: frames of one system that differ by less than a tolerance.
+
+Two frames are compared by the distances between their atoms, which no translation, rotation or
+reflection changes:
+
+.. math:: d(A, B) = \sqrt{\frac{1}{P} \sum_{p=1}^{P} (r_p^A - r_p^B)^2}
+
+over all pairs of atoms, or over 256 pairs drawn once in larger systems. Atoms keep their order, so
+frames that differ by the exchange of equal atoms count as different.
+
+Frames are searched in the few directions in which they differ most (principal components). A
+distance in this projection never exceeds the true one, so nothing is missed, and the candidates are
+compared in full; hundreds of thousands of frames take seconds to minutes.
+"""
+
+import numpy as np
+from scipy.spatial import cKDTree
+from tqdm import tqdm
+
+from gpip_plugins.analysis.distances import distances_of_pairs
+
+__all__ = ["fingerprints", "near_duplicates"]
+
+MAX_PAIRS = 256
+N_DIRECTIONS = 8
+
+
+def fingerprints(
+    positions: np.ndarray, cells: np.ndarray | None, pbc: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """Return the distances between atoms by which frames are compared.
+
+    Args:
+        positions: frames of one system in Å, shape (n_frames, n_atoms, 3).
+        cells: Å, shape (n_frames, 3, 3); None without periodicity.
+        pbc: directions in which the frames are periodic, shape (3,) bool.
+        seed: draws the pairs of atoms where there are more than 256.
+
+    Returns:
+        Minimum-image distances in Å, shape (n_frames, n_pairs).
+    """
+    pairs = np.stack(np.triu_indices(positions.shape[1], 1), axis=1)
+    if len(pairs) > MAX_PAIRS:
+        chosen = np.random.default_rng(seed).choice(len(pairs), MAX_PAIRS, replace=False)
+        pairs = pairs[np.sort(chosen)]
+    return np.concatenate(list(distances_of_pairs(positions, cells, pbc, pairs)))
+
+
+def near_duplicates(
+    vectors: np.ndarray, tolerance: float = 0.02, progress: bool = False
+) -> np.ndarray:
+    """Return which frames are near-duplicates of an earlier frame that is kept.
+
+    Args:
+        vectors: fingerprints in Å, shape (n_frames, n_pairs).
+        tolerance: Å; frames are near-duplicates when the root mean square difference of their
+            distances is at most this. Thermal frames of a molecule are 0.03 Å and more apart.
+        progress: show a progress bar.
+
+    Returns:
+        True for frames that can be dropped, shape (n_frames,).
+
+    Example:
+        >>> near_duplicates(np.array([[1.0, 2.0], [1.5, 2.0], [1.001, 2.0]])).tolist()
+        [False, False, True]
+    """
+    n_frames, n_pairs = vectors.shape
+    radius = tolerance * np.sqrt(n_pairs)
+    centred = vectors - vectors.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    projected = centred @ directions[:, ::-1][:, :N_DIRECTIONS]
+    tree = cKDTree(projected)
+    dropped = np.zeros(n_frames, bool)
+    bar = tqdm(range(n_frames), "duplicates", unit="frame", leave=False, disable=not progress)
+    for index in bar:
+        if dropped[index]:
+            continue
+        # Rounding must not push an exact duplicate out of a tolerance of zero.
+        near = np.array(tree.query_ball_point(projected[index], radius + 1e-9))
+        near = near[(near > index) & ~dropped[near]]
+        if len(near):
+            distance = np.linalg.norm(vectors[near] - vectors[index], axis=1)
+            dropped[near[distance <= radius + 1e-9]] = True
+    return dropped

@@ -1,0 +1,1 @@
+"""Files: databases, structures, paths and locks."""

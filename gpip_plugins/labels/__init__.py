@@ -1,0 +1,1 @@
+"""What becomes a labelled set: readers, checks, selection, teachers, input files."""

@@ -1,0 +1,1 @@
+"""Choice of the configurations that are labelled."""

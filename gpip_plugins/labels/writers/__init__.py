@@ -1,0 +1,1 @@
+"""Input files for ab initio programs, and chosen structures."""

@@ -1,0 +1,37 @@
+"""Chosen configurations as extended XYZ or as a SchNetPack database, without labels."""
+
+from collections.abc import Sequence
+
+from ase import Atoms
+from ase.io import write
+from schnetpack.data import ASEAtomsData
+
+from gpip_plugins.io.paths import whole_file
+from gpip_plugins.labels.origin import origin_of
+
+__all__ = ["write_database", "write_extxyz"]
+
+
+def write_extxyz(frames: Sequence[Atoms], target: str) -> None:
+    """Write extended XYZ whole or not at all; the origin stands in the comment lines.
+
+    Args:
+        frames: structures in Å.
+        target: file to be written.
+    """
+    with whole_file(target) as part:
+        write(part, list(frames), format="extxyz")
+
+
+def write_database(frames: Sequence[Atoms], target: str) -> None:
+    """Write a database whole or not at all; the origin stands in the key-value pairs.
+
+    Args:
+        frames: structures in Å.
+        target: database to be written, ending in .db.
+    """
+    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=f.pbc) for f in frames]
+    with whole_file(target) as part:
+        store = ASEAtomsData.create(part, distance_unit="Ang", property_unit_dict={})
+        with store.conn:
+            store.add_systems([{} for _ in bare], bare, [origin_of(frame) for frame in frames])

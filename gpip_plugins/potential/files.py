@@ -1,0 +1,186 @@
+"""The files of `gpip predict`: structures in, predictions out, in eV, Å and eV/Å."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from schnetpack import properties
+from schnetpack.data import ASEAtomsData
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
+from gpip_plugins.io.structures import check_structure, read_structures
+from gpip_plugins.labels.frames import label_of
+from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
+
+__all__ = ["Prediction", "check_files", "read_predictable", "write_predictions"]
+
+FORMATS = (".xyz", ".extxyz", ".npz")
+
+
+@dataclass
+class Prediction:
+    """One structure with what is known and what is predicted about it, in eV and Å.
+
+    Args:
+        atoms: the structure, without labels.
+        energy: predicted energy in eV.
+        forces: predicted forces in eV/Å, shape (n_atoms, 3).
+        label_energy: energy that the input carried, in eV, or None.
+        label_forces: forces that the input carried, in eV/Å, or None.
+    """
+
+    atoms: Atoms
+    energy: float = float("nan")
+    forces: np.ndarray | None = None
+    label_energy: float | None = None
+    label_forces: np.ndarray | None = None
+
+
+def check_files(source: str, target: str, overwrite: bool = False) -> None:
+    """Check what can be told from the names alone, before a model is loaded.
+
+    Args:
+        source: file with structures.
+        target: file to be written.
+        overwrite: whether the target may exist.
+
+    Raises:
+        InputError: if the source is missing, or the target exists, has another ending, or cannot
+            be written.
+    """
+    source = existing("DATA", source, "name a file with structures")
+    check_target(resolve(target), FORMATS, overwrite, source)
+
+
+def read_predictable(
+    source: str, keys: tuple[str, str], scales: tuple[float, float]
+) -> Iterator[Prediction]:
+    """Yield the structures of a file in Å, with those labels that they carry in eV and eV/Å.
+
+    Args:
+        source: absolute path of a SchNetPack database, or of any file that ASE reads.
+        keys: names of energy and forces in the file.
+        scales: what one unit of these labels is in eV and eV/Å; a database states its own units.
+
+    Raises:
+        InputError: naming the structure that cannot be read or predicted.
+    """
+    frames = _database(source, keys) if _is_schnetpack(source) else read_structures(source)
+    if _is_schnetpack(source):
+        # Already converted by the units that the database states.
+        scales = (1.0, 1.0)
+    for number, atoms in enumerate(frames):
+        where = f"Structure {number} of {source} (counted from 0)"
+        check_structure(atoms, where)
+        energy = _label(atoms, keys[0], (1,), "--label-energy-key", where)
+        forces = _label(atoms, keys[1], (len(atoms), 3), "--label-forces-key", where)
+        yield Prediction(
+            Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
+            label_energy=None if energy is None else float(energy[0]) * scales[0],
+            label_forces=None if forces is None else forces * scales[1],
+        )
+
+
+def _label(
+    atoms: Atoms, key: str, shape: tuple[int, ...], option: str, where: str
+) -> np.ndarray | None:
+    """Return a label as numbers of a shape, or None if the structure does not carry it."""
+    value = label_of(atoms, key)
+    if value is None:
+        return None
+    try:
+        return np.asarray(value, dtype=float).reshape(shape)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{option} {key}: {where} has under this name {np.shape(value) or value} instead of "
+            f"numbers of shape {shape}; name the right label, or one that is not there to go "
+            "without."
+        ) from None
+
+
+def _database(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
+    """Yield the rows of a SchNetPack database in eV and Å, two labels in `info` and `arrays`."""
+    data = ASEAtomsData(source)
+    length = length_in_angstrom(data.distance_unit or "Ang", f"the distance unit of {source}")
+    converters = (energy_in_ev, forces_in_ev_per_angstrom)
+    factors = {
+        key: convert(data.units[key], f"the unit of {key} in {source}")
+        for key, convert in zip(keys, converters, strict=True)
+        if key in data.available_properties
+    }
+    for row in data.iter_properties():
+        atoms = Atoms(
+            row[properties.Z].numpy(),
+            row[properties.R].numpy() * length,
+            cell=row[properties.cell].numpy().reshape(3, 3) * length,
+            pbc=row[properties.pbc].numpy().reshape(3),
+        )
+        for name, factor in factors.items():
+            value = row[name].double().numpy() * factor
+            if value.size == 3 * len(atoms):
+                atoms.arrays[name] = value.reshape(-1, 3)
+            else:
+                atoms.info[name] = value
+        yield atoms
+
+
+def _is_schnetpack(source: str) -> bool:
+    """Tell whether a file is a database that SchNetPack wrote."""
+    if not source.endswith(".db"):
+        return False
+    try:
+        with connect(source, use_lock_file=False) as database:
+            return "_property_unit_dict" in database.metadata
+    except Exception as error:
+        raise InputError(f"{source} cannot be read as a database ({error}); repair it.") from None
+
+
+def write_predictions(predictions: list[Prediction], target: str) -> None:
+    """Write all predictions to one file, whole or not at all.
+
+    Args:
+        predictions: with energy and forces.
+        target: absolute path, ending in one of `FORMATS`.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    with whole_file(target) as partial:
+        if target.endswith(".npz"):
+            np.savez_compressed(partial, **_arrays(predictions))
+        else:
+            ase.io.write(partial, [_frame(p) for p in predictions], format="extxyz")
+
+
+def _frame(prediction: Prediction) -> Atoms:
+    """Return a structure as it is written: predictions as results, labels beside them."""
+    atoms = prediction.atoms.copy()
+    atoms.calc = SinglePointCalculator(atoms, energy=prediction.energy, forces=prediction.forces)
+    atoms.info["units"] = "eV, eV/Ang, Ang"
+    if prediction.label_energy is not None:
+        atoms.info["label_energy"] = prediction.label_energy
+    if prediction.label_forces is not None:
+        atoms.arrays["label_forces"] = prediction.label_forces
+    return atoms
+
+
+def _arrays(predictions: list[Prediction]) -> dict[str, np.ndarray]:
+    """Return the content of an .npz: atoms of all structures one after the other."""
+    arrays = {
+        "n_atoms": np.array([len(p.atoms) for p in predictions]),
+        "numbers": np.concatenate([p.atoms.numbers for p in predictions]),
+        "positions": np.concatenate([p.atoms.positions for p in predictions]),
+        "energy": np.array([p.energy for p in predictions]),
+        "forces": np.concatenate([p.forces for p in predictions]),
+        "units": np.array("eV, eV/Ang, Ang"),
+    }
+    if all(p.label_energy is not None for p in predictions):
+        arrays["label_energy"] = np.array([p.label_energy for p in predictions])
+    if all(p.label_forces is not None for p in predictions):
+        arrays["label_forces"] = np.concatenate([p.label_forces for p in predictions])
+    return arrays

@@ -1,0 +1,106 @@
+"""Predicts energies and forces of many structures into one file, and compares with labels.
+
+Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or from a SchNetPack
+database, whose units are those of its metadata.
+"""
+
+import numpy as np
+from tqdm import tqdm
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import resolve
+from gpip_plugins.potential.files import (
+    Prediction,
+    check_files,
+    read_predictable,
+    write_predictions,
+)
+from gpip_plugins.potential.potential import Potential
+from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
+
+__all__ = ["errors_of", "predict_file"]
+
+
+def predict_file(
+    potential: Potential,
+    source: str,
+    target: str,
+    batch_size: int = 100,
+    label_energy_key: str = "energy",
+    label_forces_key: str = "forces",
+    label_energy_unit: str = "eV",
+    label_forces_unit: str = "eV/Ang",
+    overwrite: bool = False,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Predict all structures of a file and write one file.
+
+    Args:
+        potential: the model.
+        source: structures; a SchNetPack database, or any file that ASE reads.
+        target: extended XYZ (.xyz, .extxyz) or .npz; it appears whole or not at all.
+        batch_size: structures per evaluation of the model.
+        label_energy_key: name of the energy in `source`, if it has one.
+        label_forces_key: name of the forces in `source`, if it has some.
+        label_energy_unit: unit of these labels; a database states its own.
+        label_forces_unit: likewise.
+        overwrite: replace an existing target.
+        progress: show a progress bar (only on a terminal).
+
+    Returns:
+        `n_structures`, and if there are labels the errors that `errors_of` gives.
+
+    Raises:
+        InputError: for a source that cannot be read or holds no structures, structures that
+            cannot be predicted, a target of another format or one that exists.
+    """
+    if batch_size < 1:
+        raise InputError(f"--batch-size {batch_size} is less than 1; use for example 100.")
+    source, target = resolve(source), resolve(target)
+    check_files(source, target, overwrite)
+    scales = (
+        energy_in_ev(label_energy_unit, "--label-energy-unit"),
+        forces_in_ev_per_angstrom(label_forces_unit, "--label-forces-unit"),
+    )
+    predictions = list(read_predictable(source, (label_energy_key, label_forces_key), scales))
+    if not predictions:
+        raise InputError(f"{source} holds no structures; name a file with at least one.")
+    bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
+    with bar:
+        for start in range(0, len(predictions), batch_size):
+            part = predictions[start : start + batch_size]
+            energies, forces = potential.predict([p.atoms for p in part])
+            for prediction, energy, force in zip(part, energies, forces, strict=True):
+                prediction.energy, prediction.forces = float(energy), force
+            bar.update(len(part))
+    write_predictions(predictions, target)
+    return {"n_structures": len(predictions)} | errors_of(predictions)
+
+
+def errors_of(predictions: list[Prediction]) -> dict[str, float]:
+    r"""Return mean absolute and root mean square errors, where there are labels.
+
+    Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
+    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å).
+
+    Args:
+        predictions: with labels or without.
+    """
+    found: dict[str, float] = {}
+    with_energy = [p for p in predictions if p.label_energy is not None]
+    if with_energy:
+        difference = np.array([p.energy - p.label_energy for p in with_energy])
+        n_atoms = np.array([len(p.atoms) for p in with_energy])
+        found |= _mae_rmse("energy", difference) | _mae_rmse(
+            "energy_per_atom", difference / n_atoms
+        )
+    with_forces = [p for p in predictions if p.label_forces is not None]
+    if with_forces:
+        difference = np.concatenate([(p.forces - p.label_forces).ravel() for p in with_forces])
+        found |= _mae_rmse("forces", difference)
+    return found
+
+
+def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:
+    rmse = float(np.sqrt(np.mean(difference**2)))
+    return {f"{name}_mae": float(np.abs(difference).mean()), f"{name}_rmse": rmse}

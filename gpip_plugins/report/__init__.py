@@ -1,0 +1,1 @@
+"""Judging: reports on sampled sets as JSON, CSV and pictures."""

@@ -1,0 +1,121 @@
+"""The quality report that is written with every sampled database, beside it."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ase.db import connect
+
+from gpip_plugins.analysis.coverage import MIN_SAMPLED
+from gpip_plugins.analysis.soap import require_analysis
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import existing
+from gpip_plugins.report.files import folder_beside
+from gpip_plugins.report.frames import read_labelled
+from gpip_plugins.report.quality import quality_report
+
+__all__ = ["affordable_frames", "check_labels", "report_beside"]
+
+log = logging.getLogger(__name__)
+
+MAX_FRAMES: Final = 20_000
+MAX_ATOMS: Final = 400_000  # in all examined frames: seconds to half a minute, whatever the systems
+MAX_TOLD: Final = 8  # findings; the others stand in the file
+
+
+def affordable_frames(n_atoms: float) -> int:
+    """Return of how many frames the geometry is examined when a database has just been sampled.
+
+    Args:
+        n_atoms: atoms of a frame, on the average.
+
+    Example:
+        >>> affordable_frames(n_atoms=9), affordable_frames(n_atoms=2500)
+        (20000, 160)
+    """
+    return int(np.clip(MAX_ATOMS / n_atoms, MIN_SAMPLED, MAX_FRAMES))
+
+
+def check_labels(labels: str, n_frames: int) -> None:
+    """Check before the sampling that its coverage of labelled structures can be determined after.
+
+    Args:
+        labels: labelled structures, see `gpip_plugins.report.quality.quality_report`.
+        n_frames: frames that will be sampled.
+
+    Raises:
+        InputError: when the file or an optional package is missing, or the frames are too few.
+    """
+    existing("labels", labels, "name a file with labelled structures")
+    require_analysis("labels")
+    if n_frames < MIN_SAMPLED:
+        raise InputError(
+            f"n_frames={n_frames} is too few for the coverage of labels={labels}; give at least "
+            f"n_frames={MIN_SAMPLED} or leave labels out."
+        )
+    read_labelled(labels, progress=False)
+
+
+def report_beside(
+    datapath: Path, n_atoms: float, labels: str | None = None, seed: int = 0, progress: bool = True
+) -> float:
+    """Examine a database that was just sampled, write the report and say what was found.
+
+    The files go into the folder of the database's name with `_quality` behind it, where an earlier
+    report described an earlier database and is replaced.
+
+    Args:
+        datapath: the database.
+        n_atoms: atoms of a frame, on the average.
+        labels: labelled structures whose coverage is determined; None leaves that out, and so do
+            too few frames, which is said.
+        seed: seed of all random choices.
+        progress: show progress bars.
+
+    Returns:
+        Core-seconds that it took.
+    """
+    started = time.process_time()
+    folder = folder_beside(datapath)
+    if labels is not None:
+        with connect(datapath, use_lock_file=False) as database:
+            n_frames = database.count()
+        if n_frames < MIN_SAMPLED:
+            log.warning(
+                "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
+                n_frames,
+                labels,
+                MIN_SAMPLED,
+            )
+            labels = None
+    report = quality_report(
+        datapath,
+        labels,
+        folder,
+        max_frames=affordable_frames(n_atoms),
+        seed=seed,
+        overwrite=True,
+        progress=progress,
+        automatic=True,
+    )
+    _tell(report, folder)
+    return time.process_time() - started
+
+
+def _tell(report: dict[str, Any], folder: str) -> None:
+    """Say what was examined and what looks wrong."""
+    examined, findings = report["n_frames_of_geometry"], report["findings"]
+    part = "" if examined == report["n_frames"] else f", geometry of {examined} frames only"
+    verdict = f"{len(findings)} finding(s)" if findings else "nothing looks wrong"
+    log.info("Quality: %s (%s%s).", verdict, folder, part)
+    if "coverage" in report:
+        log.info(
+            "%.1f%% of the labelled frames are covered.",
+            100.0 * report["coverage"]["frames"]["covered"],
+        )
+    for finding in findings[:MAX_TOLD]:
+        log.warning("%s", finding)
+    if len(findings) > MAX_TOLD:
+        log.warning("The other %d findings are in quality.json.", len(findings) - MAX_TOLD)

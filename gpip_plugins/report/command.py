@@ -1,0 +1,78 @@
+"""The command `gpip quality`."""
+
+import argparse
+
+__all__ = ["add_quality", "run_quality"]
+
+
+def add_quality(commands) -> None:
+    """Register `gpip quality`."""
+    parser = commands.add_parser(
+        "quality",
+        help="examine a sampled database: temperatures, geometry, duplicates, coverage of labels",
+        description="Examines a sampled database and writes quality.json, curves and pictures: "
+        "temperatures reached, energies, shortest distances, bond lengths, radial distribution "
+        "functions, near-duplicates, and how much of a labelled data set is covered.",
+        epilog="example: gpip quality data/ethanol_opls.db --labelled labels.db",
+    )
+    parser.add_argument("database", metavar="DATABASE", help="sampled database, ending in .db")
+    parser.add_argument(
+        "--labelled",
+        metavar="FILE",
+        help="labelled structures (database or any file that ASE reads) whose coverage is "
+        "determined; needs pip install 'gpip_plugins[analysis]'",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="default: DATABASE without .db, with _quality behind it"
+    )
+    parser.add_argument(
+        "--max-frames",
+        metavar="N",
+        type=int,
+        default=20_000,
+        help="frames, chosen at random, whose geometry is examined (default: 20000); energies and "
+        "temperatures are those of all frames",
+    )
+    parser.add_argument(
+        "--tolerance",
+        metavar="ANG",
+        type=float,
+        default=0.02,
+        help="frames are near-duplicates up to this root mean square difference of their "
+        "interatomic distances (default: 0.02)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace an earlier report (the one that the sampler wrote may be replaced without)",
+    )
+    parser.set_defaults(run=run_quality)
+
+
+def run_quality(args: argparse.Namespace) -> None:
+    """Examine a database and say what was found."""
+    from gpip_plugins.report.files import folder_beside
+    from gpip_plugins.report.quality import quality_report
+
+    folder = args.out or folder_beside(args.database)
+    report = quality_report(
+        args.database,
+        labelled=args.labelled,
+        folder=folder,
+        max_frames=args.max_frames,
+        tolerance=args.tolerance,
+        seed=args.seed,
+        overwrite=args.force,
+    )
+    print(
+        f"{folder}: {report['n_frames']} frames of {len(report['systems'])} systems; geometry of "
+        f"{report['n_frames_of_geometry']} of them."
+    )
+    if "coverage" in report:
+        frames = report["coverage"]["frames"]
+        print(f"{frames['covered']:.1%} of the labelled frames are covered.")
+    for finding in report["findings"]:
+        print(f"  {finding}")
+    if not report["findings"]:
+        print("Nothing looks wrong.")

@@ -1,0 +1,145 @@
+"""What in a quality report deserves a second look, in sentences."""
+
+import math
+
+from ase.data import atomic_numbers, covalent_radii
+from scipy.stats import norm
+
+from gpip_plugins.analysis.coverage import Coverage
+
+__all__ = ["MAX_DEPARTURE", "coverage_findings", "rare_errors", "system_findings"]
+
+MAX_ERRORS = 3.0
+N_TRAJECTORIES = 20  # up to so many 3 standard errors are exceeded by chance in one set of twenty
+MAX_SPREAD = 0.1  # relative; smaller faults of the spread have no consequence
+MIN_CONTACT = 0.5  # of the sum of covalent radii; no thermal collision gets there
+MAX_DEPARTURE = 0.5  # Å from the bond's mean length, as in Fu et al., TMLR 2023
+MAX_DRIFT = 0.01  # meV/atom/ps
+MAX_DROPPED = 0.5
+MIN_COVERED = 0.8
+MAX_NEVER_SAMPLED = 0.01
+
+
+def rare_errors(n_trajectories: int) -> float:
+    """Return how many standard errors are no chance among so many trajectories.
+
+    Args:
+        n_trajectories: of the whole data set.
+
+    Example:
+        >>> [round(rare_errors(n), 1) for n in (8, 160, 800)]
+        [3.0, 3.6, 4.0]
+    """
+    share = min(1.0, N_TRAJECTORIES / max(1, n_trajectories))
+    return float(norm.isf(norm.sf(MAX_ERRORS) * share))
+
+
+def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> list[str]:
+    """Judge one system.
+
+    Args:
+        name: name of the system.
+        report: its part of the quality report.
+        max_errors: standard errors up to which mean temperatures, their spread and halves of the
+            energy are taken for chance, see `rare_errors`.
+    """
+    found = []
+    for temperature, entry in report["temperatures"].items():
+        where = f"{name} at {temperature} K"
+        found += _temperature_findings(where, entry["temperature"], max_errors)
+        halves = entry["energy"]["halves_in_errors"]
+        if abs(halves) > max_errors:
+            found.append(
+                f"{where}: the mean energies of the first and second half differ by "
+                f"{abs(halves):.1f} standard errors; equilibrate longer, or sample more replicas."
+            )
+    for pair, distance in report["shortest_distances"].items():
+        contact = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
+        if distance < MIN_CONTACT * contact:
+            found.append(
+                f"{name}: {pair} came as close as {distance:.2f} Å, {distance / contact:.2f} times "
+                "the sum of covalent radii; atoms fell into each other."
+            )
+    if report["largest_departure"] > MAX_DEPARTURE:
+        found.append(
+            f"{name}: a bond departed by {report['largest_departure']:.2f} Å from its mean length; "
+            "look for broken bonds, and for atoms that are bonded only in the first frame."
+        )
+    duplicates = report["near_duplicates"]
+    if duplicates["count"]:
+        found.append(
+            f"{name}: {duplicates['count']} of {duplicates['n_frames']} frames differ by less than "
+            f"{duplicates['tolerance']:g} Å from an earlier one; lengthen sampling_interval."
+        )
+    if dropped := duplicates["dropped"]:
+        share = dropped / (dropped + report["n_frames"])
+        found.append(
+            f"{name}: {dropped} near-duplicates ({share:.0%} of the frames) were left out, so that "
+            "means and spreads are not the thermostat's"
+            + ("; lower min_difference." if share > MAX_DROPPED else ".")
+        )
+    drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
+    if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
+        found.append(
+            f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
+            f"{MAX_DRIFT:g}; take a smaller time_step."
+        )
+    return found
+
+
+def _temperature_findings(where: str, check: dict | None, max_errors: float) -> list[str]:
+    if check is None:
+        return []
+    if check["reached"] is None:
+        return [
+            f"{where}: only {check['n_independent']:.0f} frames are independent, too few to check "
+            "the temperature."
+        ]
+    found = []
+    if abs(check["deviation_in_errors"]) > max_errors:
+        found.append(
+            f"{where}: the mean temperature is {check['mean']:.1f} +- "
+            f"{check['standard_error']:.1f} K, {abs(check['deviation_in_errors']):.1f} standard "
+            "errors off."
+        )
+    # A variance scatters to both sides by equal factors rather than by equal differences.
+    ratio = check["spread_ratio"]
+    excess = math.log(ratio) if ratio > 1.0 else 1.0 - ratio
+    error = check["spread_ratio_error"]
+    if not math.isnan(error) and excess > max(MAX_SPREAD, max_errors * error):
+        found.append(
+            f"{where}: the variance of the temperature is {check['spread_ratio']:.2f} times the "
+            "canonical one; thermostat or degrees of freedom are wrong."
+        )
+    return found
+
+
+def coverage_findings(coverage: Coverage, rows: list[int]) -> list[str]:
+    """Judge the coverage of a labelled set.
+
+    Args:
+        coverage: the comparison.
+        rows: number of each compared labelled frame in its file, shape (n_labelled,).
+    """
+    found = []
+    for element, frames in coverage.missing.items():
+        found.append(
+            f"{element} is in {len(frames)} of {len(rows)} labelled frames, but was never sampled; "
+            "sample a system that has it."
+        )
+    covered = coverage.frames.covered
+    if covered < MIN_COVERED:
+        found.append(
+            f"{covered:.0%} of the labelled frames are covered by sampled ones; widen the "
+            "temperatures or sample more."
+        )
+    for element, neighbours in coverage.environments.items():
+        outside = neighbours.never_sampled
+        fraction = len(outside) / len(neighbours.labelled)
+        if fraction > MAX_NEVER_SAMPLED:
+            frame, atom = coverage.labelled.owners[atomic_numbers[element]][outside[0]]
+            found.append(
+                f"{fraction:.1%} of the labelled environments of {element} were never sampled; the "
+                f"furthest is atom {atom} of labelled frame {rows[frame]} (counted from 0)."
+            )
+    return found

@@ -1,0 +1,224 @@
+"""Reads a sampled database in one pass: every frame's scalars, and the positions of a sample."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms, units
+from ase.db import connect
+from tqdm import tqdm
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import resolve
+from gpip_plugins.potential.files import read_predictable
+from gpip_plugins.units import length_in_angstrom
+
+__all__ = ["SystemFrames", "choose", "read_labelled", "read_sampled"]
+
+GRAM_PER_CM3 = 1e24 / units.mol  # one amu/Å^3
+
+
+@dataclass(frozen=True)
+class SystemFrames:
+    """The frames of one system, at all temperatures, in the order of the database.
+
+    Args:
+        name: name of the system.
+        numbers: atomic numbers, shape (n_atoms,).
+        pbc: directions in which it is periodic, shape (3,) bool.
+        rows: row of each frame in the database, counted from 0, shape (n_frames,).
+        temperature: of the thermostat in K, shape (n_frames,).
+        kinetic_temperature: instantaneous, in K, shape (n_frames,); NaN where not stored.
+        energy: potential energy in eV, shape (n_frames,).
+        density: g/cm^3, shape (n_frames,); NaN without three periodic directions.
+        chosen: frames whose positions were kept, ascending, shape (n_chosen,).
+        positions: Å, shape (n_chosen, n_atoms, 3).
+        cells: Å, shape (n_chosen, 3, 3).
+    """
+
+    name: str
+    numbers: np.ndarray
+    pbc: np.ndarray
+    rows: np.ndarray
+    temperature: np.ndarray
+    kinetic_temperature: np.ndarray
+    energy: np.ndarray
+    density: np.ndarray
+    chosen: np.ndarray
+    positions: np.ndarray
+    cells: np.ndarray
+
+    @property
+    def temperatures(self) -> list[float]:
+        """The thermostat's temperatures in K, ascending."""
+        return np.unique(self.temperature).tolist()
+
+    @property
+    def formula(self) -> str:
+        """Chemical formula in Hill's order."""
+        return Atoms(self.numbers).get_chemical_formula()
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Degrees of freedom of the kinetic temperature.
+
+        The sampler's thermostat acts on all of them, the motion of the centre of mass included, in
+        molecules and in boxes.
+        """
+        return 3 * len(self.numbers)
+
+    def structure(self, index: int) -> Atoms:
+        """Return a chosen frame.
+
+        Args:
+            index: its place in `chosen`.
+        """
+        return Atoms(
+            self.numbers, self.positions[index], cell=self.cells[index], pbc=self.pbc.tolist()
+        )
+
+
+class _Collector:
+    """Gathers the rows of one system."""
+
+    def __init__(self, name: str, row):
+        self.name, self.numbers, self.pbc = name, row.numbers.copy(), row.pbc.copy()
+        self.scalars: list[tuple[float, ...]] = []
+        self.chosen: list[int] = []
+        self.positions: list[np.ndarray] = []
+        self.cells: list[np.ndarray] = []
+        self.mass = row.toatoms().get_masses().sum()
+
+    def add(self, index: int, row, data: dict, scale: float, keep: bool) -> None:
+        if not np.array_equal(row.numbers, self.numbers) or (row.pbc != self.pbc).any():
+            raise InputError(
+                f"system={self.name!r} names different atoms in rows {int(self.scalars[0][0])} and "
+                f"{index} (counted from 0); give every composition a name of its own."
+            )
+        volume = abs(np.linalg.det(row.cell)) * scale**3 if self.pbc.all() else np.nan
+        self.scalars.append(
+            (
+                index,
+                data["temperature"].item(),
+                data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan,
+                data["energy"].item(),
+                self.mass / volume * GRAM_PER_CM3,
+            )
+        )
+        if keep:
+            self.chosen.append(len(self.scalars) - 1)
+            self.positions.append(row.positions * scale)
+            self.cells.append(np.array(row.cell) * scale)
+
+    def frames(self) -> SystemFrames:
+        rows, *scalars = np.array(self.scalars).T
+        n_atoms = len(self.numbers)
+        return SystemFrames(
+            self.name,
+            self.numbers,
+            self.pbc,
+            rows.astype(int),
+            *scalars,
+            np.array(self.chosen, int),
+            np.array(self.positions).reshape(-1, n_atoms, 3),
+            np.array(self.cells).reshape(-1, 3, 3),
+        )
+
+
+def choose(n_frames: int, n_wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which frames to keep, at random and without repetition; all if they are few enough.
+
+    Args:
+        n_frames: how many there are.
+        n_wanted: how many to keep at most.
+        rng: where the choice comes from.
+
+    Returns:
+        Ascending indices, shape (min(n_frames, n_wanted),).
+
+    Example:
+        >>> choose(3, 10, np.random.default_rng(0))
+        array([0, 1, 2])
+    """
+    if n_frames <= n_wanted:
+        return np.arange(n_frames)
+    return np.sort(rng.choice(n_frames, n_wanted, replace=False))
+
+
+def read_sampled(
+    datapath: str | os.PathLike, max_frames: int, seed: int = 0, progress: bool = True
+) -> tuple[list[SystemFrames], dict]:
+    """Read a database of the sampler.
+
+    Energies and temperatures are read of all frames, positions of `max_frames` chosen at random and
+    of the first frame of every system, so that memory and time stay bounded.
+
+    Args:
+        datapath: the database; relative to where the command was typed.
+        max_frames: number of frames whose positions are kept.
+        seed: seed of the choice.
+        progress: show a progress bar.
+
+    Returns:
+        The systems in the order of their first rows, and the database's metadata.
+
+    Raises:
+        InputError: when there is no such database, or it was not made by the sampler.
+    """
+    path = resolve(datapath)
+    if not os.path.isfile(path):
+        raise InputError(f"{path} does not exist; name a database that was sampled.")
+    systems: dict[str, _Collector] = {}
+    try:
+        with connect(path, use_lock_file=False) as database:
+            metadata, n_rows = database.metadata, database.count()
+            scale = length_in_angstrom(metadata.get("_distance_unit") or "Ang", "distance unit")
+            kept = np.zeros(n_rows, bool)
+            kept[choose(n_rows, max_frames, np.random.default_rng(seed))] = True
+            rows = tqdm(database.select(), "frames", n_rows, unit="frame", disable=not progress)
+            for index, row in enumerate(rows):
+                data = row.data  # decoded at every access
+                if missing := {"energy", "temperature"} - set(data):
+                    raise InputError(
+                        f"{path} was not sampled by gpip_plugins: row {index} (counted from 0) has "
+                        f"no {' and no '.join(sorted(missing))}; name a sampled database."
+                    )
+                name = row.get("system", row.formula)
+                if new := name not in systems:
+                    systems[name] = _Collector(name, row)
+                # The bonds are those of a system's first frame, which is therefore always kept.
+                systems[name].add(index, row, data, scale, new or kept[index])
+    except (sqlite3.Error, KeyError, OSError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} cannot be read as an ASE database ({type(error).__name__}: {error}); name a "
+            "database that was sampled."
+        ) from error
+    if not systems:
+        raise InputError(f"{path} holds no frame; sample it again.")
+    return [collector.frames() for collector in systems.values()], metadata
+
+
+def read_labelled(source: str | os.PathLike, progress: bool = True) -> list[Atoms]:
+    """Read the structures of a labelled data set; the labels themselves play no part.
+
+    Args:
+        source: SchNetPack database, or any file that ASE reads.
+        progress: show a progress bar.
+
+    Returns:
+        The structures in Å, in the order of the file.
+
+    Raises:
+        InputError: when the file is missing, empty or cannot be read.
+    """
+    path = resolve(source)
+    if not os.path.isfile(path):
+        raise InputError(f"--labelled {path} does not exist; name a file with labelled structures.")
+    entries = read_predictable(path, ("energy", "forces"), (1.0, 1.0))
+    bar = tqdm(entries, "labelled", unit="frame", disable=not progress)
+    if not (frames := [entry.atoms for entry in bar]):
+        raise InputError(f"--labelled {path} holds no structure; name another file.")
+    return frames

@@ -1,0 +1,1 @@
+"""From settings to a sampled database: tasks, workers, shards."""

@@ -1,0 +1,119 @@
+"""How long a sampling will take, from a measured probe of its own systems."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpip_plugins.sampling.dynamics.engine import Engine
+
+__all__ = ["Estimate", "duration", "estimate", "seconds_per_step"]
+
+PROBE_SECONDS = 0.3  # of stepping, per probed system
+N_PROBES = 3  # the smallest, the median and the largest system
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a list of trajectories will cost.
+
+    Args:
+        core_seconds: of all tasks together.
+        wall_seconds: on `cores` cores; of every stage not less than its longest task.
+        cores: number of trajectories at a time.
+        probes: system -> seconds that one of its steps took on one core.
+    """
+
+    core_seconds: float
+    wall_seconds: float
+    cores: int
+    probes: dict[str, float]
+
+    def __str__(self) -> str:
+        """Return the estimate as a sentence, with what it rests on."""
+        measured = ", ".join(f"{1e3 * t:.3g} ms for {name}" for name, t in self.probes.items())
+        return (
+            f"about {duration(self.wall_seconds)} on {self.cores} core(s), "
+            f"{self.core_seconds:.0f} core-seconds (from a measured step: {measured})"
+        )
+
+
+def estimate(stages: Sequence[Mapping[Engine, Sequence[float]]], cores: int) -> Estimate:
+    """Measure some steps and count the rest.
+
+    At most three systems are measured, by number of atoms the smallest, the median and the largest;
+    the time of a step of the others is interpolated linearly in the number of atoms. Starting of
+    processes, minimisation and writing are left out.
+
+    Args:
+        stages: one for each set of tasks that run side by side: engine -> numbers of steps of its
+            tasks.
+        cores: number of tasks that run at a time.
+
+    Example:
+        >>> from gpip_plugins.sampling.forcefield import force_field
+        >>> from gpip_plugins.sampling.dynamics.engine import LangevinEngine
+        >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
+        >>> water = LangevinEngine(MolecularSystem.from_smiles("O"), force_field("mmff94"))
+        >>> found = estimate([{water: [1000, 3000]}], cores=2)
+        >>> found.wall_seconds == 3000 * found.probes["O"]
+        True
+    """
+    # A dictionary keeps the order of its keys, so equal sizes are always probed alike.
+    engines = sorted({engine: None for stage in stages for engine in stage}, key=_size)
+    places = np.linspace(0, len(engines) - 1, min(N_PROBES, len(engines))).round().astype(int)
+    probed = {engines[k]: seconds_per_step(engines[k]) for k in places}
+    sizes = [_size(engine) for engine in probed]
+    core_seconds = wall_seconds = 0.0
+    for stage in stages:
+        lengths = [
+            n * float(np.interp(_size(engine), sizes, list(probed.values())))
+            for engine, numbers in stage.items()
+            for n in numbers
+        ]
+        core_seconds += sum(lengths)
+        wall_seconds += max(sum(lengths) / cores, max(lengths))
+    probes = {engine.system.name: seconds for engine, seconds in probed.items()}
+    return Estimate(core_seconds, wall_seconds, cores, probes)
+
+
+def _size(engine: Engine) -> int:
+    return len(engine.system.numbers)
+
+
+def seconds_per_step(engine: Engine) -> float:
+    """Return the time of one step in s, measured.
+
+    The probe integrates with a vanishing time step from the starting geometry: that costs what real
+    steps cost and cannot explode.
+
+    Args:
+        engine: what to measure.
+    """
+    integrator = engine.thermostat(temperature=300.0, seed=1)
+    integrator.setStepSize(1e-9)  # ps
+    context = engine.context(integrator)
+    context.setPositions(engine.system.positions * 0.1)
+    integrator.step(10)  # the first ones build kernels and neighbour lists
+    n_steps, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < PROBE_SECONDS:
+        integrator.step(10)
+        n_steps += 10
+    return passed / n_steps
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people.
+
+    Args:
+        seconds: how long.
+
+    Example:
+        >>> [duration(t) for t in (0.2, 42, 130, 9000, 400000)]
+        ['1 s', '42 s', '2.2 min', '2.5 h', '4.6 days']
+    """
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{max(1, round(seconds))} s"

@@ -1,0 +1,54 @@
+"""Results of single tasks on disk: each file whole or not at all.
+
+A shard is an `.npz` file of arrays with a few facts beside them (time step, cost, what went wrong).
+Its name carries a fingerprint of everything that determines its content, so that shards of other
+settings are never mistaken for one's own.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpip_plugins.io.paths import whole_file
+
+__all__ = ["read_facts", "read_shard", "write_shard"]
+
+FACTS = "facts"
+
+
+def write_shard(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    """Write a shard whole or not at all; of several writers of one shard the last one stays.
+
+    Args:
+        path: the file, ending in `.npz`.
+        arrays: arrays by name; none may be called `facts`.
+        facts: what JSON can write.
+
+    Raises:
+        InputError: when the disk is full or the folder cannot be written.
+    """
+    with whole_file(path) as partial:
+        np.savez(partial, **arrays, **{FACTS: np.array(json.dumps(facts))})
+
+
+def read_shard(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the facts of a shard.
+
+    Args:
+        path: the file.
+    """
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files if name != FACTS}
+        return arrays, json.loads(str(stored[FACTS]))
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a shard without reading its arrays.
+
+    Args:
+        path: the file.
+    """
+    with np.load(path) as stored:
+        return json.loads(str(stored[FACTS]))

@@ -1,0 +1,1 @@
+"""Classical molecular dynamics with OpenMM."""

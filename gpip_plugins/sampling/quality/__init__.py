@@ -1,1 +1,0 @@
-"""How good a sampled database is: temperatures, geometries, duplicates, coverage of labels."""

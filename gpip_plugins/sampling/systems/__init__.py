@@ -1,0 +1,1 @@
+"""What is sampled: molecules, boxes, isomers, electrolytes."""

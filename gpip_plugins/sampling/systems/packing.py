@@ -1,0 +1,235 @@
+"""Composition -> periodic box, with Packmol.
+
+Martínez, Andrade, Birgin, Martínez, J. Comput. Chem. 30, 2157 (2009). Packmol places whole
+molecules so that atoms of different ones, periodic images included, keep a distance.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import ase.io
+import numpy as np
+from ase import Atoms, units
+from packmol.cli import get_binary_path
+from rdkit.Chem import AllChem
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.presets import PRESETS
+
+__all__ = ["components_from", "filled_fraction", "pack", "unpacked"]
+
+LOOSE: Final = 0.5  # part of the cell that molecules fill when no density is given; liquids: 0.6
+DENSEST: Final = 0.85  # more than any molecular crystal
+TIME_LIMIT: Final = 300  # s; a loose box of 2500 atoms takes a few seconds
+LOOPS: Final = 50  # of Packmol's optimiser
+IMPERFECT: Final = 173  # its exit status when molecules stay too near
+
+
+def components_from(
+    composition: Mapping[str, int], seed: int = 0
+) -> tuple[tuple[MolecularSystem, int], ...]:
+    """Return the components of a composition.
+
+    Args:
+        composition: how many of each molecule; names are presets or SMILES.
+        seed: seed of the geometries.
+
+    Raises:
+        InputError: when a name is no preset and no SMILES, or a number is no positive whole one.
+
+    Example:
+        >>> [(m.name, n) for m, n in components_from({"Na": 1, "[Cl-]": 1, "water": 60})]
+        [('Na', 1), ('[Cl-]', 1), ('water', 60)]
+    """
+    for name, count in composition.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(
+                f"composition.{name}={count!r} is not a number of molecules; give a whole number, "
+                "1 or more."
+            )
+    return tuple(
+        (
+            MolecularSystem.from_preset(name, seed)
+            if name in PRESETS
+            else MolecularSystem.from_smiles(name, seed=seed),
+            count,
+        )
+        for name, count in composition.items()
+    )
+
+
+def filled_fraction(components: Sequence[tuple[MolecularSystem, int]], volume: float) -> float:
+    """Return the part of a volume that lies inside van der Waals spheres; liquids have about 0.6.
+
+    Cations of one atom count as nothing: their van der Waals radius says nothing of their size.
+
+    Args:
+        components: molecules and how many there are of each.
+        volume: Å^3.
+
+    Example:
+        >>> water = MolecularSystem.from_preset("water")
+        >>> round(filled_fraction([(water, 64)], 12.445**3), 1)
+        0.7
+    """
+    filled = sum(
+        count * AllChem.ComputeMolVolume(part.mol)
+        for part, count in components
+        if len(part.numbers) > 1 or part.charge <= 0
+    )
+    return float(filled / volume)
+
+
+def pack(
+    name: str,
+    components: Sequence[tuple[MolecularSystem, int]],
+    seed: int,
+    density: float | None = None,
+    cell: float | Sequence[float] | None = None,
+    tolerance: float = 2.0,
+) -> Box:
+    """Fill a box with molecules at random; the same seed gives the same box.
+
+    Args:
+        name: name of the box.
+        components: molecules and how many there are of each.
+        seed: seed of Packmol.
+        density: g/cm^3 of a cubic cell. Without density and cell a cubic cell is made in which the
+            molecules fill half of the volume, somewhat less than in liquids, so that packing is
+            easy and constant pressure can bring it to its density.
+        cell: edge of a cubic cell or the three edges of a rectangular one, Å.
+        tolerance: smallest distance between atoms of different molecules, Å.
+
+    Raises:
+        InputError: when the composition is charged, the density or the cell impossible, or Packmol
+            finds no packing.
+
+    Example:
+        >>> water = MolecularSystem.from_preset("water")
+        >>> box = pack("water", [(water, 8)], seed=1, density=0.8)
+        >>> box.positions.shape, round(box.density, 3)
+        ((24, 3), 0.8)
+    """
+    if not 0 < tolerance < 10:
+        raise InputError(f"tolerance={tolerance} Å is no distance between molecules; give 2.0.")
+    empty = unpacked(name, components, density, cell)
+    edges = np.diag(empty.cell)
+    positions = _packmol(name, empty.components, edges, tolerance, seed)
+    return replace(empty, positions=positions)
+
+
+def unpacked(
+    name: str,
+    components: Sequence[tuple[MolecularSystem, int]],
+    density: float | None = None,
+    cell: float | Sequence[float] | None = None,
+) -> Box:
+    """Return a box whose molecules wait to be packed, all atoms at the origin.
+
+    It tells everything but the positions, and takes no time.
+
+    Args:
+        name: as for `pack`.
+        components: as for `pack`.
+        density: as for `pack`.
+        cell: as for `pack`.
+
+    Raises:
+        InputError: when the composition is charged, or the density or the cell impossible.
+
+    Example:
+        >>> water = MolecularSystem.from_preset("water")
+        >>> box = unpacked("water", [(water, 8)], density=0.8)
+        >>> box.source, round(box.density, 3)
+        ('8 x O', 0.8)
+    """
+    components = tuple(components)
+    edges = _edges(name, components, density, cell)
+    n_atoms = sum(len(part.numbers) * count for part, count in components)
+    box = Box(name, components, np.zeros((n_atoms, 3)), np.diag(edges).astype(float))
+    filled = filled_fraction(components, box.volume)
+    if filled > DENSEST:
+        raise InputError(
+            f"{name}: density={box.density:.2f} g/cm3 is impossible, because the molecules' van "
+            f"der Waals spheres alone take {filled:.0%} of the cell; give at most "
+            f"density={box.density * 0.7 / filled:.2f}."
+        )
+    return box
+
+
+def _edges(name, components, density, cell) -> np.ndarray:
+    """Return the edges of the cell in Å, shape (3,)."""
+    if density is not None and cell is not None:
+        raise InputError(
+            f"{name}: density={density} and cell={cell} are both given; leave one of them out."
+        )
+    if cell is not None:
+        edges = np.broadcast_to(np.asarray(cell, dtype=float), 3)
+        if not (np.isfinite(edges).all() and (edges > 0).all()):
+            raise InputError(f"{name}: cell={cell} is not positive; give its edges in Å.")
+        return edges
+    if density is None:
+        return np.full(3, np.cbrt(filled_fraction(components, 1.0) / LOOSE))
+    if not 0 < density < np.inf:
+        raise InputError(
+            f"{name}: density={density} g/cm3 is impossible; give a positive one, for example "
+            "density=1.0."
+        )
+    return np.full(3, np.cbrt(_mass(components) / density))
+
+
+def _mass(components) -> float:
+    """Return the mass in g/cm^3 times Å^3, so that mass / volume in Å^3 is a density in g/cm^3."""
+    grams = sum(part.masses.sum() * count for part, count in components) / units._Nav
+    return float(grams * 1e24)
+
+
+def _packmol(name, components, edges: np.ndarray, tolerance: float, seed: int) -> np.ndarray:
+    """Return the positions that Packmol finds, Å, shape (n_atoms, 3)."""
+    lines = [
+        f"tolerance {tolerance}",
+        f"seed {seed}",
+        "filetype xyz",
+        "output packed.xyz",
+        f"nloop {LOOPS}",
+        "pbc {:.8f} {:.8f} {:.8f}".format(*edges),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for k, (part, count) in enumerate(components):
+            ase.io.write(Path(folder, f"{k}.xyz"), Atoms(part.numbers, part.positions), "xyz")
+            lines += [f"structure {k}.xyz", f"  number {count}", "end structure"]
+        Path(folder, "packing.inp").write_text("\n".join(lines) + "\n")
+        if not _runs(folder):
+            density = _mass(components) / np.prod(edges)
+            raise InputError(
+                f"{name}: Packmol cannot place the molecules {tolerance} Å apart at "
+                f"density={density:.2f} g/cm3; give a lower density, a larger cell or a smaller "
+                "tolerance."
+            )
+        return ase.io.read(Path(folder, "packed.xyz"), format="xyz").positions
+
+
+def _runs(folder: str) -> bool:
+    """Run Packmol on packing.inp; return whether it found a packing in its time."""
+    with open(Path(folder, "packing.inp")) as script:  # it rewinds its input, no pipe will do
+        try:
+            done = subprocess.run(
+                [get_binary_path()],
+                stdin=script,
+                cwd=folder,
+                text=True,
+                capture_output=True,
+                timeout=TIME_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+    if done.returncode not in (0, IMPERFECT):
+        raise RuntimeError(f"Packmol failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.returncode == 0 and "Success!" in done.stdout

@@ -1,0 +1,153 @@
+"""Molecules in a periodic structure, found from the geometry."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import ase
+import numpy as np
+from ase.neighborlist import natural_cutoffs, neighbor_list
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
+from scipy.spatial.distance import pdist
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.systems.molecule import MolecularSystem, with_bonds
+from gpip_plugins.sampling.systems.presets import PRESETS
+
+__all__ = ["find_components"]
+
+BOND: Final = 1.2  # a bond is at most this many times longer than the sum of covalent radii
+METAL_IONS: Final = [3, 4, 11, 12, 19, 20, 37, 38, 55, 56]  # groups 1 and 2: ions, never bonded
+
+
+def find_components(
+    atoms: ase.Atoms, charges: Mapping[str, int], path: str
+) -> list[tuple[MolecularSystem, list[np.ndarray]]]:
+    """Return the components of a cell, each with its molecules.
+
+    Args:
+        atoms: periodic in three directions.
+        charges: charge in e of molecules that are no presets and not neutral, by formula.
+        path: where the structure comes from, for messages.
+
+    Returns:
+        Pairs of a component and the whole positions in Å of each of its molecules, in the order
+        of the component's atoms, shape (n_atoms of the component, 3) each.
+
+    Raises:
+        InputError: when molecules are endless, or no bond orders fit the charge.
+
+    Example:
+        >>> rod = ase.Atoms("N2", [[0, 0, 0.2], [0, 0, 4.1]], cell=[5, 5, 5], pbc=True)
+        >>> [(nitrogen, [positions])] = find_components(rod, {}, "rod.xyz")
+        >>> nitrogen.formula, np.linalg.norm(positions[0] - positions[1]).round(6)
+        ('N2', np.float64(1.1))
+    """
+    kinds: list[tuple[MolecularSystem, Chem.Mol, list[np.ndarray]]] = []
+    for members, positions, bonds in _molecules(atoms, path):
+        graph = _graph(atoms.numbers[members], np.searchsorted(members, sorted(bonds)))
+        for part, kind, found in kinds:
+            ordered = _in_order(graph, positions, kind, part)
+            if ordered is not None:
+                found.append(ordered)
+                break
+        else:
+            part = _component(atoms.numbers[members], positions, graph, charges, path)
+            kind = _graph(part.numbers, part.bonds)
+            kinds.append((part, kind, [_in_order(graph, positions, kind, part)]))
+    return [(part, found) for part, _, found in kinds]
+
+
+def _molecules(atoms: ase.Atoms, path: str) -> list[tuple[np.ndarray, np.ndarray, set]]:
+    """Return (atoms, whole positions, bonds as pairs of atoms) of every molecule of a cell."""
+    i, j, vectors = neighbor_list("ijD", atoms, natural_cutoffs(atoms, mult=BOND))
+    covalent = ~np.isin(atoms.numbers[i], METAL_IONS)
+    covalent &= ~np.isin(atoms.numbers[j], METAL_IONS)
+    around = [[] for _ in atoms]
+    for first, second, vector in zip(i[covalent], j[covalent], vectors[covalent], strict=True):
+        around[first].append((int(second), vector))
+    whole = np.full((len(atoms), 3), np.nan)
+    molecules = []
+    for start in range(len(atoms)):
+        if np.isfinite(whole[start, 0]):
+            continue
+        whole[start] = atoms.positions[start]
+        members, bonds, queue = [start], set(), deque([start])
+        while queue:
+            here = queue.popleft()
+            for there, vector in around[here]:
+                bonds.add((min(here, there), max(here, there)))
+                if np.isnan(whole[there, 0]):
+                    whole[there] = whole[here] + vector
+                    members.append(there)
+                    queue.append(there)
+                elif np.linalg.norm(whole[here] + vector - whole[there]) > 1e-3:
+                    raise InputError(
+                        f"structure={path!r}: atom {here} is bonded to its own periodic image, so "
+                        "this is no box of molecules; solids and polymers cannot be sampled here."
+                    )
+        molecules.append((np.sort(members), whole[np.sort(members)], bonds))
+    return molecules
+
+
+def _component(numbers, positions, graph, charges: Mapping[str, int], path: str) -> MolecularSystem:
+    """Return the preset with these bonds, or a molecule with the bond orders that fit."""
+    for name in PRESETS:
+        preset = MolecularSystem.from_preset(name)
+        if _same(graph, _graph(preset.numbers, preset.bonds)) is not None:
+            return preset
+    formula = rdMolDescriptors.CalcMolFormula(graph)
+    charge = charges.get(formula, 0)
+    mol = with_bonds(numbers, positions, charge)
+    if mol is None or _same(graph, _graph(numbers, _bonds(mol))) is None:
+        raise InputError(
+            f"structure={path!r}: no bonds fit the molecule {formula} with the charge {charge}; "
+            f"give its charge, for example charges={{{formula}: -1}}, or repair the geometry."
+        )
+    return MolecularSystem(formula, mol, positions, f"{Chem.MolToSmiles(mol)} charge={charge}")
+
+
+def _bonds(mol: Chem.Mol) -> np.ndarray:
+    pairs = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()]
+    return np.array(pairs, dtype=int).reshape(-1, 2)
+
+
+def _graph(numbers: np.ndarray, bonds: np.ndarray) -> Chem.Mol:
+    """Return elements and bonds without orders and charges, so that graphs can be compared."""
+    mol = Chem.RWMol()
+    for number in numbers:
+        atom = Chem.Atom(int(number))
+        atom.SetNoImplicit(True)
+        mol.AddAtom(atom)
+    for i, j in np.reshape(bonds, (-1, 2)):
+        mol.AddBond(int(i), int(j), Chem.BondType.SINGLE)
+    mol.UpdatePropertyCache(strict=False)
+    return mol.GetMol()
+
+
+def _in_order(
+    graph: Chem.Mol, positions: np.ndarray, kind: Chem.Mol, part: MolecularSystem
+) -> np.ndarray | None:
+    """Return the positions in the order of a component's atoms, None if it is another molecule.
+
+    Equal atoms may be exchanged, unless an atom has more than four neighbours: which two of them
+    lie opposite each other, as in PF6-, is told by the component's geometry alone.
+    """
+    order = _same(graph, kind)
+    if order is None:
+        return None
+    if max(atom.GetDegree() for atom in kind.GetAtoms()) > 4:
+        wanted = pdist(part.positions)
+        order = min(
+            graph.GetSubstructMatches(kind, uniquify=False, maxMatches=100_000),
+            key=lambda match: np.abs(pdist(positions[list(match)]) - wanted).sum(),
+        )
+    return positions[list(order)]
+
+
+def _same(graph: Chem.Mol, kind: Chem.Mol) -> tuple[int, ...] | None:
+    """Return the atoms of a graph in the order of another one, None if they are not the same."""
+    sizes = [(m.GetNumAtoms(), m.GetNumBonds()) for m in (graph, kind)]
+    match = graph.GetSubstructMatch(kind) if sizes[0] == sizes[1] else ()
+    return match or None

@@ -1,0 +1,259 @@
+"""The task of a fine-tuning: freezing, learning rates that fall with depth, auxiliary pretexts."""
+
+from collections.abc import Sequence
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from schnetpack.atomistic import Forces, Response
+from schnetpack.model import AtomisticModel
+from schnetpack.task import AtomisticTask, ModelOutput
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.task.freezing import freeze, rest_frozen_norms
+from gpip_plugins.task.layer_decay import parameter_groups, units_of
+from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task.scalars import ScalarOutput, errors_in_milli
+from gpip_plugins.task.summary import summary
+
+__all__ = ["FineTuningTask"]
+
+DEFAULT_WARMUP = 100  # steps
+
+
+class FineTuningTask(AtomisticTask):
+    r"""SchNetPack's task, which can freeze modules and keep a pretext as an auxiliary loss.
+
+    .. math:: L = L_{labels} + \sum_t w_t L_t, \qquad \eta_d(s) = \min(1, s / s_w) \, \eta \, f^d
+
+    With the defaults it computes exactly what `AtomisticTask` computes. What it does is printed
+    before the first step: every part of the model with its number of parameters and its rate.
+
+    - Frozen parameters are not in the optimizer, so that neither weight decay nor momentum moves
+      them; the moving average leaves them as they are, and frozen batch normalisation
+      keeps its running statistics.
+    - The warm-up scales the rate that the scheduler has set, step by step, and leaves the
+      scheduler alone: any scheduler works with it, and a resumed run goes on where it was.
+      (`AtomisticTask` puts the same full rate into all groups at the end of its warm-up.)
+    - A plateau is looked for at every validation, so `check_val_every_n_epoch` may be above 1.
+    - Auxiliary losses (Noisy Nodes, Godwin et al., arXiv:2106.07971) count in training only.
+      Their heads serve no prediction and are left out of `best_model`.
+
+    Args:
+        model: the potential.
+        outputs: those of the labels.
+        auxiliaries: `PretextOutput`s whose losses are added in training.
+        freeze: patterns of modules to freeze, such as `representation.embedding`; see `freeze`.
+        layer_decay: factor f in (0, 1] by which the learning rate falls from block to block
+            towards the embedding; 1 gives all the same rate.
+        warmup_steps: optimizer steps in which the rate rises linearly from zero; less than the run
+            has. None takes 100, or a tenth of a run of less than 1000 steps: the first steps of
+            Adam, which knows no variances yet, change every weight by the whole rate, and undo
+            what was learned in a pre-training.
+        **kwargs: those of `AtomisticTask`.
+
+    Raises:
+        InputError: a setting is out of its range, a pattern matches nothing, everything would be
+            frozen, the optimizer knows no groups, or a run is resumed with other settings.
+    """
+
+    def __init__(
+        self,
+        model: AtomisticModel,
+        outputs: list[ModelOutput],
+        auxiliaries: Sequence[PretextOutput] = (),
+        freeze: Sequence[str] | str = (),
+        layer_decay: float = 1.0,
+        warmup_steps: int | None = 0,
+        **kwargs,
+    ):
+        if not 0.0 < layer_decay <= 1.0:
+            raise InputError(
+                f"task.layer_decay={layer_decay} is outside (0, 1]; use for example "
+                "task.layer_decay=0.8, or 1 for one learning rate."
+            )
+        if warmup_steps is not None and warmup_steps < 0:
+            raise InputError(
+                f"task.warmup_steps={warmup_steps} is negative; use for example "
+                "task.warmup_steps=100, or 0 for no warm-up."
+            )
+        auxiliary_names = {output.name for output in auxiliaries}
+        # The energy stays the first module, whatever was added; forces free the graph in
+        # evaluation, so they stay behind a head that takes a derivative too.
+        model.output_modules = nn.ModuleList(
+            sorted(model.output_modules, key=lambda module: _place(module, auxiliary_names))
+            if auxiliaries
+            else model.output_modules
+        )
+        super().__init__(model, outputs, warmup_steps=warmup_steps or 0, **kwargs)
+        self._choose_warmup = warmup_steps is None
+        self.auxiliaries = nn.ModuleList(auxiliaries)
+        self.freeze_patterns = [freeze] if isinstance(freeze, str) else list(freeze)
+        self.layer_decay = layer_decay
+        self._auxiliary_losses: list[tuple[PretextOutput, torch.Tensor]] = []
+
+    def setup(self, stage: str | None = None) -> None:
+        """Freeze, and check the auxiliary outputs with one configuration, before training."""
+        super().setup(stage)
+        if stage != "fit":
+            return
+        freeze(self.model, self.freeze_patterns)
+        for output in self.outputs:
+            if isinstance(output, ScalarOutput):
+                output.take_scale(self.model.postprocessors)
+        if self.auxiliaries:
+            configuration = self.trainer.datamodule.train_dataset[0]
+            for output in self.auxiliaries:
+                output.check(configuration, self.model.model_outputs)
+
+    def train(self, mode: bool = True):
+        """Go into training mode, except for frozen normalisation."""
+        super().train(mode)
+        if mode:
+            rest_frozen_norms(self.model)
+        return self
+
+    def on_train_start(self) -> None:
+        """Print what this fine-tuning does."""
+        rank_zero_only(print)(summary(self), flush=True)
+
+    def on_test_end(self) -> None:
+        """Print the errors of scalar properties in thousandths of their unit."""
+        lines = errors_in_milli(self.outputs, self.trainer.callback_metrics)
+        if lines:
+            rank_zero_only(print)("\n".join(lines), flush=True)
+
+    def configure_optimizers(self):
+        """Return SchNetPack's optimizer and scheduler, for the parameters that are trained.
+
+        `ReduceLROnPlateau` counts validations; other schedulers count epochs.
+        """
+        if self._choose_warmup:
+            n_steps = self.trainer.estimated_stepping_batches
+            self.warmup_steps = int(min(DEFAULT_WARMUP, n_steps / 10))
+        if self.warmup_steps:
+            self._check_warmup()
+        configured = self._configured()
+        every = self.trainer.check_val_every_n_epoch
+        if every is not None and isinstance(configured, tuple):
+            for schedule in configured[1]:
+                plateau = isinstance(schedule["scheduler"], ReduceLROnPlateau)
+                if plateau and schedule.get("interval", "epoch") == "epoch":
+                    schedule["frequency"] = every
+        return configured
+
+    def _configured(self):
+        """Return what SchNetPack makes of the groups of parameters."""
+        if not self.freeze_patterns and self.layer_decay == 1.0:
+            return super().configure_optimizers()
+        cls = self.optimizer_cls
+
+        def with_groups(params, **settings):
+            try:
+                return cls(params=self._groups(), **settings)
+            except ValueError as error:
+                raise InputError(
+                    f"task.optimizer_cls={cls.__name__} takes no groups of parameters ({error}); "
+                    "use for example torch.optim.AdamW, or task.layer_decay=1."
+                ) from error
+
+        # SchNetPack builds the scheduler around it.
+        self.optimizer_cls = with_groups
+        try:
+            return super().configure_optimizers()
+        finally:
+            self.optimizer_cls = cls
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Refuse to resume a run that trained other parameters, or at other rates."""
+        states = checkpoint.get("optimizer_states")
+        # Testing restores a checkpoint too, and a file of weights alone has no optimizer.
+        if self._trainer is None or not self.trainer.training or not states:
+            return
+        stored = states[0]["param_groups"]
+        here = self._groups()
+        if not self.freeze_patterns and self.layer_decay == 1.0:
+            here = [{"params": list(self.parameters()), "lr_factor": 1.0}]
+        then, now = (
+            [(len(g["params"]), round(g.get("lr_factor", 1.0), 9)) for g in groups]
+            for groups in (stored, here)
+        )
+        if then != now:
+            raise InputError(
+                f"task.freeze={self.freeze_patterns} and task.layer_decay={self.layer_decay} are "
+                "not those of the run that is resumed; take them from its config.yaml, or start "
+                "another run with run.id=NAME."
+            )
+
+    def optimizer_step(self, epoch=None, batch_idx=None, optimizer=None, optimizer_closure=None):
+        """Take a step, with rates that the warm-up scales down."""
+        factor = min(1.0, (self.trainer.global_step + 1) / max(self.warmup_steps, 1))
+        scheduled = [group["lr"] for group in optimizer.param_groups]
+        for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
+            group["lr"] = factor * rate
+        optimizer.step(closure=optimizer_closure)
+        # The scheduler goes on from its own rates, and the checkpoint holds them.
+        for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
+            group["lr"] = rate
+
+    def predict_without_postprocessing(self, batch):
+        """Predict; in training also compute the auxiliary losses, while their targets are there."""
+        known = dict(batch)
+        pred = super().predict_without_postprocessing(batch)
+        self._auxiliary_losses = [
+            (output, output.loss_and_rows(pred, known)[0])
+            for output in (self.auxiliaries if self.training else ())
+        ]
+        return pred
+
+    def loss_fn(self, pred, batch):
+        """Return the loss of the labels plus the auxiliary losses."""
+        loss = super().loss_fn(pred, batch)
+        for output, part in self._auxiliary_losses:
+            loss = loss + output.loss_weight * part
+            self.log(f"train_{output.name}_loss", part.detach(), on_step=True, on_epoch=False)
+        parallel = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if self._auxiliary_losses and parallel:
+            # A vector head has weights for scalars that nobody reads: ranks would wait for them.
+            loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        return loss
+
+    def save_model(self, path: str, do_postprocessing: bool | None = None):
+        """Save the model without the heads of auxiliary tasks."""
+        modules, outputs = self.model.output_modules, self.model.model_outputs
+        names = {output.name for output in self.auxiliaries}
+        if names:
+            self.model.output_modules = nn.ModuleList(
+                module for module in modules if not _writes(module, names)
+            )
+            self.model.collect_outputs()
+        try:
+            super().save_model(path, do_postprocessing)
+        finally:
+            self.model.output_modules, self.model.model_outputs = modules, outputs
+
+    def _groups(self) -> list[dict]:
+        units = units_of(self.model)
+        inside = {id(p) for unit in units for p in unit.parameters}
+        others = [p for p in self.parameters() if id(p) not in inside]
+        return parameter_groups(units, others, self.lr, self.layer_decay)
+
+    def _check_warmup(self) -> None:
+        n_steps = self.trainer.estimated_stepping_batches
+        if self.warmup_steps >= n_steps:
+            raise InputError(
+                f"task.warmup_steps={self.warmup_steps} is not less than the {n_steps} steps of "
+                "the whole run; use fewer, or a larger trainer.max_epochs."
+            )
+
+
+def _writes(module: nn.Module, names: set[str]) -> bool:
+    return not names.isdisjoint(getattr(module, "model_outputs", None) or [])
+
+
+def _place(module: nn.Module, auxiliary_names: set[str]) -> int:
+    """Return 0 for heads of labels, 1 for auxiliary ones, 2 for derivatives."""
+    if isinstance(module, (Forces, Response)):
+        return 2
+    return int(_writes(module, auxiliary_names))

@@ -1,0 +1,116 @@
+"""Results of VASP from OUTCAR, where no vasprun.xml was kept."""
+
+import numpy as np
+import pytest
+
+from gpip_plugins.labels.readers.vasp import FAULT, read_vasp_folder
+
+# The lines that matter, in the columns of VASP 5.4.4: one ionic step of water in a cell of 35 Å.
+HEADER = """ vasp.5.4.4.18Apr17-6-g9f103f2a35 (build May 30 2019 08:13:19) complex
+ POTCAR:    PAW_PBE O_h 06Feb2004
+ POTCAR:    PAW_PBE H_h 06Feb2004
+ POTCAR:    PAW_PBE O_h 06Feb2004
+ POTCAR:    PAW_PBE H_h 06Feb2004
+   k-points           NKPTS =      1   k-points in BZ     NKDIM =      1   number of bands NBANDS= 8
+   NELM   =     {nelm};   NELMIN=  2; NELMDL= -5     # of ELM steps
+   ISPIN  =      1    spin polarized calculation?
+   ions per type =               1   2
+ k-points in reciprocal lattice and weights: Gamma
+   0.00000000  0.00000000  0.00000000       1.000
+
+
+"""
+ITERATION = (
+    "--------------------------------------- Iteration      1({step:4d})"
+    "  ---------------------------------------\n\n"
+    "  Free energy of the ion-electron system (eV)\n"
+    "  ---------------------------------------------------\n"
+    "  free energy    TOTEN  =       -14.23810000 eV\n\n"
+)
+REACHED = "------------------------ aborting loop because EDIFF is reached ----------------\n\n"
+UNCONVERGED = "---------------- aborting loop EDIFF was not reached (unconverged)  --------\n\n"
+RESULT = """  in kB       0.01350     0.01294     0.01991    -0.00279    -0.01510    -0.00229
+ VOLUME and BASIS-vectors are now :
+ -----------------------------------------------------------------------------
+  volume of cell :    42875.00
+      direct lattice vectors                 reciprocal lattice vectors
+    35.000000000  0.000000000  0.000000000     0.028571429  0.000000000  0.000000000
+     0.000000000 35.000000000  0.000000000     0.000000000  0.028571429  0.000000000
+     0.000000000  0.000000000 35.000000000     0.000000000  0.000000000  0.028571429
+
+ POSITION                                       TOTAL-FORCE (eV/Angst)
+ -----------------------------------------------------------------------------------
+      2.28857     34.85348     34.88379        -0.634882      0.131783      0.105752
+      2.85893     34.26371      0.38082         0.316279     -0.418309      0.390291
+      2.86057      0.20447     34.19842         0.318603      0.286526     -0.496043
+ -----------------------------------------------------------------------------------
+    total drift:                               -0.000074     -0.000005     -0.000076
+
+--------------------------------------------------------------------------------------------------------
+
+  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
+  ---------------------------------------------------
+  free  energy   TOTEN  =       -14.23819236 eV
+
+  energy  without entropy=      -14.23819236  energy(sigma->0) =      -14.23821111
+
+ General timing and accounting informations for this job:
+"""
+
+
+def outcar(steps=12, nelm=60, end=REACHED):
+    """Return an OUTCAR of so many electronic steps."""
+    iterations = "".join(ITERATION.format(step=k) for k in range(1, steps + 1))
+    return HEADER.format(nelm=nelm) + iterations + end + RESULT
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function: the text of an OUTCAR to the frame that is read from its folder."""
+
+    def one(text):
+        (tmp_path / "frame_0").mkdir()
+        (tmp_path / "frame_0" / "OUTCAR").write_text(text)
+        (frame,) = read_vasp_folder(str(tmp_path))
+        return frame
+
+    return one
+
+
+def test_energy_and_forces_are_those_of_the_last_step(read):
+    frame = read(outcar())
+    assert FAULT not in frame.info
+    assert frame.get_chemical_symbols() == ["O", "H", "H"]
+    assert frame.get_potential_energy() == -14.23821111  # extrapolated to zero smearing
+    np.testing.assert_allclose(frame.get_forces()[1], [0.316279, -0.418309, 0.390291])
+    np.testing.assert_allclose(frame.cell, 35.0 * np.eye(3))
+    np.testing.assert_allclose(frame.get_distances(0, [1, 2], mic=True), [0.96, 0.96], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(outcar(steps=60, end=UNCONVERGED), id="VASP 6 says so"),
+        pytest.param(outcar(steps=60, end=REACHED), id="VASP 5 calls it converged"),
+    ],
+)
+def test_used_up_electronic_steps_are_no_result(read, text):
+    assert read(text).info[FAULT] == "an electronic cycle that did not converge"
+
+
+def test_as_many_steps_as_allowed_but_one_are_a_result(read):
+    assert FAULT not in read(outcar(steps=59)).info
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        pytest.param("Iteration      1(   7)", id="in the electronic cycle"),
+        pytest.param("POSITION   ", id="before the forces"),
+        pytest.param("      2.86057      0.20447", id="among the forces"),
+        pytest.param("  energy  without entropy=", id="before the energy"),
+    ],
+)
+def test_an_outcar_that_breaks_off_is_told_and_not_read(read, last):
+    text = outcar()
+    assert read(text[: text.index(last)]).info[FAULT] == "an OUTCAR that breaks off"
