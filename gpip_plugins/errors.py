@@ -1,12 +1,22 @@
-"""The one exception for mistakes that a user can mend."""
+"""The exception for mistakes that a user can mend, and the checks of single settings that raise it.
+
+The library names its own parameters. What a user types may have another name: the command line
+has `--energy-unit`, a recipe `data.datapath`. `with_names` puts these names into a sentence, where
+the command or the recipe hands over to the library.
+"""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from hydra.errors import CompactHydraException
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "check_choice", "check_number", "check_whole", "with_names"]
 
 
 class InputError(CompactHydraException, ValueError):
-    """A wrong input: one sentence that names the key, the value and the remedy.
+    """A wrong input: one sentence that names the parameter, the value and the remedy.
 
     Hydra prints a `CompactHydraException` without a trace-back and exits with code 1, so raising
     this anywhere below `spktrain`, `spkpredict` or `spkmd` shows the user just the sentence.
@@ -22,3 +32,137 @@ class InputError(CompactHydraException, ValueError):
     def __repr__(self) -> str:
         """Return the bare sentence: Hydra shows this when it was instantiating something."""
         return str(self)
+
+
+def with_names(sentence: str, names: Mapping[str, str]) -> str:
+    """Return a sentence in which parameters have the names that the user knows.
+
+    `parameter=value` is replaced everywhere. A parameter without a value is replaced where its name
+    has an underscore; without one it could be an English word.
+
+    Args:
+        sentence: text of an `InputError`.
+        names: parameter to what is written in front of its value, such as `--energy-unit ` or
+            `data.datapath=`; text that ends in neither stands for the parameter and its value (a
+            flag).
+
+    Example:
+        >>> with_names("energy_unit=cal is no unit; set energy_unit.", {"energy_unit": "--unit "})
+        '--unit cal is no unit; set --unit.'
+        >>> with_names("target exists; give overwrite=True.", {"overwrite": "--force"})
+        'target exists; give --force.'
+    """
+    for parameter, shown in names.items():
+        bare = shown.rstrip(" =")
+        value = "" if bare != shown else r"(True|False|\w+)"
+        sentence = re.sub(rf"(?<![\w.]){parameter}={value}", lambda _, s=shown: s, sentence)
+        if "_" in parameter:
+            sentence = re.sub(rf"(?<![\w.-]){parameter}(?![\w=])", lambda _, b=bare: b, sentence)
+    return sentence
+
+
+def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number in a range; a truth value is none.
+
+    Args:
+        name: of the parameter.
+        value: what was given.
+        least: smallest allowed value.
+        most: largest allowed value.
+
+    Raises:
+        InputError: for anything else.
+
+    Example:
+        >>> check_whole("seed", 3, least=0)
+        3
+        >>> check_whole("cores", 0, least=1)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        gpip_plugins.errors.InputError: cores=0 is not a whole number of at least 1; give for ...
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and (least is None or value >= least) and (most is None or value <= most):
+        return value
+    limits = _limits([("of at least", least), ("of at most", most)])
+    example = next(n for n in (least, most, 1) if n is not None)
+    raise InputError(
+        f"{name}={value!r} is not a whole number{limits}; give for example {name}={example}."
+    )
+
+
+def check_number(
+    name: str,
+    value: Any,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    unit: str = "",
+    example: float | None = None,
+) -> float:
+    """Return a finite number in a range; a truth value is none, a text such as `1e-3` is one.
+
+    Args:
+        name: of the parameter.
+        value: what was given.
+        least: smallest allowed value.
+        above: value that it has to exceed.
+        most: largest allowed value.
+        unit: of the number, for the message.
+        example: a sensible value, for the message.
+
+    Raises:
+        InputError: for anything else.
+
+    Example:
+        >>> check_number("time_step", "0.5", above=0.0)
+        0.5
+        >>> check_number("friction", -1, above=0, unit="1/ps", example=2.0)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        gpip_plugins.errors.InputError: friction=-1 is not a number above 0 (1/ps); give for ...
+    """
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    inside = math.isfinite(number)
+    inside = inside and (least is None or number >= least) and (most is None or number <= most)
+    if inside and (above is None or number > above):
+        return number
+    limits = _limits([("of at least", least), ("above", above), ("of at most", most)])
+    kind = "a number" if limits else "a finite number"
+    unit = f" ({unit})" if unit else ""
+    if example is None:
+        example = next(n for n in (least, most, above and 2 * above, 1.0) if n is not None)
+    raise InputError(
+        f"{name}={value!r} is not {kind}{limits}{unit}; give for example {name}={example:g}."
+    )
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return one of some names.
+
+    Args:
+        name: of the parameter.
+        value: what was given.
+        choices: allowed names.
+
+    Raises:
+        InputError: for anything else.
+
+    Example:
+        >>> check_choice("box", "tiny", ["small", "large"])
+        Traceback (most recent call last):
+        ...
+        gpip_plugins.errors.InputError: box='tiny' is unknown; choose from small, large.
+    """
+    if value not in choices:
+        raise InputError(f"{name}={value!r} is unknown; choose from {', '.join(choices)}.")
+    return value
+
+
+def _limits(limits: list[tuple[str, float | None]]) -> str:
+    """Return the limits that are given, in words."""
+    given = [f"{words} {value:g}" for words, value in limits if value is not None]
+    return f" {' and '.join(given)}" if given else ""

@@ -10,38 +10,66 @@ Example:
     51.422
 """
 
-from schnetpack.units import convert_units
+from typing import Final
+
+from ase import units
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["energy_in_ev", "forces_in_ev_per_angstrom", "length_in_angstrom"]
+__all__ = [
+    "KJ_MOL",
+    "NM",
+    "density",
+    "energy_in_ev",
+    "forces_in_ev_per_angstrom",
+    "length_in_angstrom",
+]
+
+NM: Final = units.nm
+"""One nanometre in Å, OpenMM's unit of length."""
+KJ_MOL: Final = units.kJ / units.mol
+"""One kJ/mol in eV, OpenMM's unit of energy, in the constants that SchNetPack uses."""
 
 ENERGIES = ("eV", "kcal/mol", "kJ/mol", "Hartree", "Ha", "Rydberg", "Ry")
 LENGTHS = ("Ang", "Angstrom", "Bohr", "nm")
 
 
-def energy_in_ev(unit: str, key: str = "energy unit") -> float:
+def density(mass: float, volume: float) -> float:
+    """Return a mass density in g/cm^3.
+
+    Args:
+        mass: u.
+        volume: Å^3.
+
+    Example:
+        >>> round(density(64 * 18.015, 12.445**3), 3)  # water
+        0.993
+    """
+    return mass / volume * 1e24 / units.mol
+
+
+def energy_in_ev(unit: str, name: str = "energy_unit") -> float:
     """Return how many eV one `unit` is.
 
     Args:
         unit: one of eV, kcal/mol, kJ/mol, Hartree (Ha), Rydberg (Ry).
-        key: what the user calls this setting, for the message.
+        name: of the parameter that holds it.
 
     Raises:
         InputError: if `unit` is none of these.
     """
     unit = str(unit).replace(" ", "")
     if unit not in ENERGIES:
-        raise InputError(f"{key}={unit} is not an energy unit; use one of {', '.join(ENERGIES)}.")
-    return float(convert_units(unit, "eV"))
+        raise InputError(f"{name}={unit} is not an energy unit; use one of {', '.join(ENERGIES)}.")
+    return _converted(unit, "eV")
 
 
-def length_in_angstrom(unit: str, key: str = "distance unit") -> float:
+def length_in_angstrom(unit: str, name: str = "distance_unit") -> float:
     """Return how many Å one `unit` is.
 
     Args:
         unit: one of Ang (Angstrom), Bohr, nm; `A` means ampere to SchNetPack and is refused.
-        key: what the user calls this setting, for the message.
+        name: of the parameter that holds it.
 
     Raises:
         InputError: if `unit` is none of these.
@@ -52,16 +80,16 @@ def length_in_angstrom(unit: str, key: str = "distance unit") -> float:
     """
     unit = str(unit).replace(" ", "")
     if unit not in LENGTHS:
-        raise InputError(f"{key}={unit} is not a length unit; use one of {', '.join(LENGTHS)}.")
-    return float(convert_units(unit, "Ang"))
+        raise InputError(f"{name}={unit} is not a length unit; use one of {', '.join(LENGTHS)}.")
+    return _converted(unit, "Ang")
 
 
-def forces_in_ev_per_angstrom(unit: str, key: str = "forces unit") -> float:
+def forces_in_ev_per_angstrom(unit: str, name: str = "forces_unit") -> float:
     """Return how many eV/Å one `unit` is.
 
     Args:
         unit: an energy unit, a slash and a length unit, for example kcal/mol/Ang.
-        key: what the user calls this setting, for the message.
+        name: of the parameter that holds it.
 
     Raises:
         InputError: if `unit` is not of this form.
@@ -69,7 +97,14 @@ def forces_in_ev_per_angstrom(unit: str, key: str = "forces unit") -> float:
     energy, slash, length = str(unit).replace(" ", "").rpartition("/")
     if not slash or energy not in ENERGIES or length not in LENGTHS:
         raise InputError(
-            f"{key}={unit} is not a unit of forces; write energy/length, for example eV/Ang, "
+            f"{name}={unit} is not a unit of forces; write energy/length, for example eV/Ang, "
             "kcal/mol/Ang or Hartree/Bohr."
         )
     return energy_in_ev(energy) / length_in_angstrom(length)
+
+
+def _converted(unit: str, into: str) -> float:
+    # Imported here: SchNetPack imports torch, which those who only sample need not wait for.
+    from schnetpack.units import convert_units
+
+    return float(convert_units(unit, into))

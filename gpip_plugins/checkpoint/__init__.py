@@ -1,4 +1,12 @@
-"""Files of weights: loaded without running what they contain, and what is known of them."""
+"""Files of weights: safe loading, conversion."""
 
-from gpip_plugins.checkpoint.file import *
-from gpip_plugins.checkpoint.settings import *
+import lazy_loader
+
+# Attributes are imported when they are used: the command line needs no PyTorch to show its help.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "file": ["Checkpoint", "load", "load_model"],
+        "settings": ["settings_of", "settings_of_tensors"],
+    },
+)

@@ -1,8 +1,8 @@
-"""The command `gpip quality`."""
+"""The commands `gpip quality` and `gpip leakage`."""
 
 import argparse
 
-__all__ = ["add_quality", "run_quality"]
+__all__ = ["add_leakage", "add_quality"]
 
 
 def add_quality(commands) -> None:
@@ -76,3 +76,34 @@ def run_quality(args: argparse.Namespace) -> None:
         print(f"  {finding}")
     if not report["findings"]:
         print("Nothing looks wrong.")
+
+
+def add_leakage(commands) -> None:
+    """Register `gpip leakage`."""
+    parser = commands.add_parser(
+        "leakage",
+        help="count the configurations of a test set that occur in training data",
+        description="Counts the configurations of a test set that also occur in databases or files "
+        "that were learned from, up to rotation, reflection and the exchange of equal atoms. "
+        "Isolated molecules only; configurations are counted from 0.",
+        epilog="example: gpip leakage test.db train.db pretraining.db",
+    )
+    parser.add_argument(
+        "test", metavar="TEST", help="test set: a database, or a file of structures"
+    )
+    parser.add_argument("train", metavar="TRAIN", nargs="+", help="what was learned from, likewise")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-3,
+        metavar="ANG",
+        help="largest distance of an atom from its partner, default 1e-3 Ang",
+    )
+    parser.set_defaults(run=run_leakage)
+
+
+def run_leakage(args: argparse.Namespace) -> None:
+    """Compare and say what is shared."""
+    from gpip_plugins.report.leakage import leakage_of_files
+
+    print(leakage_of_files(args.test, args.train, args.tolerance))

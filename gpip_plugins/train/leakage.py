@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from gpip_plugins.analysis.equal_structures import check_tolerance
-from gpip_plugins.data.leakage import check_leakage, read_file, structures_of
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
+from gpip_plugins.report.leakage import check_leakage, read_file, structures_of
 
 __all__ = ["CheckLeakage"]
 

@@ -11,7 +11,7 @@ from ase.io import write as write_xyz
 from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
 from gpip_plugins.report import beside
-from gpip_plugins.sampling import campaign as campaign_module
+from gpip_plugins.sampling.campaign import campaign as campaign_module
 from gpip_plugins.sampling.campaign.campaign import Campaign
 from gpip_plugins.sampling.schedule import PreparationSchedule
 from gpip_plugins.sampling.systems.sources import Smiles, Water

@@ -10,12 +10,13 @@ from ase import Atoms
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.campaign import preparation_task
 from gpip_plugins.sampling.campaign.campaign import Campaign
 from gpip_plugins.sampling.campaign.thinning import distinct_frames
 from gpip_plugins.sampling.dynamics.engine import Explosion
 from gpip_plugins.sampling.dynamics.trajectory import Trajectory
 from gpip_plugins.sampling.schedule import PreparationSchedule
-from gpip_plugins.sampling.systems import packing, preparation_task
+from gpip_plugins.sampling.systems import packing
 from gpip_plugins.sampling.systems.sources import Electrolyte, Files, Water
 
 SMALL = {

@@ -6,7 +6,7 @@ from ase.build import molecule
 from ase.io import read, write
 
 from gpip_plugins.cli import main
-from gpip_plugins.data.leakage import leakage_of_files
+from gpip_plugins.report.leakage import leakage_of_files
 
 
 def test_the_command(tmp_path, monkeypatch, capsys, moved):

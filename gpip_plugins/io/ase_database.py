@@ -1,0 +1,143 @@
+"""ASE databases: opened, checked and read in Å at one place.
+
+SchNetPack keeps its data sets as ASE databases whose metadata hold the units. A file that is not
+one makes ASE and SQLite raise whatever they meet; here that is one `InputError`.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.db import connect
+from ase.db.row import AtomsRow
+from tqdm import tqdm
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import existing
+from gpip_plugins.units import length_in_angstrom
+
+__all__ = ["Database", "is_schnetpack"]
+
+
+class Database:
+    """An ASE database that was opened for reading.
+
+    Rows are counted from 0, in the order in which they were written.
+
+    Args:
+        path: the file; a relative path counts from where the command was typed.
+        name: of the parameter that holds the path.
+        remedy: what to do if the file is missing or unreadable, without a full stop.
+
+    Attributes:
+        path: absolute path.
+        metadata: what the database says of itself.
+        scale: Å in one of its units of length; 1 where it states none.
+        property_units: unit of each label; None if SchNetPack did not write the file.
+
+    Raises:
+        InputError: for a file that is missing, is no database, or states an unknown unit of length;
+            while reading, for a row that cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with connect(f"{folder}/a.db") as store:
+        ...         _ = store.write(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))
+        ...     database = Database(f"{folder}/a.db")
+        ...     len(database), database.structure(0).get_chemical_formula()
+        (1, 'H2')
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        name: str = "datapath",
+        remedy: str = "name an ASE database",
+    ):
+        self.path = existing(name, path, remedy)
+        self._name, self._remedy = name, remedy
+        with self._reading():
+            self._store = connect(self.path, use_lock_file=False)
+            self.metadata: dict[str, Any] = self._store.metadata
+            self._length: int = self._store.count()
+            self.property_units: dict[str, str] | None = self.metadata.get("_property_unit_dict")
+            unit = self.metadata.get("_distance_unit") or "Ang"
+        self.scale = length_in_angstrom(unit, f"the distance unit of {self.path}")
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._length
+
+    def rows(self, description: str = "reading", progress: bool = False) -> Iterator[AtomsRow]:
+        """Yield all rows as they are stored, in one pass.
+
+        Args:
+            description: text in front of the progress bar.
+            progress: show a progress bar.
+        """
+        with self._reading(), self._store as store:
+            yield from tqdm(
+                store.select(), description, len(self), unit="frame", disable=not progress
+            )
+
+    def row(self, index: int) -> AtomsRow:
+        """Return one row as it is stored.
+
+        Args:
+            index: counted from 0.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        with self._reading():
+            return self._store.get(id=int(index) + 1)
+
+    def positions(self, row: AtomsRow) -> np.ndarray:
+        """Return the positions of a row in Å, shape (n_atoms, 3)."""
+        return row.positions * self.scale
+
+    def cell(self, row: AtomsRow) -> np.ndarray:
+        """Return the cell vectors of a row in Å, shape (3, 3)."""
+        return np.array(row.cell) * self.scale
+
+    def structure(self, row: AtomsRow | int) -> Atoms:
+        """Return the structure of a row in Å, without its labels.
+
+        Args:
+            row: the row, or its number.
+        """
+        if not isinstance(row, AtomsRow):
+            row = self.row(row)
+        return Atoms(row.numbers, self.positions(row), cell=self.cell(row), pbc=row.pbc.tolist())
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn whatever ASE and SQLite raise into one sentence."""
+        try:
+            yield
+        except (InputError, IndexError, GeneratorExit):
+            raise
+        except Exception as error:  # sqlite3.Error, OSError, KeyError, AttributeError, ...
+            raise InputError(
+                f"{self._name}={self.path} cannot be read as an ASE database "
+                f"({type(error).__name__}: {error}); {self._remedy}."
+            ) from error
+
+
+def is_schnetpack(path: str, name: str = "datapath") -> bool:
+    """Tell whether a file is a database that SchNetPack wrote.
+
+    Args:
+        path: absolute path of a file.
+        name: of the parameter that holds the path.
+
+    Raises:
+        InputError: for a file that ends in .db and cannot be read.
+    """
+    return path.endswith(".db") and Database(path, name).property_units is not None

@@ -1,0 +1,92 @@
+"""The command `gpip predict`."""
+
+import argparse
+
+__all__ = ["add_predict"]
+
+
+def add_predict(commands) -> None:
+    """Register `gpip predict`."""
+    parser = commands.add_parser(
+        "predict",
+        help="predict energies and forces of many structures into one file",
+        description="Predicts energies (eV) and forces (eV/Ang) of all structures in a SchNetPack "
+        "database or in any file that ASE reads, and prints the errors where there are labels.",
+        epilog="example: gpip predict runs/ethanol/best_model test.xyz predicted.xyz",
+    )
+    parser.add_argument("model", metavar="MODEL", help="best_model of a run, or the run's folder")
+    parser.add_argument("data", metavar="DATA", help="structures")
+    parser.add_argument("out", metavar="OUT", help="file to be written: .xyz, .extxyz or .npz")
+    parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default: 100")
+    parser.add_argument("--device", help="default: cuda where there is a GPU, else cpu")
+    parser.add_argument(
+        "--energy-unit",
+        metavar="UNIT",
+        help="energy unit of the model; default: from the config.yaml of its training",
+    )
+    parser.add_argument(
+        "--distance-unit", metavar="UNIT", help="length unit of the model; default: likewise"
+    )
+    parser.add_argument(
+        "--energy-key", metavar="NAME", default="energy", help="output of the model"
+    )
+    parser.add_argument(
+        "--forces-key", metavar="NAME", default="forces", help="output of the model"
+    )
+    parser.add_argument(
+        "--label-energy-key", metavar="NAME", default="energy", help="energy in DATA"
+    )
+    parser.add_argument(
+        "--label-forces-key", metavar="NAME", default="forces", help="forces in DATA"
+    )
+    parser.add_argument(
+        "--label-energy-unit",
+        metavar="UNIT",
+        default="eV",
+        help="unit of the energies in DATA, default eV; a database says its own",
+    )
+    parser.add_argument(
+        "--label-forces-unit", metavar="UNIT", default="eV/Ang", help="default eV/Ang; likewise"
+    )
+    parser.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="package of your own that defines classes of the model",
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.set_defaults(run=run_predict)
+
+
+def run_predict(args: argparse.Namespace) -> None:
+    """Predict and print the errors."""
+    from gpip_plugins.potential import Potential, check_files, predict_file
+
+    check_files(args.data, args.out, args.force)
+    potential = Potential(
+        args.model,
+        device=args.device,
+        energy_unit=args.energy_unit,
+        distance_unit=args.distance_unit,
+        energy_key=args.energy_key,
+        forces_key=args.forces_key,
+        trust=tuple(args.trust),
+    )
+    result = predict_file(
+        potential,
+        args.data,
+        args.out,
+        batch_size=args.batch_size,
+        label_energy_key=args.label_energy_key,
+        label_forces_key=args.label_forces_key,
+        label_energy_unit=args.label_energy_unit,
+        label_forces_unit=args.label_forces_unit,
+        overwrite=args.force,
+    )
+    print(f"{args.out}: {result.pop('n_structures')} structures (eV, eV/Ang, Ang).")
+    rows = (("energy", "eV"), ("energy_per_atom", "eV/atom"), ("forces", "eV/Ang"))
+    for name, unit in rows:
+        if f"{name}_mae" in result:
+            mae, rmse = result[f"{name}_mae"], result[f"{name}_rmse"]
+            print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")

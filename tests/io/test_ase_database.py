@@ -1,0 +1,77 @@
+"""ASE databases are opened, counted and read in Å, and faults are told in one sentence."""
+
+import sqlite3
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.db import connect
+from schnetpack.data import ASEAtomsData
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database, is_schnetpack
+
+
+@pytest.fixture
+def in_nm(tmp_path):
+    """Return the path of a database in nm: water, and a cell of one atom."""
+    path = str(tmp_path / "in_nm.db")
+    water = molecule("H2O")
+    water.positions *= 0.1
+    cell = Atoms("Na", [[0.1, 0.1, 0.1]], cell=np.eye(3) * 0.4, pbc=True)
+    store = ASEAtomsData.create(path, distance_unit="nm", property_unit_dict={"energy": "eV"})
+    store.add_systems([{"energy": np.array([float(k)])} for k in range(2)], [water, cell])
+    return path
+
+
+def test_lengths_are_in_angstrom_and_rows_in_their_order(in_nm):
+    database = Database(in_nm)
+    assert len(database) == 2 and database.scale == 10.0
+    assert database.property_units == {"energy": "eV"}
+    np.testing.assert_allclose(database.structure(0).positions, molecule("H2O").positions)
+    np.testing.assert_allclose(database.structure(1).cell.array, 4.0 * np.eye(3))
+    assert database.structure(1).pbc.all()
+    assert [row.data["energy"].item() for row in database.rows()] == [0.0, 1.0]
+    with pytest.raises(IndexError):
+        database.row(2)
+
+
+def test_a_database_of_another_program_is_read_in_angstrom(tmp_path):
+    path = str(tmp_path / "plain.db")
+    connect(path).write(molecule("H2O"))
+    assert Database(path).scale == 1.0
+    assert not is_schnetpack(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all", b"SQLite format 3\0" + bytes(200)])
+def test_a_file_that_is_no_database_gets_one_sentence(tmp_path, content):
+    path = tmp_path / "wrong.db"
+    path.write_bytes(content)
+    if content:
+        with pytest.raises(InputError, match=r"source=.* cannot be read as an ASE database"):
+            Database(path, "source")
+    else:
+        assert len(Database(path)) == 0
+
+
+def test_a_table_that_is_missing_is_told_while_reading(in_nm):
+    database = Database(in_nm, remedy="sample it again")
+    with sqlite3.connect(in_nm) as store:
+        store.execute("drop table systems")
+    with pytest.raises(InputError, match=r"cannot be read .*; sample it again\."):
+        list(database.rows())
+
+
+def test_an_unknown_unit_of_length_is_refused(tmp_path):
+    path = str(tmp_path / "furlong.db")
+    with connect(path) as store:
+        store.write(molecule("H2O"))
+        store.metadata = {"_distance_unit": "furlong", "_property_unit_dict": {}}
+    with pytest.raises(InputError, match="furlong is not a length unit"):
+        Database(path)
+
+
+def test_a_missing_file_is_named_with_its_parameter(tmp_path):
+    with pytest.raises(InputError, match=r"labels=.*nothing\.db does not exist; import it\."):
+        Database(tmp_path / "nothing.db", "labels", "import it")
