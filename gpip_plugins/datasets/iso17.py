@@ -46,7 +46,7 @@ class ISO17(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download all folds if they are missing."""
-        bring(self.source)
+        bring(self.source, os.path.dirname(self.datapath))
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split the reference fold, and read the test fold as a whole."""

@@ -46,4 +46,4 @@ class MD17(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download the molecule if it is missing, else check that it is the one asked for."""
-        bring(self.source)
+        bring(self.source, self.datapath)

@@ -35,4 +35,4 @@ class QM9(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download the data if they are missing."""
-        bring(self.source)
+        bring(self.source, self.datapath)

@@ -18,7 +18,6 @@ from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
 from gpip_plugins.labels.importing import import_labels
 from gpip_plugins.labels.keys_and_units import Labels
-from gpip_plugins.labels.plausibility import superimpose
 
 KCAL = 0.0433641153
 STIFFNESS = 8.0  # eV/Å^2 between all pairs of atoms
@@ -269,16 +268,6 @@ def test_a_format_with_fixed_units_needs_no_option(tmp_path):
     write(tmp_path / "labels.traj", frames())
     report = import_labels(str(tmp_path / "labels.traj"), str(tmp_path / "labels.db"))
     assert report.units == {"energy": "eV", "forces": "eV/Ang", "distance": "Ang"}
-
-
-def test_superposition_undoes_a_rotation():
-    atoms = molecule("CH3CH2OH")
-    atoms.positions -= atoms.positions.mean(0)
-    turned = atoms.copy()
-    turned.rotate(77.0, (1.0, 2.0, -0.5))
-    rotation = superimpose(turned.positions[None], atoms.positions)[0]
-    np.testing.assert_allclose(turned.positions @ rotation.T, atoms.positions, atol=1e-10)
-    assert np.linalg.det(rotation) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
