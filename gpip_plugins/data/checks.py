@@ -1,10 +1,13 @@
 """What is checked in a database before any long work starts."""
 
+import sqlite3
+
 import torch
+from ase.db import connect
 from schnetpack import properties, units
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.ase_database import Database
+from gpip_plugins.io.paths import existing
 from gpip_plugins.io.structures import FLAT_CELL, flat_cells
 from gpip_plugins.units import length_in_angstrom
 
@@ -31,20 +34,29 @@ def check_database(
         InputError: no such file, not a database, empty, no units, unknown labels, or a unit that
             does not fit.
     """
-    database = Database(
-        datapath,
+    existing(
         key,
+        datapath,
         "give the path of a SchNetPack database (`gpip import labels.xyz labels.db` makes one)",
     )
-    metadata = database.metadata
-    available = database.property_units
+    try:
+        with connect(datapath, use_lock_file=False) as database:
+            metadata = database.metadata
+            n_rows = database.count()
+    except (sqlite3.Error, ValueError, OSError, AttributeError) as error:
+        raise InputError(
+            f"{key}={datapath} cannot be read as an ASE database ({error}); import the "
+            "data again with `gpip import`."
+        ) from error
+    available = metadata.get("_property_unit_dict")
     if available is None or "_distance_unit" not in metadata:
         raise InputError(
             f"{key}={datapath} states no units; import the data again with "
             "`gpip import`, or add them with `spkconvert`."
         )
-    if not len(database):
+    if n_rows == 0:
         raise InputError(f"{key}={datapath} holds no configuration; import the data again.")
+    length_in_angstrom(metadata["_distance_unit"] or "Ang", f"the distance unit of {datapath}")
     if distance_unit is not None:
         length_in_angstrom(distance_unit, "data.distance_unit")
     wanted = list(load_properties or []) + list(property_units or {})

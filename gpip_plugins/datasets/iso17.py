@@ -6,7 +6,7 @@ from typing import Any
 import schnetpack.datasets
 
 from gpip_plugins.data import GpipDataModule, InMemoryAtomsData, check_database, check_values
-from gpip_plugins.datasets.brought import bring
+from gpip_plugins.datasets.by_schnetpack import prepare_by_schnetpack
 from gpip_plugins.errors import check_choice
 from gpip_plugins.io.paths import resolve
 
@@ -46,7 +46,7 @@ class ISO17(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download all folds if they are missing."""
-        bring(self.source, os.path.dirname(self.datapath))
+        prepare_by_schnetpack(self.source, os.path.dirname(self.datapath))
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split the reference fold, and read the test fold as a whole."""

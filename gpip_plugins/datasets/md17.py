@@ -5,7 +5,7 @@ from typing import Any
 import schnetpack.datasets
 
 from gpip_plugins.data import GpipDataModule
-from gpip_plugins.datasets.brought import bring
+from gpip_plugins.datasets.by_schnetpack import prepare_by_schnetpack
 from gpip_plugins.errors import check_choice
 
 __all__ = ["MD17"]
@@ -46,4 +46,4 @@ class MD17(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download the molecule if it is missing, else check that it is the one asked for."""
-        bring(self.source, self.datapath)
+        prepare_by_schnetpack(self.source, self.datapath)

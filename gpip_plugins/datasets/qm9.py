@@ -5,7 +5,7 @@ from typing import Any
 import schnetpack.datasets
 
 from gpip_plugins.data import GpipDataModule
-from gpip_plugins.datasets.brought import bring
+from gpip_plugins.datasets.by_schnetpack import prepare_by_schnetpack
 
 __all__ = ["QM9"]
 
@@ -35,4 +35,4 @@ class QM9(GpipDataModule):
 
     def prepare_data(self) -> None:
         """Download the data if they are missing."""
-        bring(self.source, self.datapath)
+        prepare_by_schnetpack(self.source, self.datapath)

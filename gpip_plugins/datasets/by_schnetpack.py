@@ -13,10 +13,10 @@ from schnetpack.data import AtomsDataModule
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import make_folder
 
-__all__ = ["bring"]
+__all__ = ["prepare_by_schnetpack"]
 
 
-def bring(source: AtomsDataModule, target: str) -> None:
+def prepare_by_schnetpack(source: AtomsDataModule, target: str) -> None:
     """Let SchNetPack's class download its data, or check those that are there.
 
     The classes begin by making the database, so that an interrupted download would leave an empty
