@@ -39,9 +39,9 @@ class LabelledFrames:
         report: what was done; complete after the last frame.
 
     Raises:
-        InputError: at once for missing or unknown units; on the way for a structure that nothing
-            can be computed of; at the end for frames that cannot be used, and for numbers that
-            look like other units.
+        InputError: at once for missing or unknown units; while reading for a structure without
+            atoms, with positions that are not finite, or with a periodic cell without volume; at
+            the end for frames that cannot be used, and for numbers that look like other units.
     """
 
     def __init__(

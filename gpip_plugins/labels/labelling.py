@@ -55,8 +55,8 @@ def label_frames(
         (origin and reason of every configuration left out) and `core_seconds`.
 
     Raises:
-        InputError: when another selection was begun under this name, another process is at it, the
-            disk is full, or the calculator fails everywhere.
+        InputError: when another selection was begun under this name, another process writes it,
+            the disk is full, or the calculator fails at every configuration.
     """
     part = Path(target).with_name(f".{Path(target).stem}.part.db")
     lock = fasteners.InterProcessLock(part.with_suffix(".lock"))
