@@ -1,9 +1,12 @@
 """Data sources: one module each; a generated data set is a data source too."""
 
+from gpip_plugins.datasets.ani1x import ANI1x
 from gpip_plugins.datasets.classical_md import ClassicalMD
-from gpip_plugins.datasets.force_centric import ANI1x, PCQM4Mv2, Poly24
+from gpip_plugins.datasets.iso17 import ISO17
 from gpip_plugins.datasets.labelled_files import LabelledFiles
-from gpip_plugins.datasets.molecules import ISO17, MD17, QM9
+from gpip_plugins.datasets.md17 import MD17
+from gpip_plugins.datasets.pcqm4mv2 import PCQM4Mv2
+from gpip_plugins.datasets.qm9 import QM9
 from gpip_plugins.datasets.water import FuWater
 
 __all__ = [
@@ -15,5 +18,4 @@ __all__ = [
     "FuWater",
     "LabelledFiles",
     "PCQM4Mv2",
-    "Poly24",
 ]

@@ -8,23 +8,18 @@ downloaded or computed: one file or folder for each solution.
 """
 
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ase.db import connect
-from schnetpack.data import ASEAtomsData
-
 from gpip_plugins.datasets.prepared import PreparedData
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import resolve
-from gpip_plugins.labels.frames import Labels
-from gpip_plugins.labels.importing import import_labels
+from gpip_plugins.io.ase_database import Row, write_rows
+from gpip_plugins.io.paths import existing, resolve
+from gpip_plugins.labels.frames import LabelledFrames
+from gpip_plugins.labels.keys_and_units import Labels
 
 __all__ = ["LabelledFiles"]
-
-UNITS = {"energy": "eV", "forces": "eV/Ang"}
 
 
 class LabelledFiles(PreparedData):
@@ -66,12 +61,12 @@ class LabelledFiles(PreparedData):
         self.progress = progress
         self.systems = [Path(source).name.split(".")[0] for source in self.sources]
         if not self.sources:
-            raise InputError("data.sources is empty; name one or several files with labels.")
+            raise InputError("sources is empty; name one or several files with labels.")
         for name in self.systems:
             if self.systems.count(name) > 1:
                 raise InputError(
-                    f"data.sources name {name} {self.systems.count(name)} times; give every file "
-                    "a name of its own."
+                    f"sources name {name} {self.systems.count(name)} times; give each file another "
+                    "name."
                 )
 
     @property
@@ -81,18 +76,15 @@ class LabelledFiles(PreparedData):
         return {"sources": names, "energy_unit": self.labels.energy_unit}
 
     def make(self, path: str) -> None:
-        """Import every source and join what was read."""
+        """Read every source and join what was read."""
         for source in self.sources:
-            if not os.path.exists(source):
-                raise InputError(
-                    f"data.sources names {source}, which does not exist; name files with labels."
-                )
-        store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=UNITS)
-        with tempfile.TemporaryDirectory() as folder, store.conn:
-            for number, (source, system) in enumerate(zip(self.sources, self.systems, strict=True)):
-                imported = os.path.join(folder, f"{number}.db")
-                import_labels(source, imported, self.labels, progress=self.progress)
-                for k, row in enumerate(connect(imported, use_lock_file=False).select()):
-                    origin = {"source": os.path.basename(source), "source_row": k}
-                    values = {name: row.data[name] for name in UNITS}
-                    store.add_systems([values], [row.toatoms()], [{"system": system} | origin])
+            existing("sources", source, "name files with labels")
+        write_rows(path, self._rows(), self.labels.property_units())
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield the frames of all sources."""
+        for source, system in zip(self.sources, self.systems, strict=True):
+            name = os.path.basename(source)
+            frames = LabelledFrames(source, self.labels, progress=self.progress)
+            for number, (atoms, values, _) in enumerate(frames):
+                yield atoms, values, {"system": system, "source": name, "source_row": number}

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import fasteners
-from ase.db import connect
+from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import make_folder, remove_partial, whole_file
 
 __all__ = ["PreparedData"]
@@ -26,11 +27,11 @@ class PreparedData(GpipDataModule):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What determines the content of the database, under the names that the user knows."""
+        """What determines the content of the database, by the names of the parameters."""
 
     @abstractmethod
     def make(self, path: str) -> None:
-        """Write the database at `path`."""
+        """Write the database, one of SchNetPack, at `path`."""
 
     def prepare_data(self) -> None:
         """Make the database if it is missing, else check that it is the one asked for.
@@ -39,7 +40,7 @@ class PreparedData(GpipDataModule):
             InputError: if it cannot be made, or was made with other settings.
         """
         target = Path(self.datapath)
-        make_folder(target.parent, "data.datapath")
+        make_folder(target.parent, "datapath")
         lock = fasteners.InterProcessLock(target.with_name(f".{target.name}.lock"))
         with lock:
             if not target.exists():
@@ -47,23 +48,17 @@ class PreparedData(GpipDataModule):
                 remove_partial(target)
                 with whole_file(target) as part:
                     self.make(part)
-                    with connect(part, use_lock_file=False) as database:
-                        database.metadata = database.metadata | {"prepared": self.settings}
+                    ASEAtomsData(part).update_metadata(prepared=self.settings)
         self._compare()
 
     def _compare(self) -> None:
-        try:
-            with connect(self.datapath, use_lock_file=False) as database:
-                stored = database.metadata.get("prepared")
-        except Exception as error:  # sqlite3, OSError, KeyError: whatever the file is
-            raise InputError(
-                f"data.datapath={self.datapath} cannot be read as an ASE database ({error}); "
-                "delete it, and it is made again."
-            ) from error
+        """Compare the settings with those that the database was made with."""
+        database = Database(self.datapath, remedy="delete it, and it is made again")
+        stored = database.metadata.get("prepared")
         for key, value in self.settings.items():
             if stored is None or stored.get(key) != value:
-                held = "something else" if stored is None else f"data.{key}={stored.get(key)}"
+                held = "something else" if stored is None else f"{key}={stored.get(key)}"
                 raise InputError(
-                    f"data.datapath={self.datapath} was made from {held}, but data.{key}={value} "
-                    "is asked for; choose another data.datapath or delete the file."
+                    f"datapath={self.datapath} was made from {held}, but {key}={value} is asked "
+                    "for; choose another datapath or delete the file."
                 )

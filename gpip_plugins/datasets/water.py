@@ -17,17 +17,18 @@ Its labels are those of the flexible classical model SPC/E-fw (Wu, Tepper, Voth,
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.geometry import cellpar_to_cell
-from schnetpack.data import ASEAtomsData, SplittingStrategy
+from schnetpack.data import SplittingStrategy
 from tqdm import tqdm
 
 from gpip_plugins.datasets.prepared import PreparedData
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_whole
+from gpip_plugins.io.ase_database import Row, write_rows
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.units import energy_in_ev
 
@@ -35,7 +36,6 @@ __all__ = ["FuWater", "InOrder", "fu_split", "read_water"]
 
 UNITS = {"energy": "eV", "forces": "eV/Ang"}
 NEEDED = ("wrapped_coords", "forces", "energy", "atom_types", "lengths")
-CHUNK = 200
 
 
 class InOrder(SplittingStrategy):
@@ -72,7 +72,7 @@ def fu_split(n_total: int, n_train: int, n_val: int, n_test: int) -> list[np.nda
     """
     if n_train + n_val + n_test > n_total:
         raise InputError(
-            f"data.num_train={n_train}, data.num_val={n_val}, data.num_test={n_test} ask for "
+            f"num_train={n_train}, num_val={n_val}, num_test={n_test} ask for "
             f"{n_train + n_val + n_test} frames, but the file holds {n_total}; lower one of them."
         )
     order = np.random.RandomState(123).permutation(n_total)
@@ -104,12 +104,12 @@ def read_water(path: str) -> dict[str, np.ndarray]:
         data["angles"] = np.asarray(content.get("angles", (90.0, 90.0, 90.0)))
     except FileNotFoundError:
         raise InputError(
-            f"data.source={path} does not exist; download water.npy from "
+            f"source={path} does not exist; download water.npy from "
             "https://doi.org/10.5281/zenodo.7196767 and name it."
         ) from None
     except (OSError, ValueError, KeyError, AttributeError, pickle.UnpicklingError, EOFError) as e:
         raise InputError(
-            f"data.source={path} is not the file water.npy of Fu et al. ({type(e).__name__}: {e}); "
+            f"source={path} is not the file water.npy of Fu et al. ({type(e).__name__}: {e}); "
             "download it again."
         ) from None
     n_frames, n_atoms = data["wrapped_coords"].shape[:2]
@@ -118,7 +118,7 @@ def read_water(path: str) -> dict[str, np.ndarray]:
         data[key] = data[key].reshape(-1) if len(shape) == 1 else data[key]
         if data[key].shape != shape:
             raise InputError(
-                f"data.source={path} has {key} of shape {data[key].shape} instead of {shape}; "
+                f"source={path} has {key} of shape {data[key].shape} instead of {shape}; "
                 "download it again."
             )
     return data
@@ -176,8 +176,7 @@ class FuWater(PreparedData):
     ):
         sizes = {"num_train": num_train, "num_val": num_val, "num_test": num_test}
         for key, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InputError(f"data.{key}={value} is no number of frames; give it in frames.")
+            check_whole(key, value, least=0 if key == "num_test" else 1)
         super().__init__(
             datapath=datapath, batch_size=batch_size, splitting=InOrder(), **sizes, **kwargs
         )
@@ -192,23 +191,21 @@ class FuWater(PreparedData):
     def make(self, path: str) -> None:
         """Write the frames of the split."""
         data = read_water(self.source)
-        rows = np.concatenate(fu_split(len(data["energy"]), *self.settings.values()))
-        store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=UNITS)
-        with store.conn:
-            for start in tqdm(range(0, len(rows), CHUNK), "water", disable=not self.progress):
-                _add(store, data, rows[start : start + CHUNK].tolist())
+        rows = np.concatenate(fu_split(len(data["energy"]), *self.settings.values())).tolist()
+        bar = tqdm(rows, "water", unit="frame", disable=not self.progress)
+        write_rows(path, _frames(data, bar), UNITS)
 
 
-def _add(store: ASEAtomsData, data: dict[str, np.ndarray], rows: Sequence[int]) -> None:
+def _frames(data: dict[str, np.ndarray], rows: Iterable[int]) -> Iterator[Row]:
+    """Yield frames of the file in eV and Å."""
     unit = energy_in_ev("kcal/mol")
-    frames, labels = [], []
     for row in rows:
         box = [data[k][row] if data[k].ndim == 2 else data[k] for k in ("lengths", "angles")]
         cell = cellpar_to_cell(np.concatenate(box).astype(float))
         positions = data["wrapped_coords"][row].astype(float)
-        frames.append(Atoms(data["atom_types"].astype(int), positions, cell=cell, pbc=True))
-        energy, forces = data["energy"][row], data["forces"][row]
-        labels.append(
-            {"energy": np.array([energy * unit], float), "forces": forces.astype(float) * unit}
-        )
-    store.add_systems(labels, frames, [{"system": "water64", "source_row": row} for row in rows])
+        atoms = Atoms(data["atom_types"].astype(int), positions, cell=cell, pbc=True)
+        labels = {
+            "energy": np.array([data["energy"][row] * unit], float),
+            "forces": data["forces"][row].astype(float) * unit,
+        }
+        yield atoms, labels, {"system": "water64", "source_row": row}

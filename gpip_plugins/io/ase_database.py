@@ -1,12 +1,13 @@
-"""ASE databases: opened, checked and read in Å at one place.
+"""ASE databases: opened, checked, read and written in Å at one place.
 
 SchNetPack keeps its data sets as ASE databases whose metadata hold the units. A file that is not
 one makes ASE and SQLite raise whatever they meet; here that is one `InputError`.
 """
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
 from gpip_plugins.units import length_in_angstrom
 
-__all__ = ["Database", "is_schnetpack"]
+__all__ = ["Database", "Row", "is_schnetpack", "write_rows"]
+
+CHUNK = 500
+
+#: A structure in Å, its labels in the units of the database, and its key-value pairs.
+Row = tuple[Atoms, Mapping[str, np.ndarray], Mapping[str, Any]]
 
 
 class Database:
@@ -141,3 +147,42 @@ def is_schnetpack(path: str, name: str = "datapath") -> bool:
         InputError: for a file that ends in .db and cannot be read.
     """
     return path.endswith(".db") and Database(path, name).property_units is not None
+
+
+def write_rows(
+    path: str, rows: Iterable[Row], property_units: Mapping[str, str], **metadata: Any
+) -> int:
+    """Make a SchNetPack database in one transaction, chunk by chunk.
+
+    Args:
+        path: file to be made.
+        rows: structures with labels and key-value pairs; they need not fit into memory together.
+        property_units: unit of each label.
+        **metadata: what the database shall say of itself besides the units.
+
+    Returns:
+        Number of rows.
+
+    Example:
+        >>> import tempfile
+        >>> row = Atoms("He", [[0, 0, 0]]), {"energy": np.array([-79.0])}, {"source_row": 7}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_rows(f"{folder}/a.db", [row], {"energy": "eV"}, method="exact")
+        ...     database = Database(f"{folder}/a.db")
+        ...     database.property_units, database.metadata["method"], database.row(0).source_row
+        1
+        ({'energy': 'eV'}, 'exact', 7)
+    """
+    # Imported here: SchNetPack imports torch, which those who only read need not wait for.
+    from schnetpack.data import ASEAtomsData
+
+    store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=dict(property_units))
+    n_rows = 0
+    with store.conn:
+        for chunk in itertools.batched(rows, CHUNK):
+            structures, labels, pairs = zip(*chunk, strict=True)
+            store.add_systems(list(labels), list(structures), list(pairs))
+            n_rows += len(chunk)
+    if metadata:
+        store.update_metadata(**metadata)
+    return n_rows

@@ -12,7 +12,7 @@ from gpip_plugins.errors import InputError
 __all__ = ["lock_folder", "release_folder"]
 
 #: Locks that this process holds. The operating system counts a file's lock per process and drops it
-#: when any handle is closed, so a second handle on the same file must not come into being.
+#: when any handle is closed, so the same file must not be opened a second time.
 _held: dict[str, InterProcessLock] = {}
 
 

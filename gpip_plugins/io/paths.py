@@ -44,11 +44,11 @@ def resolve(path: str | os.PathLike) -> str:
     return os.path.normpath(os.path.join(base, path))
 
 
-def existing(key: str, path: str | os.PathLike, remedy: str) -> str:
+def existing(name: str, path: str | os.PathLike, remedy: str) -> str:
     """Return the absolute path of a file or folder that must be there.
 
     Args:
-        key: what the user calls this setting, for the message.
+        name: of the parameter that holds the path.
         path: absolute, or relative to where the command was typed.
         remedy: what to do if there is none, without a full stop.
 
@@ -58,7 +58,7 @@ def existing(key: str, path: str | os.PathLike, remedy: str) -> str:
     full = resolve(path)
     if not os.path.exists(full):
         searched = "" if full == str(path) else f" (looked for {full})"
-        raise InputError(f"{key}={path} does not exist{searched}; {remedy}.")
+        raise InputError(f"{name}={path} does not exist{searched}; {remedy}.")
     return full
 
 
@@ -67,7 +67,7 @@ def check_target(target: str, endings: Sequence[str], overwrite: bool, source: s
 
     Args:
         target: absolute path of the file to be written.
-        endings: accepted endings of its name.
+        endings: accepted endings of its name; none accepts all.
         overwrite: whether it may replace an existing file.
         source: absolute path of the file that is read, which must never be replaced.
 
@@ -75,13 +75,18 @@ def check_target(target: str, endings: Sequence[str], overwrite: bool, source: s
         InputError: if the target has another ending, exists, or lies in a folder that is missing
             or cannot be written.
     """
-    if not target.endswith(tuple(endings)):
+    if endings and not target.endswith(tuple(endings)):
         choice = "one of " * (len(endings) > 1) + ", ".join(endings)
         raise InputError(f"{target} must end in {choice}; rename it.")
-    if os.path.exists(target) and (
-        not overwrite or not os.path.isfile(target) or os.path.samefile(source, target)
-    ):
-        raise InputError(f"{target} exists already; name another target or add --force.")
+    if os.path.isdir(target):
+        raise InputError(f"{target} exists already and is a folder; name another target.")
+    if os.path.exists(target):
+        if os.path.exists(source) and os.path.samefile(source, target):
+            raise InputError(f"{target} exists already: it is what is read; name another target.")
+        if not overwrite:
+            raise InputError(
+                f"{target} exists already; name another target or give overwrite=True."
+            )
     if not os.access(os.path.dirname(target), os.W_OK):
         raise InputError(
             f"The folder of {target} is missing or cannot be written; make it, mend its "
@@ -89,12 +94,12 @@ def check_target(target: str, endings: Sequence[str], overwrite: bool, source: s
         )
 
 
-def make_folder(folder: str | os.PathLike, key: str) -> None:
+def make_folder(folder: str | os.PathLike, name: str) -> None:
     """Make a folder with those above it, if it is missing.
 
     Args:
         folder: absolute path.
-        key: what the user calls the setting that names it, for the message.
+        name: of the parameter that names it.
 
     Raises:
         InputError: if it cannot be made.
@@ -103,8 +108,8 @@ def make_folder(folder: str | os.PathLike, key: str) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"the folder {os.fspath(folder)!r} of {key} cannot be made ({error.strerror}); choose "
-            "a folder of yours."
+            f"the folder {os.fspath(folder)!r} of {name} cannot be made ({error.strerror}); choose "
+            "a folder that you may write to."
         ) from error
 
 

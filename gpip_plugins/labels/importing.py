@@ -1,39 +1,21 @@
-"""Turns labelled structures (extended XYZ, or anything that ASE reads) into a SchNetPack database.
+"""Turns labelled structures into a SchNetPack database in eV, Å and eV/Å.
 
 The file is read once, frame by frame, and written in one transaction to a temporary file beside
-the target, which takes its name only when everything was found right. The database is in eV, Å and
-eV/Å whatever the file was in.
+the target, which takes its name only when everything was found right.
 """
 
 import hashlib
 import itertools
 import os
 
-from schnetpack.data import ASEAtomsData
-
-from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import write_rows
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
-from gpip_plugins.labels.frames import Frames, ImportReport, Labels
-from gpip_plugins.labels.origin import origin_of
-from gpip_plugins.labels.readers.sources import files_of, source_states_its_units
-from gpip_plugins.labels.scalars import check_scalars
-from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
+from gpip_plugins.labels.frames import LabelledFrames
+from gpip_plugins.labels.keys_and_units import Labels
+from gpip_plugins.labels.readers import reader_of
+from gpip_plugins.labels.report import ImportReport
 
-__all__ = ["check_paths", "import_labels", "states_its_units"]
-
-CHUNK = 500
-ORBITALS = ("homo", "lumo", "gap")
-
-
-def states_its_units(path: str) -> bool:
-    """Tell whether the format of a file fixes the units of its labels, as ASE converts them.
-
-    Extended XYZ has no field for units, and files in kcal/mol are as common as files in eV.
-
-    Args:
-        path: file that ASE reads, or folder of labels; relative to where the command was typed.
-    """
-    return source_states_its_units(resolve(path))
+__all__ = ["check_paths", "import_labels"]
 
 
 def import_labels(
@@ -52,10 +34,10 @@ def import_labels(
     was named. Metadata: source, its SHA-256 and its units.
 
     Args:
-        source: extended XYZ, also gzipped, any file that ASE reads, or a folder of VASP runs or in
-            DeePMD-kit's format (see `gpip_plugins.labels.readers.sources`).
+        source: a file or folder that one of `gpip_plugins.labels.readers` reads: extended XYZ, also
+            gzipped, anything else that ASE reads, folders of VASP runs or of DeePMD-kit.
         target: name of the database, ending in .db.
-        labels: names and units of the labels.
+        labels: names and units of the labels; None takes the defaults.
         skip_unlabelled: leave out frames whose labels are missing or not finite, instead of
             refusing the file.
         accept_implausible: write the database although its numbers look like other units.
@@ -69,19 +51,18 @@ def import_labels(
     labels = labels or Labels()
     source, target = resolve(source), resolve(target)
     check_paths(source, target, overwrite)
-    units, factors = _units(source, labels)
-    report = ImportReport(units=units, scalars=dict(labels.scalars))
-
-    metadata = _metadata(source, units)
+    frames = LabelledFrames(source, labels, skip_unlabelled, accept_implausible, progress)
+    origin = {
+        "source": os.path.basename(source),
+        "source_sha256": _sha256(source),
+        "source_units": frames.report.units,
+    }
     with whole_file(target) as partial:
-        frames = Frames(source, labels, factors, skip_unlabelled, report, progress)
-        _write(partial, frames, metadata)
-        frames.refuse_faults()
-        if not accept_implausible:
-            report.compared = frames.plausibility.check(units)
-            orbitals = {k: v for k, v in frames.scalar_values.items() if k in ORBITALS}
-            check_scalars(orbitals, labels.scalars)
-    return report
+        rows = iter(frames)
+        first = next(rows)  # tells whether there is a stress; a file without frames raises here
+        units = labels.property_units(frames.report.stress)
+        write_rows(partial, itertools.chain([first], rows), units, **origin)
+    return frames.report
 
 
 def check_paths(source: str, target: str, overwrite: bool = False) -> None:
@@ -96,62 +77,15 @@ def check_paths(source: str, target: str, overwrite: bool = False) -> None:
         InputError: if the source or the target's folder is missing, or the target exists, does not
             end in .db or cannot be written.
     """
-    source = existing("SOURCE", source, "name a file with labelled structures")
+    source = existing("source", source, "name a file with labelled structures")
     check_target(resolve(target), (".db",), overwrite, source)
 
 
-def _units(source: str, labels: Labels) -> tuple[dict[str, str], dict[str, float]]:
-    """Return the units of the file, and what they are in eV, eV/Å and Å."""
-    if not labels.wanted:
-        distance = labels.distance_unit
-        factor = length_in_angstrom(distance, "--distance-unit")
-        return {"distance": distance}, {"distance": factor}
-    energy_unit = labels.energy_unit
-    if energy_unit is None:
-        if not states_its_units(source):
-            raise InputError(
-                f"{os.path.basename(source)} does not say in which units it is; name them, for "
-                "example --energy-unit eV or --energy-unit kcal/mol."
-            )
-        energy_unit = "eV"
-    distance = labels.distance_unit
-    units = {
-        "energy": energy_unit,
-        "distance": distance,
-        "forces": labels.forces_unit or f"{energy_unit}/{distance}",
-    }
-    factors = {
-        "energy": energy_in_ev(energy_unit, "--energy-unit"),
-        "distance": length_in_angstrom(distance, "--distance-unit"),
-        "forces": forces_in_ev_per_angstrom(units["forces"], "--forces-unit"),
-    }
-    return units, factors
-
-
-def _metadata(source: str, units: dict[str, str]) -> dict:
-    """Return what the database shall say about its origin."""
+def _sha256(source: str) -> str:
+    """Return the SHA-256 of all that is read of a source."""
     digest = hashlib.sha256()
-    for path in files_of(source):
+    for path in reader_of(source).files(source):
         with open(path, "rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
-    name = os.path.basename(source)
-    return {"source": name, "source_sha256": digest.hexdigest(), "source_units": units}
-
-
-def _write(path: str, frames: Frames, metadata: dict) -> None:
-    """Write all frames in one transaction."""
-    entries = iter(frames)
-    first = next(entries, None)
-    if first is None:
-        return
-    units = {"energy": "eV", "forces": "eV/Ang"} if frames.labels.wanted else {}
-    units |= frames.labels.scalars
-    if frames.report.stress:
-        units["stress"] = "eV/Ang/Ang/Ang"
-    database = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=units)
-    with database.conn:
-        for chunk in itertools.batched(itertools.chain([first], entries), CHUNK):
-            atoms, values = zip(*chunk, strict=True)
-            database.add_systems(list(values), list(atoms), [origin_of(a) for a in atoms])
-    database.update_metadata(**metadata)
+    return digest.hexdigest()

@@ -7,7 +7,6 @@ last of them, and the target appears when all are done.
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from schnetpack.data import ASEAtomsData
-from schnetpack.data.atoms import AtomsDataError
 from tqdm import tqdm
 
 from gpip_plugins import __version__
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import writing
 from gpip_plugins.labels.origin import origin_of
 
@@ -56,8 +55,8 @@ def label_frames(
         (origin and reason of every configuration left out) and `core_seconds`.
 
     Raises:
-        InputError: when another selection was begun under this name, another process is at it, the
-            disk is full, or the calculator fails everywhere.
+        InputError: when another selection was begun under this name, another process writes it,
+            the disk is full, or the calculator fails at every configuration.
     """
     part = Path(target).with_name(f".{Path(target).stem}.part.db")
     lock = fasteners.InterProcessLock(part.with_suffix(".lock"))
@@ -95,12 +94,11 @@ def _begun(part: Path, target: str, fingerprint: str) -> ASEAtomsData:
     """Return the database that was begun, or a new one."""
     if part.exists():
         try:
-            store = ASEAtomsData(str(part))
-            found = store.metadata.get("fingerprint")
-        except (sqlite3.Error, AtomsDataError, KeyError, AttributeError):
+            found = Database(part).metadata.get("fingerprint")
+        except InputError:
             found = None  # it was interrupted while being made and holds nothing
         if found == fingerprint:
-            return store
+            return ASEAtomsData(str(part))
         if found is not None:
             raise InputError(
                 f"{part} holds the labels of another selection or calculator, begun earlier; "

@@ -1,4 +1,4 @@
-"""Scalar properties of molecules (HOMO, LUMO, gap) that `gpip import --property` brings in."""
+"""Scalar properties of molecules, such as the energies of HOMO and LUMO: units and plausibility."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,49 +7,64 @@ from schnetpack.units import convert_units
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_scalars", "scalar_units"]
+__all__ = ["check_scalar_units", "check_scalars", "parse_scalars"]
 
 RESERVED = ("energy", "forces", "stress")
-#: what the energies of the highest occupied orbital of stable molecules are, eV
+ORBITALS = ("homo", "lumo", "gap")
+#: Energies of the highest occupied orbital of stable molecules, eV.
 HOMO_RANGE = (-30.0, -1.0)
 
 
-def scalar_units(wanted: Sequence[str]) -> dict[str, str]:
-    """Return the units of scalar properties.
+def check_scalar_units(scalars: Mapping[str, str]) -> None:
+    """Check names and units of scalar properties.
 
     Args:
-        wanted: `NAME:UNIT` each, as after `--property`; a unit that SchNetPack knows, with `1` for
-            none.
+        scalars: unit of each property, one that SchNetPack knows, with `1` for none.
 
     Raises:
-        InputError: the unit is missing or unknown, or a name is taken or comes twice.
+        InputError: if a unit is missing or unknown, or a name is that of another label.
 
     Example:
-        >>> scalar_units(["homo:eV", "mu:Debye"])
-        {'homo': 'eV', 'mu': 'Debye'}
+        >>> check_scalar_units({"homo": "eV", "mu": "Debye"})
     """
-    units: dict[str, str] = {}
-    for item in wanted:
-        name, _, unit = item.partition(":")
-        if not name or not unit:
-            raise InputError(
-                f"--property {item} names no unit; write NAME:UNIT, for example "
-                f"--property {name or 'homo'}:eV."
-            )
+    for name, unit in scalars.items():
         if name in RESERVED:
             raise InputError(
-                f"--property {item} is not how to import {name}; leave it out and name "
-                "--energy-unit."
+                f"scalars={name}:{unit} is not how to import {name}; leave it out and name "
+                "energy_unit."
             )
-        if name in units:
-            raise InputError(f"--property {name} is named twice; name each property once.")
         try:
             convert_units(unit, unit)
         except Exception:  # whatever ASE's parser of units raises
             raise InputError(
-                f"--property {item}: {unit} is no unit that SchNetPack knows; use for example eV, "
-                "Hartree, kcal/mol, Debye or 1."
+                f"scalars={name}:{unit}: {unit} is no unit that SchNetPack knows; use for example "
+                "eV, Hartree, kcal/mol, Debye or 1."
             ) from None
+
+
+def parse_scalars(words: Sequence[str]) -> dict[str, str]:
+    """Return names and units of scalar properties.
+
+    Args:
+        words: `NAME:UNIT` each.
+
+    Raises:
+        InputError: if a unit is missing or a name comes twice.
+
+    Example:
+        >>> parse_scalars(["homo:eV", "mu:Debye"])
+        {'homo': 'eV', 'mu': 'Debye'}
+    """
+    units: dict[str, str] = {}
+    for word in words:
+        name, _, unit = word.partition(":")
+        if not name or not unit:
+            raise InputError(
+                f"scalars={word} names no unit; write NAME:UNIT, for example "
+                f"scalars={name or 'homo'}:eV."
+            )
+        if name in units:
+            raise InputError(f"scalars={word}: {name} is named twice; name each property once.")
         units[name] = unit
     return units
 
@@ -61,26 +76,29 @@ def check_scalars(values: Mapping[str, np.ndarray], units: Mapping[str, str]) ->
     Hartree look like -0.2 eV. The gap is the difference between LUMO and HOMO.
 
     Args:
-        values: `homo`, `lumo` and `gap`, as far as they were imported, shape (n_frames,) each.
+        values: numbers of each property, shape (n_frames,); `homo`, `lumo` and `gap` are judged.
         units: of every property.
 
     Raises:
         InputError: naming the unit that looks wrong.
     """
-    size = {name: float(convert_units(units[name], "eV")) for name in values}
-    in_ev = {name: np.asarray(value) * size[name] for name, value in values.items()}
+    in_ev = {
+        name: np.asarray(values[name]) * float(convert_units(units[name], "eV"))
+        for name in ORBITALS
+        if name in values
+    }
     if "homo" in in_ev:
         middle = float(np.median(in_ev["homo"]))
         if not HOMO_RANGE[0] <= middle <= HOMO_RANGE[1]:
             raise InputError(
-                f"--property homo:{units['homo']} looks wrong: half of the HOMO energies lie above "
-                f"{middle:.3g} eV; name the right unit or add --accept-implausible."
+                f"scalars=homo:{units['homo']} looks wrong: half of the HOMO energies lie above "
+                f"{middle:.3g} eV; name the right unit or give accept_implausible=True."
             )
     if {"homo", "lumo", "gap"} <= in_ev.keys():
         difference = np.abs(in_ev["lumo"] - in_ev["homo"] - in_ev["gap"])
         if np.median(difference) > 0.05 * np.median(np.abs(in_ev["gap"])):
             raise InputError(
-                "--property gap is not the difference of lumo and homo (half of the frames are off "
-                f"by more than {np.median(difference):.3g} eV); name the right units or add "
-                "--accept-implausible."
+                "the gap is not the difference of lumo and homo (half of the frames are off "
+                f"by more than {np.median(difference):.3g} eV); name the right units or give "
+                "accept_implausible=True."
             )

@@ -1,29 +1,51 @@
-"""ASE calculators by name: the built-in example, or any class that the user names."""
+"""Teachers: ASE calculators that label configurations, by short name or by import path.
+
+A new short name is one line in `TEACHERS`.
+"""
 
 import ast
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from ase.calculators.calculator import BaseCalculator
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["BUILT_IN", "calculator", "parse_options"]
+__all__ = ["TEACHERS", "Teacher", "load_teacher", "parse_options"]
 
-#: Short name: import path, options, and what pip installs.
-BUILT_IN = {
-    "xtb": ("tblite.ase:TBLite", {"method": "GFN2-xTB", "verbosity": 0}, "gpip_plugins[xtb]"),
+
+@dataclass(frozen=True)
+class Teacher:
+    """A calculator with a short name.
+
+    Args:
+        path: import path of its class.
+        package: what pip installs for it.
+        options: keyword arguments, unless the user gives others.
+    """
+
+    path: str
+    package: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+TEACHERS: Final[dict[str, Teacher]] = {
+    # Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019)
+    "xtb": Teacher(
+        "tblite.ase:TBLite", "gpip_plugins[xtb]", {"method": "GFN2-xTB", "verbosity": 0}
+    ),
 }
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+def parse_options(options: Sequence[str]) -> dict[str, Any]:
     """Return the options of a calculator from words like `method=GFN1-xTB` and `charge=1`.
 
     Args:
-        pairs: key=value; a value that reads as Python (a number, True, a list) is taken as such,
-            anything else as text.
+        options: key=value each; a value that reads as Python (a number, True, a list) is taken as
+            such, anything else as text.
 
     Raises:
         InputError: for a word without `=`.
@@ -32,25 +54,24 @@ def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
         >>> parse_options(["method=GFN1-xTB", "charge=1"])
         {'method': 'GFN1-xTB', 'charge': 1}
     """
-    options = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
+    parsed = {}
+    for word in options:
+        key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
-            raise InputError(f"--set {pair} is no option; write --set key=value.")
+            raise InputError(f"options={word} is no option; write options=KEY=VALUE.")
         try:
-            options[key] = ast.literal_eval(value)
+            parsed[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            options[key] = value
-    return options
+            parsed[key] = value
+    return parsed
 
 
-def calculator(name: str, options: dict[str, Any] | None = None) -> BaseCalculator:
+def load_teacher(teacher: str, options: Mapping[str, Any] | None = None) -> BaseCalculator:
     """Return an ASE calculator.
 
     Args:
-        name: `xtb` (GFN2-xTB: Bannwarth, Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019)),
-            or the import path of a class or function, `package.module:Name` or
-            `package.module.Name`.
+        teacher: `xtb` (GFN2-xTB), or the import path of a class or function, `package.module:Name`
+            or `package.module.Name`.
         options: keyword arguments.
 
     Raises:
@@ -58,37 +79,48 @@ def calculator(name: str, options: dict[str, Any] | None = None) -> BaseCalculat
             energies and forces.
 
     Example:
-        >>> type(calculator("ase.calculators.emt:EMT")).__name__
+        >>> type(load_teacher("ase.calculators.emt:EMT")).__name__
         'EMT'
     """
-    path, preset, package = BUILT_IN.get(name, (name, {}, None))
-    module, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    known = TEACHERS.get(teacher)
+    given = dict(options or {})
+    factory = _imported(teacher, known)
+    if known is not None:
+        _check_options(teacher, given, {*known.options, *factory.default_parameters})
+        given = {**known.options, **given}
     try:
-        factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        remedy = f"pip install '{package}'" if package else "write package.module:Name"
-        raise InputError(f"--label {name} cannot be imported ({error}); {remedy}.") from None
-    if package:
-        # Its constructor takes any option and forgets those that it does not know.
-        known = {*preset, *factory.default_parameters}
-        for key in options or {}:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                meant = (
-                    f"did you mean {near[0]}?" if near else f"it knows {', '.join(sorted(known))}"
-                )
-                raise InputError(f"--set {key}: {name} has no such option; {meant}")
-    try:
-        made = factory(**preset | (options or {}))
+        calculator = factory(**given)
     except Exception as error:  # whatever its constructor raises
         raise InputError(
-            f"--label {name} cannot be made ({type(error).__name__}: {error}); correct the options "
-            "given with --set."
+            f"teacher={teacher} cannot be made ({type(error).__name__}: {error}); correct its "
+            "options."
         ) from error
-    missing = {"energy", "forces"} - set(getattr(made, "implemented_properties", ()))
+    missing = {"energy", "forces"} - set(getattr(calculator, "implemented_properties", ()))
     if missing:
         raise InputError(
-            f"--label {name} computes no {' and no '.join(sorted(missing))}; name an ASE "
+            f"teacher={teacher} computes no {' and no '.join(sorted(missing))}; name an ASE "
             "calculator that does."
         )
-    return made
+    return calculator
+
+
+def _imported(teacher: str, known: Teacher | None) -> Any:
+    """Return the class or function that makes the calculator."""
+    path = known.path if known else teacher
+    module, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        remedy = f"pip install '{known.package}'" if known else "write package.module:Name"
+        raise InputError(f"teacher={teacher} cannot be imported ({error}); {remedy}.") from None
+
+
+def _check_options(teacher: str, given: Mapping[str, Any], allowed: set[str]) -> None:
+    """Refuse unknown options: the constructor of tblite takes any and forgets what it ignores."""
+    for key in given:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, n=1)
+            meant = (
+                f"did you mean {near[0]}?" if near else f"it knows {', '.join(sorted(allowed))}."
+            )
+            raise InputError(f"options={key}: {teacher} has no such option; {meant}")

@@ -12,8 +12,6 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.datasets import LabelledFiles
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.importing import import_labels
-from gpip_plugins.labels.readers.deepmd import read_deepmd_folder
 
 
 def frames(n, seed, unit=1.0):
@@ -29,26 +27,11 @@ def frames(n, seed, unit=1.0):
     return found
 
 
-def deepmd_folder(path, content, type_map=("H", "O")):
-    """Write what DeePMD-kit reads, in two sets."""
-    path.mkdir()
-    symbols = content[0].get_chemical_symbols()
-    (path / "type.raw").write_text("\n".join(str(type_map.index(s)) for s in symbols))
-    (path / "type_map.raw").write_text("\n".join(type_map) + "\n")
-    for number, part in enumerate((content[:4], content[4:])):
-        folder = path / f"set.{number:03d}"
-        folder.mkdir()
-        np.save(folder / "coord.npy", [a.positions.ravel() for a in part])
-        np.save(folder / "force.npy", [a.get_forces().ravel() for a in part])
-        np.save(folder / "energy.npy", [a.get_potential_energy() for a in part])
-        np.save(folder / "box.npy", [(9.0 * np.eye(3)).ravel()] * len(part))
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("LiPF6_DME_1M.xyz", frames(8, 1))
-    deepmd_folder(tmp_path / "NaPF6_DME_4M", frames(6, 2))
+    write("NaPF6_DME_4M.extxyz.gz", frames(6, 2))
     return tmp_path
 
 
@@ -58,7 +41,7 @@ def module(sources, **changes):
 
 
 def test_files_and_folders_are_joined(here):
-    data = module(["LiPF6_DME_1M.xyz", "NaPF6_DME_4M"])
+    data = module(["LiPF6_DME_1M.xyz", "NaPF6_DME_4M.extxyz.gz"])
     data.prepare_data()
     store = ASEAtomsData("data/all.db")
     assert len(store) == 14 and store.units == {"energy": "eV", "forces": "eV/Ang"}
@@ -69,12 +52,11 @@ def test_files_and_folders_are_joined(here):
         assert row.key_value_pairs["source_row"] == (number if number < 8 else number - 8)
         np.testing.assert_allclose(row.data["energy"], [atoms.get_potential_energy()], atol=1e-7)
         np.testing.assert_allclose(row.data["forces"], atoms.get_forces(), atol=1e-7)
-        assert row.pbc.all() == (name == "NaPF6_DME_4M")
     assert sorted(os.listdir("data")) == [".all.db.lock", "all.db"]
     before = os.stat("data/all.db").st_mtime_ns
-    module(["LiPF6_DME_1M.xyz", "NaPF6_DME_4M"]).prepare_data()
+    module(["LiPF6_DME_1M.xyz", "NaPF6_DME_4M.extxyz.gz"]).prepare_data()
     assert os.stat("data/all.db").st_mtime_ns == before
-    with pytest.raises(InputError, match=r"but data\.sources=\['LiPF6_DME_1M\.xyz'\] is asked"):
+    with pytest.raises(InputError, match=r"but sources=\['LiPF6_DME_1M\.xyz'\] is asked"):
         module("LiPF6_DME_1M.xyz").prepare_data()
 
 
@@ -89,39 +71,12 @@ def test_units_of_the_file(here):
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (["LiPF6_DME_1M.xyz", "gone.xyz"], r"gone\.xyz, which does not exist"),
+        (["LiPF6_DME_1M.xyz", "gone.xyz"], r"sources=.*gone\.xyz does not exist; name files"),
         (["LiPF6_DME_1M.xyz", "LiPF6_DME_1M.extxyz"], "name LiPF6_DME_1M 2 times"),
-        ([], r"data\.sources is empty"),
+        ([], r"sources is empty"),
     ],
 )
 def test_wrong_sources(here, sources, message):
     with pytest.raises(InputError, match=message):
         module(sources).prepare_data()
     assert not (here / "data/all.db").exists()
-
-
-def test_a_folder_of_deepmd_is_imported_by_the_command_too(here):
-    report = import_labels("NaPF6_DME_4M", "labels.db")
-    assert report.written == len(ASEAtomsData("labels.db")) == 6
-    assert report.units["energy"] == "eV"
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda p: (p / "type_map.raw").unlink(), "says no element for type 1"),
-        (lambda p: (p / "type_map.raw").write_text("H Q"), "names Q, which is no element"),
-        (lambda p: (p / "set.001/force.npy").unlink(), r"set\.001/force\.npy cannot be read"),
-        (lambda p: np.save(p / "set.000/coord.npy", np.zeros((4, 7))), "do not fit together"),
-        (lambda p: np.save(p / "set.000/box.npy", np.zeros((3, 9))), "do not fit together"),
-    ],
-)
-def test_broken_folders_of_deepmd(here, spoil, message):
-    spoil(here / "NaPF6_DME_4M")
-    with pytest.raises(InputError, match=message):
-        list(read_deepmd_folder("NaPF6_DME_4M"))
-
-
-def test_molecules_without_a_cell_in_deepmd_s_format(here):
-    (here / "NaPF6_DME_4M" / "nopbc").touch()
-    assert not any(atoms.pbc.any() for atoms in read_deepmd_folder("NaPF6_DME_4M"))

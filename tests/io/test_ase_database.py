@@ -10,7 +10,7 @@ from ase.db import connect
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.ase_database import Database, is_schnetpack
+from gpip_plugins.io.ase_database import CHUNK, Database, is_schnetpack, write_rows
 
 
 @pytest.fixture
@@ -75,3 +75,28 @@ def test_an_unknown_unit_of_length_is_refused(tmp_path):
 def test_a_missing_file_is_named_with_its_parameter(tmp_path):
     with pytest.raises(InputError, match=r"labels=.*nothing\.db does not exist; import it\."):
         Database(tmp_path / "nothing.db", "labels", "import it")
+
+
+def rows(n, fails_at=None):
+    """Yield helium atoms whose energy is their number."""
+    for k in range(n):
+        if k == fails_at:
+            raise RuntimeError("torn")
+        yield Atoms("He", [[0.0, 0.0, k]]), {"energy": np.array([float(k)])}, {"source_row": k}
+
+
+def test_rows_are_written_in_chunks_and_in_order(tmp_path):
+    path, n = str(tmp_path / "a.db"), CHUNK + 3
+    assert write_rows(path, rows(n), {"energy": "eV"}, source="somewhere") == n
+    database = Database(path)
+    assert database.property_units == {"energy": "eV"} and database.scale == 1.0
+    assert database.metadata["source"] == "somewhere"
+    found = [(r.source_row, r.data["energy"].item(), r.positions[0, 2]) for r in database.rows()]
+    assert found == [(k, float(k), float(k)) for k in range(n)]
+
+
+def test_a_fault_while_writing_leaves_no_rows(tmp_path):
+    path = str(tmp_path / "a.db")
+    with pytest.raises(RuntimeError, match="torn"):
+        write_rows(path, rows(CHUNK + 3, fails_at=CHUNK + 1), {"energy": "eV"})
+    assert len(Database(path)) == 0

@@ -81,13 +81,13 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_what_must_be_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xyz").touch()
-    assert existing("DATA", "a.xyz", "name a file") == str(tmp_path / "a.xyz")
+    assert existing("datapath", "a.xyz", "name a file") == str(tmp_path / "a.xyz")
     with pytest.raises(InputError) as caught:
-        existing("DATA", "b.xyz", "name a file")
+        existing("datapath", "b.xyz", "name a file")
     full = tmp_path / "b.xyz"
-    assert str(caught.value) == f"DATA=b.xyz does not exist (looked for {full}); name a file."
-    with pytest.raises(InputError, match=rf"^DATA={full} does not exist; name a file\.$"):
-        existing("DATA", full, "name a file")
+    assert str(caught.value) == f"datapath=b.xyz does not exist (looked for {full}); name a file."
+    with pytest.raises(InputError, match=rf"^datapath={full} does not exist; name a file\.$"):
+        existing("datapath", full, "name a file")
 
 
 def test_targets(tmp_path):
@@ -101,11 +101,11 @@ def test_targets(tmp_path):
     with pytest.raises(InputError, match=r"is missing or cannot be written"):
         check_target(str(tmp_path / "no" / "b.xyz"), (".xyz",), False, source)
     open(target, "w").close()
-    with pytest.raises(InputError, match=r"exists already"):
+    with pytest.raises(InputError, match=r"exists already; .* give overwrite=True"):
         check_target(target, (".xyz",), False, source)
     check_target(target, (".xyz",), True, source)
-    with pytest.raises(InputError, match=r"exists already"):
+    with pytest.raises(InputError, match=r"exists already: it is what is read"):
         check_target(source, (".xyz",), True, source)
     (tmp_path / "c.xyz").mkdir()
-    with pytest.raises(InputError, match=r"exists already"):
+    with pytest.raises(InputError, match=r"exists already and is a folder"):
         check_target(str(tmp_path / "c.xyz"), (".xyz",), True, source)

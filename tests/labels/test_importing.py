@@ -14,10 +14,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from schnetpack.data import ASEAtomsData
 
+from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.frames import Labels
-from gpip_plugins.labels.importing import import_labels, states_its_units
-from gpip_plugins.labels.plausibility import superimpose
+from gpip_plugins.labels.importing import import_labels
+from gpip_plugins.labels.keys_and_units import Labels
 
 KCAL = 0.0433641153
 STIFFNESS = 8.0  # eV/Å^2 between all pairs of atoms
@@ -124,7 +124,9 @@ def test_own_names_of_labels(tmp_path):
         atoms.arrays["dft_f"] = atoms.get_forces()
         atoms.calc = None
     write(tmp_path / "own.xyz", content)
-    with pytest.raises(InputError, match=r"no energy and no forces.* carries dft_e, dft_f"):
+    with pytest.raises(
+        InputError, match=r"carries dft_e, dft_f: name the labels with energy_key and forces_key"
+    ):
         import_labels(str(tmp_path / "own.xyz"), str(tmp_path / "own.db"), EV)
     labels = Labels("dft_e", "dft_f", energy_unit="eV")
     assert import_labels(str(tmp_path / "own.xyz"), str(tmp_path / "own.db"), labels).written == 40
@@ -156,7 +158,7 @@ def test_frames_without_labels_are_named(tmp_path):
     source, target = str(tmp_path / "holes.xyz"), str(tmp_path / "holes.db")
     with pytest.raises(InputError, match="4 of the 40 frames") as error:
         import_labels(source, target, EV)
-    for part in ("(frame 2)", "(frame 5)", "(frame 7)", "(frame 9)", "--skip-unlabelled"):
+    for part in ("(frame 2)", "(frame 5)", "(frame 7)", "(frame 9)", "skip_unlabelled=True"):
         assert part in str(error.value)
     assert os.listdir(tmp_path) == ["holes.xyz"]
     report = import_labels(source, target, EV, skip_unlabelled=True)
@@ -168,20 +170,20 @@ def test_frames_without_labels_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "scales", "message"),
     [
-        (Labels(), (1, 1), "does not say in which units .* --energy-unit"),
-        (Labels(energy_unit="Ang"), (1, 1), "--energy-unit=Ang is not an energy unit"),
+        (Labels(), (1, 1), "does not say in which units .* energy_unit=eV"),
+        (Labels(energy_unit="Ang"), (1, 1), "energy_unit=Ang is not an energy unit"),
         (Labels(energy_unit="eV", forces_unit="eV"), (1, 1), "is not a unit of forces"),
-        (Labels(energy_unit="eV", distance_unit="A"), (1, 1), "--distance-unit=A is not a length"),
+        (Labels(energy_unit="eV", distance_unit="A"), (1, 1), "distance_unit=A is not a length"),
         (EV, (1 / KCAL, 1), "energies differ 23"),
         (EV, (1, -1), "forces point uphill"),
-        (EV, (1 / KCAL, 1 / KCAL), "--forces-unit eV/Ang looks wrong"),
+        (EV, (1 / KCAL, 1 / KCAL), "forces.unit.eV/Ang looks wrong"),
         (Labels(energy_unit="Hartree", forces_unit="Hartree/Ang"), (1, 1), "Ang looks wrong"),
         (
             Labels(energy_unit="eV", distance_unit="Bohr"),
             (1, 1),
-            "--distance-unit Bohr looks wrong",
+            "distance.unit.Bohr looks wrong",
         ),
-        (Labels(energy_unit="eV", distance_unit="nm"), (1, 1), "--distance-unit nm looks wrong"),
+        (Labels(energy_unit="eV", distance_unit="nm"), (1, 1), "distance.unit.nm looks wrong"),
     ],
 )
 def test_wrong_units_are_found(tmp_path, labels, scales, message):
@@ -194,7 +196,7 @@ def test_wrong_units_are_found(tmp_path, labels, scales, message):
 def test_implausible_labels_can_be_accepted(tmp_path):
     write(tmp_path / "relaxed.xyz", frames(forces_scale=1e-3))
     source, target = str(tmp_path / "relaxed.xyz"), str(tmp_path / "relaxed.db")
-    with pytest.raises(InputError, match="--accept-implausible"):
+    with pytest.raises(InputError, match=r"accept.implausible"):
         import_labels(source, target, EV)
     assert import_labels(source, target, EV, accept_implausible=True).written == 40
 
@@ -252,7 +254,7 @@ def test_existing_database_is_replaced_only_on_demand(labelled, tmp_path):
     target = tmp_path / "labels.db"
     import_labels(str(labelled), str(target), EV)
     before = target.read_bytes()
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match="overwrite=True"):
         import_labels(str(labelled), str(target), EV)
     assert target.read_bytes() == before
     with pytest.raises(InputError, match=r"must end in \.db"):
@@ -264,19 +266,24 @@ def test_existing_database_is_replaced_only_on_demand(labelled, tmp_path):
 
 def test_a_format_with_fixed_units_needs_no_option(tmp_path):
     write(tmp_path / "labels.traj", frames())
-    assert states_its_units(str(tmp_path / "labels.traj"))
     report = import_labels(str(tmp_path / "labels.traj"), str(tmp_path / "labels.db"))
     assert report.units == {"energy": "eV", "forces": "eV/Ang", "distance": "Ang"}
 
 
-def test_superposition_undoes_a_rotation():
-    atoms = molecule("CH3CH2OH")
-    atoms.positions -= atoms.positions.mean(0)
-    turned = atoms.copy()
-    turned.rotate(77.0, (1.0, 2.0, -0.5))
-    rotation = superimpose(turned.positions[None], atoms.positions)[0]
-    np.testing.assert_allclose(turned.positions @ rotation.T, atoms.positions, atol=1e-10)
-    assert np.linalg.det(rotation) == pytest.approx(1.0)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "name them, for example --energy-unit eV or --energy-unit kcal/mol."),
+        ("--energy-unit Ang", "--energy-unit Ang is not an energy unit"),
+        ("--energy-unit eV --forces-unit eV", "--forces-unit eV is not a unit of forces"),
+        ("--energy-unit eV --energy-key E", "name the labels with --energy-key and --forces-key."),
+        ("--energy-unit eV --distance-unit nm", "--distance-unit nm looks wrong"),
+        ("--energy-unit eV --property homo:eV", "no homo (frames 0, 1, 2"),
+    ],
+)
+def test_the_command_names_what_was_typed(labelled, tmp_path, capsys, words, message):
+    assert main(["import", str(labelled), str(tmp_path / "labels.db"), *words.split()]) == 1
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.realdata
@@ -307,5 +314,5 @@ def test_structures_without_labels_in_another_unit(tmp_path):
     atoms.positions /= 0.529177
     write(tmp_path / "minima.xyz", atoms)
     source, target = str(tmp_path / "minima.xyz"), str(tmp_path / "minima.db")
-    with pytest.raises(InputError, match="--distance-unit Ang looks wrong"):
+    with pytest.raises(InputError, match=r"distance.unit.Ang looks wrong"):
         import_labels(source, target, Labels(energy_key=None, forces_key=None))

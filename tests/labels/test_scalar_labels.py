@@ -8,7 +8,7 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.scalars import scalar_units
+from gpip_plugins.labels.keys_and_units import Labels
 
 HARTREE = 27.211386
 ORBITALS = [f"--property={name}:eV" for name in ("homo", "lumo", "gap")]
@@ -81,12 +81,24 @@ def test_labels_that_cannot_be_right(source, capsys, tmp_path, change, words, me
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (["homo"], "--property homo names no unit; write NAME:UNIT"),
-        (["homo:parsec/h"], "is no unit that SchNetPack knows"),
-        (["energy:eV"], "is not how to import energy"),
-        (["homo:eV", "homo:Hartree"], "homo is named twice"),
+        (
+            ["homo"],
+            "--property homo names no unit; write NAME:UNIT, for example --property homo:eV",
+        ),
+        (["homo:parsec/h"], "--property homo:parsec/h: parsec/h is no unit that SchNetPack knows"),
+        (
+            ["energy:eV"],
+            "energy:eV is not how to import energy; leave it out and name --energy-unit",
+        ),
+        (["homo:eV", "homo:Hartree"], "--property homo:Hartree: homo is named twice"),
     ],
 )
-def test_properties_that_cannot_be_meant(wanted, message):
-    with pytest.raises(InputError, match=message):
-        scalar_units(wanted)
+def test_properties_that_cannot_be_meant(source, capsys, wanted, message):
+    words = [f"--property={word}" for word in wanted]
+    assert main(["import", *source(), *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_units_are_checked_where_properties_are_named():
+    with pytest.raises(InputError, match=r"scalars=homo:parsec: parsec is no unit"):
+        Labels(scalars={"homo": "parsec"})

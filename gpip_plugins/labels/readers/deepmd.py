@@ -1,14 +1,17 @@
-"""Reads labelled configurations from a folder in DeePMD-kit's format (`deepmd/npy`).
+"""Reads labelled configurations from folders in DeePMD-kit's format (`deepmd/npy`).
 
     type.raw        type of every atom, counted from 0
-    type_map.raw    element of every type (may be missing)
+    type_map.raw    element of every type
     set.*/coord.npy, box.npy, energy.npy, force.npy    Å, Å, eV, eV/Å; one row for every frame
+    set.*/real_atom_types.npy    of the mixed format: types of every frame, -1 for no atom; then
+                                 type.raw means nothing
     nopbc           present when the frames are not periodic
 
-Format: https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
+Or a folder of such folders. Format:
+https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,52 +20,79 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.labels.readers.reader import Reader
 
-__all__ = ["is_deepmd_folder", "read_deepmd_folder"]
-
-
-def is_deepmd_folder(path: str) -> bool:
-    """Tell whether a path is a folder in this format."""
-    return (Path(path) / "type.raw").is_file()
+__all__ = ["DeepmdFolder"]
 
 
-def read_deepmd_folder(path: str, elements: Sequence[str] | None = None) -> Iterator[Atoms]:
-    """Yield the frames of all sets, with energy (eV) and forces (eV/Å).
+class DeepmdFolder(Reader):
+    """A folder of DeePMD-kit, or several in one."""
 
-    Args:
-        path: the folder with type.raw.
-        elements: element of every type, where the folder has no type_map.raw.
+    name = "a folder of DeePMD-kit with type.raw and set.*"
 
-    Raises:
-        InputError: when the elements are not known, or an array is missing or of a wrong shape.
-    """
-    folder = Path(path)
-    types = np.loadtxt(folder / "type.raw", dtype=int, ndmin=1).ravel()
-    numbers = _numbers(folder, types, elements)
+    def fits(self, path: str) -> bool:
+        """Tell whether there is a type.raw."""
+        return bool(_systems(path))
+
+    def frames(self, path: str) -> Iterator[Atoms]:
+        """Yield the frames of all sets, with energy (eV) and forces (eV/Å).
+
+        Raises:
+            InputError: when the elements are not known, or an array is missing or of a wrong shape.
+        """
+        for folder in _systems(path):
+            sets = sorted(folder.glob("set.*"))
+            if not sets:
+                raise InputError(
+                    f"{folder} holds no set.*; give the folder that holds type.raw and set.000."
+                )
+            for part in sets:
+                yield from _frames(folder, part)
+
+    def files(self, path: str) -> list[Path]:
+        """Return lists of types and arrays."""
+        found: list[Path] = []
+        for folder in _systems(path):
+            named = (folder / name for name in ("type.raw", "type_map.raw", "nopbc"))
+            found += [file for file in named if file.is_file()]
+            found += sorted(folder.glob("set.*/*.npy"))
+        return found
+
+
+def _systems(path: str) -> list[Path]:
+    """Return the folders that hold a type.raw: this one, or those in it."""
+    if (Path(path) / "type.raw").is_file():
+        return [Path(path)]
+    return sorted(found.parent for found in Path(path).glob("*/type.raw"))
+
+
+def _frames(folder: Path, part: Path) -> Iterator[Atoms]:
+    """Yield the frames of one set."""
     periodic = not (folder / "nopbc").exists()
-    sets = sorted(folder.glob("set.*"))
-    if not sets:
-        raise InputError(f"{path} holds no set.*; give the folder that holds type.raw and set.000.")
-    for part in sets:
-        arrays = {name: _load(part, name) for name in ("coord", "energy", "force")}
-        n_frames, shape = len(arrays["energy"].reshape(-1)), (-1, len(types), 3)
-        try:
-            coord, force = arrays["coord"].reshape(shape), arrays["force"].reshape(shape)
-            box = _load(part, "box").reshape(-1, 3, 3) if periodic else np.zeros((n_frames, 3, 3))
-            if not len(coord) == len(force) == len(box) == n_frames:
-                raise ValueError("different numbers of frames")
-        except ValueError as error:
-            raise InputError(
-                f"{part}: its arrays do not fit together ({error}); repair it."
-            ) from None
-        for positions, cell, energy, forces in zip(
-            coord, box, arrays["energy"].reshape(-1), force, strict=True
-        ):
-            atoms = Atoms(numbers, positions.astype(float), cell=cell, pbc=periodic)
-            atoms.calc = SinglePointCalculator(
-                atoms, energy=float(energy), forces=forces.astype(float)
-            )
-            yield atoms
+    energy = _load(part, "energy").reshape(-1)
+    n_frames = len(energy)
+    if (part / "real_atom_types.npy").is_file():
+        types = _load(part, "real_atom_types")
+    else:
+        listed = np.loadtxt(folder / "type.raw", dtype=int, ndmin=1).ravel()
+        types = np.broadcast_to(listed, (n_frames, len(listed)))
+    coord, force = _load(part, "coord"), _load(part, "force")
+    box = _load(part, "box") if periodic else np.zeros((n_frames, 9))
+    try:
+        coord, force = (array.reshape(*types.shape, 3) for array in (coord, force))
+        box = box.reshape(len(types), 3, 3)
+        if len(types) != n_frames:
+            raise ValueError(f"{len(types)} lists of types for {n_frames} energies")
+    except ValueError as error:
+        raise InputError(f"{part}: its arrays do not fit together ({error}); repair it.") from None
+    numbers = _numbers(folder, types)
+    for k in range(n_frames):
+        there = types[k] >= 0  # mixed frames are filled up to one number of atoms
+        atoms = Atoms(numbers[k][there], coord[k][there].astype(float), cell=box[k], pbc=periodic)
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=float(energy[k]), forces=force[k][there].astype(float)
+        )
+        yield atoms
 
 
 def _load(part: Path, name: str) -> np.ndarray:
@@ -74,16 +104,17 @@ def _load(part: Path, name: str) -> np.ndarray:
         ) from None
 
 
-def _numbers(folder: Path, types: np.ndarray, elements: Sequence[str] | None) -> np.ndarray:
-    """Return the atomic number of every atom."""
+def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
+    """Return the atomic number of every atom; anything where there is none."""
     listed = folder / "type_map.raw"
-    elements = listed.read_text().split() if listed.is_file() else list(elements or [])
-    if types.min() < 0 or types.max() >= len(elements):
+    elements = listed.read_text().split() if listed.is_file() else []
+    if types.max() >= len(elements):
         raise InputError(
             f"{folder} says no element for type {types.max()}; write the elements of all types, in "
             "order, into its type_map.raw."
         )
-    unknown = [e for e in elements if e not in atomic_numbers]
+    used = sorted(set(types[types >= 0].tolist()))
+    unknown = [elements[k] for k in used if elements[k] not in atomic_numbers]
     if unknown:
         raise InputError(f"{listed} names {unknown[0]}, which is no element; correct it.")
-    return np.array([atomic_numbers[element] for element in elements])[types]
+    return np.array([atomic_numbers.get(element, 0) for element in elements])[types]

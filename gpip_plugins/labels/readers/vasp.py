@@ -17,11 +17,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.labels.readers.reader import FAULT, Reader
 
-__all__ = ["FAULT", "INDEX", "read_vasp_folder", "result_files"]
+__all__ = ["INDEX", "VaspFolder"]
 
-#: Key of `Atoms.info` under which a frame says why its labels cannot be used.
-FAULT = "_fault"
 #: In the folder: which row of which file every run is.
 INDEX = "selected.json"
 RESULTS = ("vasprun.xml", "OUTCAR")
@@ -29,52 +28,60 @@ RESULTS = ("vasprun.xml", "OUTCAR")
 END_OF_STEP = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 
 
-def result_files(folder: str) -> list[Path]:
-    """Return the result, or else the POSCAR, of every run in the order of the folders' names.
+class VaspFolder(Reader):
+    """A folder of VASP runs, one sub-folder for each."""
 
-    Args:
-        folder: absolute path.
+    name = "a folder of VASP runs with a vasprun.xml or OUTCAR in each sub-folder"
 
-    Raises:
-        InputError: when no sub-folder holds a VASP run.
-    """
+    def fits(self, path: str) -> bool:
+        """Tell whether a sub-folder holds the result of VASP, or its input."""
+        return bool(_files_of_runs(path))
+
+    def files(self, path: str) -> list[Path]:
+        """Return the result, or else the POSCAR, of every run in the order of the folders' names.
+
+        Raises:
+            InputError: when no sub-folder holds a result.
+        """
+        found = _files_of_runs(path)
+        if not any(file.name in RESULTS for file in found):
+            raise InputError(
+                f"{path} holds no folder with a vasprun.xml or OUTCAR; run VASP in its folders, or "
+                "name a file with labelled structures."
+            )
+        return found
+
+    def frames(self, path: str) -> Iterator[Atoms]:
+        """Yield the structure of every run, with energy (eV) and forces (eV/Å) where it finished.
+
+        Runs that did not finish or converge come without labels, and with the reason in `info`.
+        What `selected.json` says of the origin also stands in `info`; a molecule that was put into
+        a cell for VASP is isolated again, and the stress of its vacuum is left out.
+
+        Raises:
+            InputError: when no sub-folder holds a VASP run, or a finished one cannot be read.
+        """
+        origins = {}
+        index = Path(path) / INDEX
+        if index.is_file():
+            origins = {entry.pop("folder"): entry for entry in json.loads(index.read_text())}
+        for file in self.files(path):
+            atoms = _read(file)
+            origin = origins.get(file.parent.name, {})
+            if origin.pop("isolated", False):
+                atoms = _isolated(atoms)
+            atoms.info.update(origin)
+            yield atoms
+
+
+def _files_of_runs(folder: str) -> list[Path]:
+    """Return one file of every sub-folder that holds a run of VASP, the most telling one."""
     found = []
-    for run in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+    for run in sorted(Path(folder).glob("*/")):
         names = [name for name in (*RESULTS, "POSCAR") if (run / name).is_file()]
         if names:
             found.append(run / names[0])
-    if not any(path.name in RESULTS for path in found):
-        raise InputError(
-            f"{folder} holds no folder with a vasprun.xml or OUTCAR; run VASP in its folders, or "
-            "name a file with labelled structures."
-        )
     return found
-
-
-def read_vasp_folder(folder: str) -> Iterator[Atoms]:
-    """Yield the structure of every run, with energy (eV) and forces (eV/Å) where it finished.
-
-    Runs that did not finish or converge come without labels, and with the reason in `info`. What
-    `selected.json` says of the origin also stands in `info`; a molecule that was put into a cell
-    for VASP is isolated again, and the stress of its vacuum is left out.
-
-    Args:
-        folder: absolute path.
-
-    Raises:
-        InputError: when no sub-folder holds a VASP run, or a finished one cannot be read.
-    """
-    origins = {}
-    index = Path(folder) / INDEX
-    if index.is_file():
-        origins = {entry.pop("folder"): entry for entry in json.loads(index.read_text())}
-    for path in result_files(folder):
-        atoms = _read(path)
-        origin = origins.get(path.parent.name, {})
-        if origin.pop("isolated", False):
-            atoms = _isolated(atoms)
-        atoms.info.update(origin)
-        yield atoms
 
 
 def _read(path: Path) -> Atoms:

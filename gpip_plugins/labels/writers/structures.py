@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from ase import Atoms
 from ase.io import write
-from schnetpack.data import ASEAtomsData
 
+from gpip_plugins.io.ase_database import write_rows
 from gpip_plugins.io.paths import whole_file
 from gpip_plugins.labels.origin import origin_of
 
@@ -30,8 +30,7 @@ def write_database(frames: Sequence[Atoms], target: str) -> None:
         frames: structures in Å.
         target: database to be written, ending in .db.
     """
-    bare = [Atoms(f.numbers, f.positions, cell=f.cell, pbc=f.pbc) for f in frames]
+    bare = (Atoms(f.numbers, f.positions, cell=f.cell, pbc=f.pbc) for f in frames)
+    rows = ((atoms, {}, origin_of(f)) for atoms, f in zip(bare, frames, strict=True))
     with whole_file(target) as part:
-        store = ASEAtomsData.create(part, distance_unit="Ang", property_unit_dict={})
-        with store.conn:
-            store.add_systems([{} for _ in bare], bare, [origin_of(frame) for frame in frames])
+        write_rows(part, rows, {})

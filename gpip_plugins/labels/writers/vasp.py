@@ -79,7 +79,7 @@ def in_a_cell(atoms: Atoms, vacuum: float) -> Atoms:
     if atoms.pbc.any():
         raise InputError(
             f"{atoms.info.get('source', 'a structure')} is periodic in some directions only, which "
-            "has no VASP input here; choose --format extxyz."
+            "has no VASP input here; choose format=extxyz."
         )
     boxed = atoms.copy()
     boxed.cell = np.diag(np.ptp(atoms.positions, axis=0) + vacuum)
@@ -90,36 +90,35 @@ def in_a_cell(atoms: Atoms, vacuum: float) -> Atoms:
     return boxed
 
 
-def write_vasp(
-    frames: Sequence[Atoms], folder: str, vacuum: float = 10.0, progress: bool = True
-) -> None:
+def write_vasp(frames: Sequence[Atoms], target: str, vacuum: float) -> None:
     """Write INCAR, KPOINTS, POSCAR and POTCAR.needed of every configuration.
 
     The atoms are sorted by element, as POSCAR asks for. The folder appears whole or not at all.
 
     Args:
         frames: structures in Å.
-        folder: folder to be made.
+        target: folder to be made.
         vacuum: distance to the images of an isolated molecule, in Å.
-        progress: show a progress bar.
+
+    Raises:
+        InputError: for a structure that is periodic in some directions only.
     """
-    target = Path(folder)
-    part = target.with_name(f".{target.name}.part")
+    folder = Path(target)
+    part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         with writing(target):
             part.mkdir()
-            _write(frames, part, target.name, vacuum, progress)
-            os.replace(part, target)
+            _write(frames, part, folder.name, vacuum)
+            os.replace(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(
-    frames: Sequence[Atoms], part: Path, name_of_all: str, vacuum: float, progress: bool
-) -> None:
+def _write(frames: Sequence[Atoms], part: Path, name_of_all: str, vacuum: float) -> None:
+    """Write the input of every configuration, and which row of which file it is."""
     index = []
-    for number, frame in enumerate(tqdm(frames, desc="writing", disable=not progress)):
+    for number, frame in enumerate(tqdm(frames, desc="writing", disable=None)):
         name = f"frame_{number:05d}"
         boxed = in_a_cell(frame, vacuum)
         boxed = boxed[np.argsort(boxed.numbers, kind="stable")]

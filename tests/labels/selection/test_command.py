@@ -303,19 +303,28 @@ def test_farthest_points_in_the_space_of_soap(sampled):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("-n 31", "-n 31 cannot be chosen from 30"),
-        ("-n 3 --out here.db", "--out here.db must end in .xyz or .extxyz"),
+        ("-n 31", "-n 31 is not a whole number of at least 1 and of at most 30"),
+        ("-n 3 --out here.db", "here.db must end in one of .xyz, .extxyz; rename it"),
         ("-n 3 --label nowhere:Calc", "--label nowhere:Calc cannot be imported"),
         ("-n 3 --label emt", "write package.module:Name"),
-        ("-n 3 --label ase.calculators.lj:LennardJones --set rc", "--set rc is no option"),
-        ("-n 3 --label builtins:dict", "computes no energy and no forces"),
-        ("-n 3 --label ase.io:read", "cannot be made"),
-        ("-n 3 --label xtb --set methood=GFN1-xTB", "no such option; did you mean method?"),
-        ("-n 3 --set a=1", "--set is for the calculator"),
-        ("-n 3 --label xtb --format vasp", "--label writes a database"),
-        ("-n 3 --format db --out sampled.db --force", "is DATA itself"),
-        ("-n 3 --out no/where.xyz", "missing or read-only"),
-        ("-n 3 --format vasp --vacuum 0", "--vacuum 0.0 is no distance"),
+        (
+            "-n 3 --label ase.calculators.lj:LennardJones --set rc",
+            "--set rc is no option; write --set KEY=VALUE",
+        ),
+        ("-n 3 --label builtins:dict", "--label builtins:dict computes no energy and no forces"),
+        ("-n 3 --label ase.io:read", "--label ase.io:read cannot be made"),
+        (
+            "-n 3 --label xtb --set methood=GFN1-xTB",
+            "--set methood: xtb has no such option; did you mean method?",
+        ),
+        ("-n 3 --set a=1", "--set a=1 is for a calculator; name one with --label"),
+        ("-n 3 --label xtb --format vasp", "--label xtb writes a database; leave --format vasp"),
+        ("-n 3 --format db --out sampled.db --force", "it is what is read; name another"),
+        ("-n 3 --out no/where.xyz", "is missing or cannot be written"),
+        ("-n 3 --format vasp --vacuum 0", "--vacuum 0.0 is not a number above 0 (Å); give for"),
+        ("-n 3 --format cif", "--format 'cif' is unknown; choose from extxyz, db, vasp"),
+        ("-n 3 --method best", "--method 'best' is unknown; choose from random, farthest"),
+        ("-n 3 --method farthest --pool 0", "--pool 0 is not a whole number of at least 1"),
     ],
 )
 def test_wrong_wishes_take_one_sentence(sampled, capsys, words, message):
@@ -330,12 +339,13 @@ def test_missing_and_unreadable_data(sampled, capsys):
     Path("torn.db").write_text("no database")
     assert main(["select", "torn.db", "-n", "1"]) == 1
     error = capsys.readouterr().err
-    assert "DATA=nowhere.db does not exist" in error and "DATA=torn.db cannot be read" in error
+    assert "DATA nowhere.db does not exist" in error and "torn.db cannot be read as an ASE" in error
 
 
 def test_an_existing_file_stays(sampled, capsys):
     Path("selected.xyz").write_text("mine")
     assert select("-n", "2") == 1
+    assert "name another target or give --force" in capsys.readouterr().err
     assert Path("selected.xyz").read_text() == "mine"
     assert select("-n", "2", "--force") == 0
     assert len(read("selected.xyz", ":")) == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpip_plugins.labels.readers.vasp import FAULT, read_vasp_folder
+from gpip_plugins.labels.readers import FAULT, reader_of
 
 # The lines that matter, in the columns of VASP 5.4.4: one ionic step of water in a cell of 35 Å.
 HEADER = """ vasp.5.4.4.18Apr17-6-g9f103f2a35 (build May 30 2019 08:13:19) complex
@@ -71,7 +71,7 @@ def read(tmp_path):
     def one(text):
         (tmp_path / "frame_0").mkdir()
         (tmp_path / "frame_0" / "OUTCAR").write_text(text)
-        (frame,) = read_vasp_folder(str(tmp_path))
+        (frame,) = reader_of(str(tmp_path)).frames(str(tmp_path))
         return frame
 
     return one

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.selection.pick import farthest_rows, random_rows
+from gpip_plugins.labels.selection.choice import farthest_rows, random_rows
 
 
 def covering_radius(points, rows):
@@ -49,9 +49,13 @@ def test_farthest_points_are_those_of_the_definition():
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_numbers_that_cannot_be(n):
-    with pytest.raises(InputError, match=f"-n {n} cannot be chosen from 4"):
+    with pytest.raises(
+        InputError, match=f"n={n} is not a whole number of at least 1 and of at most 4"
+    ):
         random_rows(4, n)
-    with pytest.raises(InputError, match=f"-n {n} cannot be chosen from 4"):
+    with pytest.raises(
+        InputError, match=f"n={n} is not a whole number of at least 1 and of at most 4"
+    ):
         farthest_rows(np.eye(4), n)
 
 

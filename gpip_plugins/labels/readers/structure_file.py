@@ -1,0 +1,40 @@
+"""Reads any file of structures that ASE knows: extended XYZ, results of ab initio programs, ..."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase import Atoms
+
+from gpip_plugins.io.structures import read_structures, structure_format
+from gpip_plugins.labels.readers.reader import Reader
+
+__all__ = ["StructureFile"]
+
+#: Formats that leave the units to whoever wrote the file; ASE converts all others to eV and Å.
+WITHOUT_UNITS = ("extxyz", "xyz")
+
+
+class StructureFile(Reader):
+    """A file that ASE reads, also compressed.
+
+    Extended XYZ has no field for units, and files in kcal/mol are as common as files in eV.
+    """
+
+    name = "a file that ASE reads"
+
+    def fits(self, path: str) -> bool:
+        """Tell whether it is a file."""
+        return os.path.isfile(path)
+
+    def frames(self, path: str) -> Iterator[Atoms]:
+        """Yield the frames, in the units of the file."""
+        return read_structures(path)
+
+    def files(self, path: str) -> list[Path]:
+        """Return the file itself."""
+        return [Path(path)]
+
+    def states_units(self, path: str) -> bool:
+        """Tell whether ASE converts this format to eV and Å."""
+        return structure_format(path) not in WITHOUT_UNITS
