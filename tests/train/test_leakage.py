@@ -60,7 +60,7 @@ def test_a_training_in_other_units_of_length(trainer, kind):
 
 def test_settings_are_checked_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"leakage\.against=missing\.xyz does not exist"):
+    with pytest.raises(InputError, match=r"^against=missing\.xyz does not exist"):
         CheckLeakage("missing.xyz")
-    with pytest.raises(InputError, match=r"tolerance=1\.0 Å is outside"):
+    with pytest.raises(InputError, match=r"tolerance=1\.0 is not a number above 0 .* 0\.1"):
         CheckLeakage(tolerance=1.0)
