@@ -79,6 +79,20 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
                 f"{where}: the mean energies of the first and second half differ by "
                 f"{abs(halves):.1f} standard errors; equilibrate longer, or sample more replicas."
             )
+    found += _geometry_findings(name, report)
+    found += _duplicate_findings(name, report)
+    drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
+    if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
+        found.append(
+            f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
+            f"{MAX_DRIFT:g}; take a smaller time_step."
+        )
+    return found
+
+
+def _geometry_findings(name: str, report: dict) -> list[str]:
+    """Judge contacts and bonds."""
+    found = []
     for pair, distance in report["shortest_distances"].items():
         contact = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
         if distance < MIN_CONTACT * contact:
@@ -91,6 +105,12 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             f"{name}: a bond departed by {report['largest_departure']:.2f} Å from its mean length; "
             "look for broken bonds, and for atoms that are bonded only in the first frame."
         )
+    return found
+
+
+def _duplicate_findings(name: str, report: dict) -> list[str]:
+    """Judge near-duplicates that are there, and those that were left out."""
+    found = []
     duplicates = report["near_duplicates"]
     if duplicates["count"]:
         found.append(
@@ -103,12 +123,6 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             f"{name}: {dropped} near-duplicates ({share:.0%} of the frames) were left out, so that "
             "means and spreads are not the thermostat's"
             + ("; lower min_difference." if share > MAX_DROPPED else ".")
-        )
-    drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
-    if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
-        found.append(
-            f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
-            f"{MAX_DRIFT:g}; take a smaller time_step."
         )
     return found
 
