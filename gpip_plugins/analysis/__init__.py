@@ -1,1 +1,17 @@
-"""Quantities of configurations and trajectories, as pure functions of arrays."""
+"""Quantities of configurations and trajectories, as pure functions of arrays.
+
+Positions are in Å with shape (n_frames, n_atoms, 3), cells (n_frames, 3, 3), series (n_frames,) in
+the order of time. No module here knows a database, a command or a picture; whoever judges a sampled
+set or a trajectory (`report`, the equilibration, the selection of labels) takes its numbers here.
+
+One file per quantity:
+
+- series of scalars: `error_bars` (statistical inefficiency, standard error), `temperature`;
+- single configurations: `bonds`, `distances`, `superposition`, `soap`;
+- ensembles: `rdf`;
+- sets of configurations: `duplicates` (within one set), `equal_structures` (in two sets),
+  `coverage` (of one set by another).
+
+Quantities of dynamics get files of their own beside these: `msd` and `diffusivity` take
+positions, `spectra` velocities or dipoles, `stability` bonds and temperatures.
+"""

@@ -18,11 +18,11 @@ from ase.data import chemical_symbols
 
 from gpip_plugins.analysis.soap import Described, Descriptor
 
-__all__ = ["MIN_SAMPLED", "Coverage", "Neighbours", "compare", "nearest"]
+__all__ = ["MIN_SAMPLED", "QUANTILE", "Coverage", "Neighbours", "compare", "nearest"]
 
 QUANTILE = 0.95
 CHUNK = 1000
-MIN_SAMPLED = 20  # fewer have no quantile to speak of
+MIN_SAMPLED = 20  # fewer have no 95 % quantile
 
 
 def nearest(
@@ -48,8 +48,8 @@ def nearest(
         part = queries[start : start + CHUNK]
         distances = squares - 2.0 * part @ reference.T
         if same:
-            own = np.arange(len(part))
-            distances[own, start + own] = np.inf
+            row = np.arange(len(part))
+            distances[row, start + row] = np.inf
         indices[start : start + CHUNK] = distances.argmin(axis=1)
     # Computed anew: the differences of large squares above lose half of the digits.
     return np.linalg.norm(queries - reference[indices], axis=1), indices
@@ -61,12 +61,12 @@ class Neighbours:
 
     Args:
         labelled: from each labelled vector to the nearest sampled one, shape (n_labelled,).
-        own: from each sampled vector to the nearest other sampled one, shape (n_sampled,).
+        sampled: from each sampled vector to the nearest other sampled one, shape (n_sampled,).
         nearest: index of the sampled vector nearest to each labelled one, shape (n_labelled,).
     """
 
     labelled: np.ndarray
-    own: np.ndarray
+    sampled: np.ndarray
     nearest: np.ndarray
 
     @classmethod
@@ -78,7 +78,7 @@ class Neighbours:
     @property
     def threshold(self) -> float:
         """The distance up to which a labelled vector is covered."""
-        return float(np.quantile(self.own, QUANTILE))
+        return float(np.quantile(self.sampled, QUANTILE))
 
     @property
     def covered(self) -> float:
@@ -88,21 +88,8 @@ class Neighbours:
     @property
     def never_sampled(self) -> np.ndarray:
         """Labelled vectors further out than any sampled one, the furthest first."""
-        outside = np.flatnonzero(self.labelled > self.own.max())
+        outside = np.flatnonzero(self.labelled > self.sampled.max())
         return outside[np.argsort(-self.labelled[outside], kind="stable")]
-
-    def report(self) -> dict:
-        """Return the figures for the report."""
-        return {
-            "covered": self.covered,
-            "expected_if_equal": QUANTILE,
-            "never_sampled": len(self.never_sampled) / len(self.labelled),
-            "threshold": self.threshold,
-            "median_distance": float(np.median(self.labelled)),
-            "median_own_distance": float(np.median(self.own)),
-            "n_labelled": len(self.labelled),
-            "n_sampled": len(self.own),
-        }
 
 
 @dataclass(frozen=True)
@@ -122,17 +109,6 @@ class Coverage:
     missing: dict[str, list[int]]
     sampled: Described
     labelled: Described
-
-    def report(self) -> dict:
-        """Return the figures for the report."""
-        return {
-            "criterion": "a labelled vector is covered when its nearest sampled vector is at most "
-            f"as far as {QUANTILE:.0%} of the sampled vectors are from their nearest other one; "
-            "never sampled: further than all of them",
-            "frames": self.frames.report(),
-            "environments": {name: found.report() for name, found in self.environments.items()},
-            "elements_never_sampled": {name: len(found) for name, found in self.missing.items()},
-        }
 
 
 def compare(

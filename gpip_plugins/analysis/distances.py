@@ -1,21 +1,25 @@
-"""Distances in a sampled system: shortest ones, bonds, and bonds that broke."""
+"""Distances between atoms: of given pairs, by pair of elements, and the shortest ones."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
 from ase.geometry import find_mic
-from ase.neighborlist import natural_cutoffs, neighbor_list
+from ase.neighborlist import neighbor_list
 from matscipy.neighbours import neighbour_list
 from tqdm import tqdm
 
-from gpip_plugins.report.frames import SystemFrames
+from gpip_plugins.analysis.bonds import METALS
 
-__all__ = ["bond_lengths", "bonds_of", "distances_of_pairs", "pair_name", "shortest_distances"]
+__all__ = [
+    "by_elements",
+    "nearest_in_radii",
+    "pair_distances",
+    "pair_name",
+    "shortest_distances",
+]
 
-# A thermal bond is longer than the sum of covalent radii; the next shell begins at 1.6 times it.
-BOND_FACTOR = 1.25
-ALKALI_METALS = (3, 11, 19, 37, 55)  # ions, whose contacts are no bonds
 CONTACT = 3.0  # Å; in a box, pairs further apart are no contacts
 CHUNK = 2_000_000  # distances held at a time
 
@@ -28,21 +32,21 @@ def pair_name(first: int, second: int) -> str:
         second: atomic number.
 
     Example:
-        >>> pair_name(1, 8), pair_name(8, 6), pair_name(9, 15)
-        ('O-H', 'C-O', 'P-F')
+        >>> pair_name(1, 8), pair_name(8, 6), pair_name(9, 15), pair_name(8, 12)
+        ('O-H', 'C-O', 'P-F', 'Mg-O')
     """
 
     def place(number: int) -> tuple[int, int]:
-        return (number == 1) - 2 * (number in ALKALI_METALS) - (number == 6), -number
+        return (number == 1) - 2 * (number in METALS) - (number == 6), -number
 
     pair = sorted((int(first), int(second)), key=place)
     return "-".join(chemical_symbols[number] for number in pair)
 
 
-def distances_of_pairs(
+def pair_distances(
     positions: np.ndarray, cells: np.ndarray | None, pbc: np.ndarray, pairs: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Yield the minimum-image distances of given pairs of atoms, some frames at a time.
+) -> np.ndarray:
+    """Return the minimum-image distances of given pairs of atoms.
 
     Args:
         positions: Å, shape (n_frames, n_atoms, 3).
@@ -50,9 +54,21 @@ def distances_of_pairs(
         pbc: directions in which the frames are periodic, shape (3,) bool.
         pairs: two atoms each, shape (n_pairs, 2).
 
-    Yields:
-        Å, shape (n_frames_of_this_part, n_pairs).
+    Returns:
+        Å, shape (n_frames, n_pairs).
+
+    Example:
+        >>> frames = np.array([[[0.0, 0, 0], [0, 0, 4.0]]])
+        >>> pair_distances(frames, 5 * np.eye(3)[None], np.ones(3, bool), np.array([[0, 1]]))
+        array([[1.]])
     """
+    if not len(pairs):
+        return np.zeros((len(positions), 0))
+    return np.concatenate(list(_chunks(positions, cells, pbc, pairs)))
+
+
+def _chunks(positions, cells, pbc, pairs) -> Iterator[np.ndarray]:
+    """Yield the distances of some frames at a time, shape (n_frames_of_this_chunk, n_pairs)."""
     step = max(1, CHUNK // max(1, len(pairs)))
     for start in range(0, len(positions), step):
         part = positions[start : start + step]
@@ -64,56 +80,48 @@ def distances_of_pairs(
             yield np.linalg.norm(vectors, axis=2)
 
 
-def bonds_of(system: SystemFrames) -> np.ndarray:
-    """Return the bonds of the first chosen frame.
-
-    Two atoms are bonded when they are closer than 1.25 times the sum of their covalent radii.
-    Alkali metals, which are ions in what is sampled here, have no bonds.
+def by_elements(numbers: np.ndarray, pairs: np.ndarray, values: np.ndarray) -> dict:
+    """Return values of pairs of atoms by pair of elements.
 
     Args:
-        system: positions, cells and periodic directions.
+        numbers: atomic numbers, shape (n_atoms,).
+        pairs: two atoms each, shape (n_pairs, 2).
+        values: one for each frame and pair, shape (n_frames, n_pairs).
 
     Returns:
-        Two atoms each, first < second, shape (n_bonds, 2).
+        `{"O-H": values}` in the order of the names, each of shape (n_frames, n_pairs_of_this_kind).
+
+    Example:
+        >>> by_elements(np.array([8, 1, 1]), np.array([[0, 1], [1, 2]]), np.array([[0.96, 1.5]]))
+        {'H-H': array([[1.5]]), 'O-H': array([[0.96]])}
     """
-    atoms = system.structure(0)
-    cutoffs = np.array(natural_cutoffs(atoms, mult=BOND_FACTOR))
-    cutoffs[np.isin(atoms.numbers, ALKALI_METALS)] = 0.0
-    i, j = neighbor_list("ij", atoms, cutoffs)
-    return np.unique(np.stack([i, j], axis=1)[i < j], axis=0)
+    names = np.array([pair_name(*numbers[pair]) for pair in pairs], dtype=str)
+    return {str(name): values[:, names == name] for name in np.unique(names)}
 
 
-def bond_lengths(system: SystemFrames) -> tuple[dict[str, np.ndarray], float]:
-    """Return all bond lengths by pair of elements, and the largest departure of one bond.
-
-    Args:
-        system: positions, cells and periodic directions.
-
-    Returns:
-        `{"O-H": lengths}` in Å, each of shape (n_frames, n_bonds_of_this_kind), and how far any
-        bond ever was from its own mean length, in Å (0 without bonds).
-    """
-    bonds = bonds_of(system)
-    if not len(bonds):
-        return {}, 0.0
-    lengths = np.concatenate(
-        list(distances_of_pairs(system.positions, system.cells, system.pbc, bonds))
-    )
-    departure = float(np.abs(lengths - lengths.mean(axis=0)).max())
-    names = [pair_name(*system.numbers[bond]) for bond in bonds]
-    members = {name: [k for k, other in enumerate(names) if other == name] for name in names}
-    return {name: lengths[:, members[name]] for name in sorted(members)}, departure
-
-
-def shortest_distances(system: SystemFrames, progress: bool = False) -> dict[str, float]:
+def shortest_distances(
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    cells: np.ndarray | None,
+    pbc: np.ndarray,
+    progress: bool = False,
+) -> dict[str, float]:
     """Return the shortest minimum-image distance that each pair of elements ever had.
 
     Args:
-        system: positions, cells and periodic directions.
+        numbers: atomic numbers, shape (n_atoms,).
+        positions: Å, shape (n_frames, n_atoms, 3).
+        cells: Å, shape (n_frames, 3, 3); may be None without periodicity.
+        pbc: directions in which the frames are periodic, shape (3,) bool.
         progress: show a progress bar in a periodic system, where neighbours have to be searched.
 
     Returns:
         `{"O-H": distance}` in Å. In a periodic system pairs never closer than 3 Å are left out.
+
+    Example:
+        >>> free = np.zeros(3, bool)
+        >>> shortest_distances(np.array([8, 1]), np.array([[[0, 0, 0], [0, 0, 1.0]]]), None, free)
+        {'O-H': 1.0}
     """
     shortest: dict[str, float] = {}
 
@@ -124,16 +132,36 @@ def shortest_distances(system: SystemFrames, progress: bool = False) -> dict[str
             found = float(distances[codes == code].min())
             shortest[name] = min(found, shortest.get(name, np.inf))
 
-    if system.pbc.any():
-        indices = range(len(system.positions))
-        bar = tqdm(indices, "distances", unit="frame", leave=False, disable=not progress)
-        for index in bar:
-            i, j, distance = neighbour_list("ijd", system.structure(index), CONTACT)
-            add(system.numbers[i], system.numbers[j], distance)
+    if pbc.any():
+        bar = tqdm(positions, "distances", unit="frame", leave=False, disable=not progress)
+        for R, cell in zip(bar, cells, strict=True):
+            i, j, distance = neighbour_list("ijd", cutoff=CONTACT, positions=R, cell=cell, pbc=pbc)
+            add(numbers[i], numbers[j], distance)
     else:
-        i, j = pairs = np.triu_indices(len(system.numbers), 1)
-        for distances in distances_of_pairs(
-            system.positions, None, system.pbc, np.stack(pairs, axis=1)
-        ):
-            add(system.numbers[i], system.numbers[j], distances.min(axis=0))
+        i, j = pairs = np.triu_indices(len(numbers), 1)
+        for distances in _chunks(positions, None, pbc, np.stack(pairs, axis=1)):
+            add(numbers[i], numbers[j], distances.min(axis=0))
     return dict(sorted(shortest.items()))
+
+
+def nearest_in_radii(atoms: Atoms, max_distance: float = 4.0) -> np.ndarray:
+    """Return how far the nearest neighbour of every atom is, in sums of covalent radii.
+
+    About 1 for an atom with a bond; below 0.5 atoms have fallen into each other.
+
+    Args:
+        atoms: one configuration in Å, periodic or not.
+        max_distance: Å; neighbours further away are not seen.
+
+    Returns:
+        Distances over sums of radii, infinite without a neighbour, shape (n_atoms,).
+
+    Example:
+        >>> nearest_in_radii(Atoms("H2", [[0, 0, 0], [0, 0, 0.62]])).round(3)
+        array([1., 1.])
+    """
+    i, j, distance = neighbor_list("ijd", atoms, max_distance)
+    radii = covalent_radii[atoms.numbers]
+    nearest = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
+    return nearest

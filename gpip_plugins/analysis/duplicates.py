@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from gpip_plugins.analysis.distances import distances_of_pairs
+from gpip_plugins.analysis.distances import pair_distances
 
 __all__ = ["fingerprints", "near_duplicates"]
 
@@ -43,12 +43,10 @@ def fingerprints(
     if len(pairs) > MAX_PAIRS:
         chosen = np.random.default_rng(seed).choice(len(pairs), MAX_PAIRS, replace=False)
         pairs = pairs[np.sort(chosen)]
-    return np.concatenate(list(distances_of_pairs(positions, cells, pbc, pairs)))
+    return pair_distances(positions, cells, pbc, pairs)
 
 
-def near_duplicates(
-    vectors: np.ndarray, tolerance: float = 0.02, progress: bool = False
-) -> np.ndarray:
+def near_duplicates(vectors: np.ndarray, tolerance: float, progress: bool = False) -> np.ndarray:
     """Return which frames are near-duplicates of an earlier frame that is kept.
 
     Args:
@@ -61,10 +59,12 @@ def near_duplicates(
         True for frames that can be dropped, shape (n_frames,).
 
     Example:
-        >>> near_duplicates(np.array([[1.0, 2.0], [1.5, 2.0], [1.001, 2.0]])).tolist()
+        >>> near_duplicates(np.array([[1.0, 2.0], [1.5, 2.0], [1.001, 2.0]]), 0.02).tolist()
         [False, False, True]
     """
     n_frames, n_pairs = vectors.shape
+    if n_pairs == 0:  # single atoms
+        return np.arange(n_frames) > 0
     radius = tolerance * np.sqrt(n_pairs)
     centred = vectors - vectors.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)

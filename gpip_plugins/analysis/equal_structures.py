@@ -17,14 +17,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.spatial import cKDTree
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.analysis.superposition import best_rotations
+from gpip_plugins.errors import InputError, check_number
 
 __all__ = ["Structures", "check_tolerance", "same_structure", "shared_structures"]
 
-#: entries of the sorted distances by which the tree searches
-N_ENTRIES = 12
-#: Å; no two atoms of one element are so close, so that the nearest one is the partner
-NEAREST = 0.3
+N_ENTRIES = 12  # of the sorted distances, by which the tree searches
+NEAREST = 0.3  # Å; no two atoms of one element are so close: the nearest one is the partner
 
 
 class Structures:
@@ -68,7 +67,7 @@ class Structures:
 
 
 def shared_structures(
-    test: Structures, train: Structures, tolerance: float = 1e-3
+    test: Structures, train: Structures, tolerance: float
 ) -> list[tuple[int, int]]:
     """Return which structures of one set also occur in another, with the first one there.
 
@@ -136,8 +135,7 @@ def _candidates(lists_a: np.ndarray, lists_b: np.ndarray, radius: float) -> Iter
 
 def check_tolerance(tolerance: float) -> None:
     """Refuse a tolerance in Å that would find nothing, or anything, the same."""
-    if not 0.0 < tolerance <= 0.1:
-        raise InputError(f"tolerance={tolerance} Å is outside (0, 0.1]; use for example 1e-3.")
+    check_number("tolerance", tolerance, above=0.0, most=0.1, unit="Å", example=1e-3)
 
 
 def same_structure(numbers: np.ndarray, R_a: np.ndarray, R_b: np.ndarray, tolerance: float) -> bool:
@@ -162,12 +160,12 @@ def same_structure(numbers: np.ndarray, R_a: np.ndarray, R_b: np.ndarray, tolera
         return False
     anchors = _anchors(d_a, fits)
     for images in _images(anchors, fits, d_a, d_b, 2.0 * tolerance + 1e-9):
-        for rotation, shift in _both_hands(a[anchors], b[images]):
-            partner = _partners(a @ rotation + shift, b, numbers)
+        for placed in _both_hands(a, anchors, b[images]):
+            partner = _partners(placed, b, numbers)
             if partner is None:
                 continue
-            u, _, vt = np.linalg.svd(a.T @ b[partner])
-            if np.linalg.norm(a @ (u @ vt) - b[partner], axis=1).max() <= tolerance:
+            turned = a @ best_rotations(a, b[partner], determinant=None).T
+            if np.linalg.norm(turned - b[partner], axis=1).max() <= tolerance:
                 return True
     return False
 
@@ -215,19 +213,17 @@ def _images(anchors, fits, d_a, d_b, radius) -> Iterator[np.ndarray]:
                 yield np.array([i, j, k])
 
 
-def _both_hands(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rotation and shift of up to three atoms onto others, and its mirror image."""
-    centre_a, centre_b = a.mean(0), b.mean(0)
-    u, _, vt = np.linalg.svd((a - centre_a).T @ (b - centre_b))
-    for sign in (1.0, -1.0):
-        # The third direction is that in which three atoms have no extension.
-        rotation = (u * np.array([1.0, 1.0, sign])) @ vt
-        yield rotation, centre_b - centre_a @ rotation
+def _both_hands(a: np.ndarray, anchors: np.ndarray, onto: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a structure with up to three of its atoms brought onto others, and its mirror image."""
+    centre, target = a[anchors].mean(0), onto.mean(0)
+    for determinant in (1, -1):
+        rotation = best_rotations(a[anchors] - centre, onto - target, determinant)
+        yield (a - centre) @ rotation.T + target
 
 
-def _partners(moved: np.ndarray, b: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
+def _partners(placed: np.ndarray, b: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
     """Return the nearest atom of the same element for every atom, None if two share one."""
-    distance = np.linalg.norm(moved[:, None] - b, axis=-1)
+    distance = np.linalg.norm(placed[:, None] - b, axis=-1)
     distance[numbers[:, None] != numbers] = np.inf
     partner = distance.argmin(axis=1)
     if distance.min(axis=1).max() > NEAREST or len(set(partner.tolist())) < len(partner):

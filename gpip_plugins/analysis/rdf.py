@@ -11,7 +11,6 @@ with :math:`n_{ab}` ordered pairs in the bin: exactly 1 on average for an ideal 
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
 from matscipy.neighbours import neighbour_list
 
 from gpip_plugins.analysis.distances import pair_name
@@ -70,39 +69,45 @@ def largest_radius(cell: np.ndarray) -> float:
     return float(0.5 * abs(np.linalg.det(cell)) / areas.max())
 
 
-def radial_distribution(frames: list[Atoms], max_radius: float = MAX_RADIUS) -> RDF:
+def radial_distribution(
+    numbers: np.ndarray, positions: np.ndarray, cells: np.ndarray, max_radius: float = MAX_RADIUS
+) -> RDF:
     """Return the radial distribution functions, averaged over frames of equal atoms.
 
     Args:
-        frames: structures, periodic in three directions; cells may differ in shape and size.
+        numbers: atomic numbers, shape (n_atoms,).
+        positions: Å, periodic in three directions, shape (n_frames, n_atoms, 3).
+        cells: Å, shape (n_frames, 3, 3); they may differ in shape and size.
         max_radius: largest distance in Å; half the smallest height of all cells if that is less.
 
     Raises:
-        ValueError: when there is no frame, or one is not periodic.
+        ValueError: when there is no frame, or a cell has no volume.
     """
-    if not frames or not all(atoms.pbc.all() for atoms in frames):
+    volumes = np.abs(np.linalg.det(cells))
+    if not len(positions) or not (volumes > 0).all():
         raise ValueError("radial distribution functions need frames periodic in three directions")
-    radius = min(max_radius, *(largest_radius(np.array(atoms.cell)) for atoms in frames))
+    radius = min(max_radius, *(largest_radius(cell) for cell in cells))
     n_bins = max(1, int(radius / BIN))
     edges = BIN * np.arange(n_bins + 1)
-    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    numbers = frames[0].numbers
     elements, kind = np.unique(numbers, return_inverse=True)
-    counts = np.bincount(kind)
     n_kinds = len(elements)
     total = np.zeros((n_kinds * n_kinds, n_bins))
-    for atoms in frames:
-        i, j, distance = neighbour_list("ijd", atoms, edges[-1])
+    for R, cell, volume in zip(positions, cells, volumes, strict=True):
+        i, j, distance = neighbour_list(
+            "ijd", cutoff=edges[-1], positions=R, cell=cell, pbc=np.ones(3, bool)
+        )
         # A pair at the very edge may round into a bin that does not exist.
         column = np.minimum((distance / BIN).astype(int), n_bins - 1)
         flat = (kind[i] * n_kinds + kind[j]) * n_bins + column
         histogram = np.bincount(flat, minlength=total.size).reshape(total.shape)
-        total += histogram * atoms.get_volume()
+        total += histogram * volume
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    counts = np.bincount(kind)
     g = {}
     for a in range(n_kinds):
         for b in range(a + 1):
             n_pairs = counts[a] * (counts[b] - (a == b))
             if n_pairs:
-                pair = total[a * n_kinds + b] / (len(frames) * n_pairs * shells)
+                pair = total[a * n_kinds + b] / (len(positions) * n_pairs * shells)
                 g[pair_name(elements[a], elements[b])] = pair
-    return RDF(edges[:-1] + 0.5 * BIN, g, len(frames))
+    return RDF(edges[:-1] + 0.5 * BIN, g, len(positions))

@@ -23,7 +23,7 @@ def require_analysis(purpose: str) -> None:
     """Check that the optional packages of the extra `analysis` are there.
 
     Args:
-        purpose: what they are needed for, as the user calls it.
+        purpose: what they are needed for, as the sentence begins.
 
     Raises:
         InputError: naming those that are missing and how to install them.

@@ -14,36 +14,31 @@ decides only where both sides correlate well.
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
 
+from gpip_plugins.analysis.distances import nearest_in_radii
+from gpip_plugins.analysis.superposition import best_rotations
 from gpip_plugins.errors import InputError
 
-__all__ = ["Plausibility", "superimpose"]
+__all__ = ["Plausibility"]
 
 SAMPLE = 200
 DISTANCE_RATIO = (0.6, 1.6)
 MEAN_FORCE = (0.15, 15.0)  # eV/Å
 MIN_PAIRS, MIN_CORRELATION, SLOPE = 20, 0.9, (0.5, 2.0)
-
-
-def superimpose(positions: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Return the rotations that bring many centred structures closest to one (Kabsch, 1976).
-
-    Args:
-        positions: shape (n_frames, n_atoms, 3), centred.
-        onto: shape (n_atoms, 3), centred.
-
-    Returns:
-        Rotation matrices, shape (n_frames, 3, 3); `np.einsum("mij,mnj->mni", r, positions)`.
-    """
-    u, _, vt = np.linalg.svd(np.einsum("ni,mnj->mij", onto, positions))
-    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    return u @ vt
+ACCEPT = "accept_implausible=True"
 
 
 class Plausibility:
-    """Collects frames in eV, Å and eV/Å, then judges them together."""
+    """Collects frames in eV, Å and eV/Å, then judges them together.
+
+    Example:
+        >>> judge = Plausibility()
+        >>> judge.add(0, Atoms("H2", [[0, 0, 0], [0, 0, 1.4]]), None, None)  # in Bohr
+        >>> judge.check({"distance": "Ang"})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        gpip_plugins.errors.InputError: distance_unit=Ang looks wrong: nearest neighbours are ...
+    """
 
     def __init__(self):
         self.sample: list[tuple[int, Atoms, float, np.ndarray]] = []
@@ -96,20 +91,14 @@ class Plausibility:
         return self._check_work(units)
 
     def _check_distances(self, unit: str) -> None:
-        ratios = []
-        for _, atoms, _, _ in self.sample[:: max(1, len(self.sample) // 50)]:
-            i, j, distance = neighbor_list("ijd", atoms, 4.0)
-            nearest = np.full(len(atoms), np.inf)
-            radii = covalent_radii[atoms.numbers]
-            np.minimum.at(nearest, i, distance / (radii[i] + radii[j]))
-            if len(atoms) > 1:
-                ratios.append(nearest)
+        examined = self.sample[:: max(1, len(self.sample) // 50)]
+        ratios = [nearest_in_radii(atoms) for _, atoms, _, _ in examined if len(atoms) > 1]
         ratio = float(np.median(np.concatenate(ratios))) if ratios else 1.0
         if not DISTANCE_RATIO[0] <= ratio <= DISTANCE_RATIO[1]:
             found = f"{ratio:.2f}" if np.isfinite(ratio) else "many"
             raise InputError(
-                f"--distance-unit {unit} looks wrong: nearest neighbours are {found} times a "
-                "sum of covalent radii apart; name the right unit or add --accept-implausible."
+                f"distance_unit={unit} looks wrong: nearest neighbours are {found} times a sum of "
+                f"covalent radii apart; name the right unit or give {ACCEPT}."
             )
 
     def _check_forces(self, unit: str) -> None:
@@ -117,9 +106,9 @@ class Plausibility:
         low, high = MEAN_FORCE
         if not low <= mean <= high:
             raise InputError(
-                f"--forces-unit {unit} looks wrong: the mean force is {mean:.3g} eV/Ang, outside "
+                f"forces_unit={unit} looks wrong: the mean force is {mean:.3g} eV/Ang, outside "
                 f"{low:g} to {high:g}; name the right unit or, for example for relaxed "
-                "structures, add --accept-implausible."
+                f"structures, give {ACCEPT}."
             )
 
     def _check_work(self, units: dict[str, str]) -> bool:
@@ -132,13 +121,13 @@ class Plausibility:
         if slope < 0:
             raise InputError(
                 "The forces point uphill: along them the energies rise; if the file holds "
-                "gradients, multiply them by -1, or add --accept-implausible."
+                f"gradients, multiply them by -1, or give {ACCEPT}."
             )
         if not SLOPE[0] <= slope <= SLOPE[1]:
             raise InputError(
-                f"--energy-unit {units['energy']} and --forces-unit {units['forces']} do not "
-                f"belong together: energies differ {slope:.3g} times as much as the work of the "
-                "forces says; name the right units or add --accept-implausible."
+                f"energy_unit={units['energy']} and forces_unit={units['forces']} do not belong "
+                f"together: energies differ {slope:.3g} times as much as the work of the forces "
+                f"says; name the right units or give {ACCEPT}."
             )
         return True
 
@@ -159,8 +148,8 @@ class Plausibility:
         forces = np.array([f for _, _, _, f in frames])
         difference, work = np.zeros(len(frames)), np.zeros(len(frames))
         for k in range(len(frames)):
-            rotations = superimpose(positions, positions[k])
-            moved = np.einsum("mij,mnj->mni", rotations, positions)
+            rotations = best_rotations(positions, positions[k])
+            moved = positions @ rotations.swapaxes(1, 2)
             distance = ((moved - positions[k]) ** 2).sum((1, 2))
             distance[k] = np.inf
             m = int(distance.argmin())

@@ -6,21 +6,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from ase.db import connect
 
 from gpip_plugins.analysis.coverage import MIN_SAMPLED
 from gpip_plugins.analysis.soap import require_analysis
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
-from gpip_plugins.report.files import folder_beside
-from gpip_plugins.report.frames import read_labelled
-from gpip_plugins.report.quality import quality_report
+from gpip_plugins.report.examination import examine
+from gpip_plugins.report.files import check_folder, folder_beside
+from gpip_plugins.report.quality import write_report
+from gpip_plugins.report.settings import QualitySettings
+from gpip_plugins.report.structures import read_labelled
 
 __all__ = ["affordable_frames", "check_labels", "report_beside"]
 
 log = logging.getLogger(__name__)
 
-MAX_FRAMES: Final = 20_000
 MAX_ATOMS: Final = 400_000  # in all examined frames: seconds to half a minute, whatever the systems
 MAX_TOLD: Final = 8  # findings; the others stand in the file
 
@@ -35,7 +36,7 @@ def affordable_frames(n_atoms: float) -> int:
         >>> affordable_frames(n_atoms=9), affordable_frames(n_atoms=2500)
         (20000, 160)
     """
-    return int(np.clip(MAX_ATOMS / n_atoms, MIN_SAMPLED, MAX_FRAMES))
+    return int(np.clip(MAX_ATOMS / n_atoms, MIN_SAMPLED, QualitySettings.max_frames))
 
 
 def check_labels(labels: str, n_frames: int) -> None:
@@ -49,7 +50,7 @@ def check_labels(labels: str, n_frames: int) -> None:
         InputError: when the file or an optional package is missing, or the frames are too few.
     """
     existing("labels", labels, "name a file with labelled structures")
-    require_analysis("labels")
+    require_analysis("The coverage of labels")
     if n_frames < MIN_SAMPLED:
         raise InputError(
             f"n_frames={n_frames} is too few for the coverage of labels={labels}; give at least "
@@ -78,33 +79,23 @@ def report_beside(
         Core-seconds that it took.
     """
     started = time.process_time()
-    folder = folder_beside(datapath)
-    if labels is not None:
-        with connect(datapath, use_lock_file=False) as database:
-            n_frames = database.count()
-        if n_frames < MIN_SAMPLED:
-            log.warning(
-                "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
-                n_frames,
-                labels,
-                MIN_SAMPLED,
-            )
-            labels = None
-    report = quality_report(
-        datapath,
-        labels,
-        folder,
-        max_frames=affordable_frames(n_atoms),
-        seed=seed,
-        overwrite=True,
-        progress=progress,
-        automatic=True,
-    )
-    _tell(report, folder)
+    folder = check_folder(folder_beside(datapath), overwrite=True)
+    if labels is not None and (n_frames := len(Database(datapath))) < MIN_SAMPLED:
+        log.warning(
+            "%d frames are left, too few for the coverage of labels=%s, which needs %d.",
+            n_frames,
+            labels,
+            MIN_SAMPLED,
+        )
+        labels = None
+    settings = QualitySettings(affordable_frames(n_atoms), seed=seed)
+    examination = examine(datapath, labels, settings, progress)
+    write_report(folder, examination, automatic=True)
+    _tell(examination.report, folder)
     return time.process_time() - started
 
 
-def _tell(report: dict[str, Any], folder: str) -> None:
+def _tell(report: dict[str, Any], folder: Path) -> None:
     """Say what was examined and what looks wrong."""
     examined, findings = report["n_frames_of_geometry"], report["findings"]
     part = "" if examined == report["n_frames"] else f", geometry of {examined} frames only"

@@ -2,6 +2,8 @@
 
 import argparse
 
+from gpip_plugins.report.settings import LEAKAGE_TOLERANCE, QualitySettings
+
 __all__ = ["add_leakage", "add_quality"]
 
 
@@ -15,35 +17,46 @@ def add_quality(commands) -> None:
         "functions, near-duplicates, and how much of a labelled data set is covered.",
         epilog="example: gpip quality data/ethanol_opls.db --labelled labels.db",
     )
-    parser.add_argument("database", metavar="DATABASE", help="sampled database, ending in .db")
+    parser.add_argument("datapath", metavar="DATABASE", help="sampled database, ending in .db")
     parser.add_argument(
         "--labelled",
+        dest="labels",
         metavar="FILE",
         help="labelled structures (database or any file that ASE reads) whose coverage is "
         "determined; needs pip install 'gpip_plugins[analysis]'",
     )
     parser.add_argument(
-        "--out", metavar="FOLDER", help="default: DATABASE without .db, with _quality behind it"
+        "--out",
+        dest="folder",
+        metavar="FOLDER",
+        help="default: DATABASE without .db, with _quality behind it",
     )
     parser.add_argument(
         "--max-frames",
         metavar="N",
         type=int,
-        default=20_000,
-        help="frames, chosen at random, whose geometry is examined (default: 20000); energies and "
-        "temperatures are those of all frames",
+        default=QualitySettings.max_frames,
+        help="frames, chosen at random, whose geometry is examined (default: %(default)s); "
+        "energies and temperatures are those of all frames",
     )
     parser.add_argument(
         "--tolerance",
         metavar="ANG",
         type=float,
-        default=0.02,
+        default=QualitySettings.tolerance,
         help="frames are near-duplicates up to this root mean square difference of their "
-        "interatomic distances (default: 0.02)",
+        "interatomic distances (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all random choices")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=QualitySettings.seed,
+        metavar="N",
+        help="of all random choices (default: %(default)s)",
+    )
     parser.add_argument(
         "--force",
+        dest="overwrite",
         action="store_true",
         help="replace an earlier report (the one that the sampler wrote may be replaced without)",
     )
@@ -55,16 +68,9 @@ def run_quality(args: argparse.Namespace) -> None:
     from gpip_plugins.report.files import folder_beside
     from gpip_plugins.report.quality import quality_report
 
-    folder = args.out or folder_beside(args.database)
-    report = quality_report(
-        args.database,
-        labelled=args.labelled,
-        folder=folder,
-        max_frames=args.max_frames,
-        tolerance=args.tolerance,
-        seed=args.seed,
-        overwrite=args.force,
-    )
+    folder = args.folder or folder_beside(args.datapath)
+    settings = QualitySettings(args.max_frames, args.tolerance, args.seed)
+    report = quality_report(args.datapath, args.labels, folder, settings, args.overwrite)
     print(
         f"{folder}: {report['n_frames']} frames of {len(report['systems'])} systems; geometry of "
         f"{report['n_frames_of_geometry']} of them."
@@ -95,9 +101,9 @@ def add_leakage(commands) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=1e-3,
+        default=LEAKAGE_TOLERANCE,
         metavar="ANG",
-        help="largest distance of an atom from its partner, default 1e-3 Ang",
+        help="largest distance of an atom from its partner (default: %(default)s)",
     )
     parser.set_defaults(run=run_leakage)
 

@@ -79,11 +79,11 @@ def draw_coverage(coverage: Coverage, temperatures: np.ndarray, seed: int = 0) -
     left.grid(False)
 
     neighbours = coverage.frames
-    top = max(np.quantile(neighbours.labelled, 0.995), np.quantile(neighbours.own, 0.995))
-    n_bins = int(np.clip(np.sqrt(len(neighbours.own)), 12, 60))
+    top = max(np.quantile(neighbours.labelled, 0.995), np.quantile(neighbours.sampled, 0.995))
+    n_bins = int(np.clip(np.sqrt(len(neighbours.sampled)), 12, 60))
     bins = np.linspace(0.0, 1.05 * top, n_bins)
     for values, style in (
-        (neighbours.own, {"color": "tab:orange", "label": "sampled to sampled"}),
+        (neighbours.sampled, {"color": "tab:orange", "label": "sampled to sampled"}),
         (neighbours.labelled, {"color": "black", "label": "labelled to sampled"}),
     ):
         right.hist(values, bins=bins, density=True, histtype="step", linewidth=1.5, **style)

@@ -58,20 +58,22 @@ def check_folder(folder: str | os.PathLike, overwrite: bool) -> Path:
     path = Path(resolve(folder))
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     if not existing.is_dir():
-        raise InputError(f"--out {path}: {existing} is a file; name a folder.")
-    if not overwrite and _holds_a_report_that_was_asked_for(path / "quality.json"):
-        raise InputError(f"{path} holds a report already; name another --out or add --force.")
+        raise InputError(f"folder={path} lies in {existing}, which is a file; name another.")
+    if not overwrite and _holds_requested_report(path / "quality.json"):
+        raise InputError(
+            f"folder={path} holds a report already; name another, or give overwrite=True."
+        )
     if not os.access(existing, os.W_OK):
-        raise InputError(f"--out {path} cannot be written; name a folder of yours.")
+        raise InputError(f"folder={path} cannot be written; name another.")
     return path
 
 
-def _holds_a_report_that_was_asked_for(path: Path) -> bool:
+def _holds_requested_report(path: Path) -> bool:
     try:
         return not json.loads(path.read_text(encoding="utf-8")).get("automatic", False)
     except FileNotFoundError:
         return False
-    except (ValueError, AttributeError):  # not ours, or torn: not to be replaced unasked
+    except (ValueError, AttributeError):  # another program's or damaged: not replaced unasked
         return True
 
 

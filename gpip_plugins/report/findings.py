@@ -7,9 +7,16 @@ from scipy.stats import norm
 
 from gpip_plugins.analysis.coverage import Coverage
 
-__all__ = ["MAX_DEPARTURE", "coverage_findings", "rare_errors", "system_findings"]
+__all__ = [
+    "MAX_ERRORS",
+    "coverage_findings",
+    "rare_errors",
+    "sampling_findings",
+    "system_findings",
+    "temperature_findings",
+]
 
-MAX_ERRORS = 3.0
+MAX_ERRORS = 3.0  # standard errors
 N_TRAJECTORIES = 20  # up to so many 3 standard errors are exceeded by chance in one set of twenty
 MAX_SPREAD = 0.1  # relative; smaller faults of the spread have no consequence
 MIN_CONTACT = 0.5  # of the sum of covalent radii; no thermal collision gets there
@@ -34,6 +41,25 @@ def rare_errors(n_trajectories: int) -> float:
     return float(norm.isf(norm.sf(MAX_ERRORS) * share))
 
 
+def sampling_findings(systems: dict[str, dict]) -> list[str]:
+    """Judge all systems.
+
+    Args:
+        systems: name of a system to its part of the quality report.
+    """
+    trajectories = [t for entry in systems.values() for t in entry["temperatures"].values()]
+    found = []
+    if any(entry["temperature"] is None for entry in trajectories):
+        found.append(
+            "Not all frames have a kinetic_temperature, so some temperatures were not checked; "
+            "databases of version 0.1 have none."
+        )
+    limit = rare_errors(len(trajectories))
+    for name, entry in systems.items():
+        found += system_findings(name, entry, limit)
+    return found
+
+
 def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> list[str]:
     """Judge one system.
 
@@ -46,13 +72,27 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
     found = []
     for temperature, entry in report["temperatures"].items():
         where = f"{name} at {temperature} K"
-        found += _temperature_findings(where, entry["temperature"], max_errors)
+        found += temperature_findings(where, entry["temperature"], max_errors)
         halves = entry["energy"]["halves_in_errors"]
         if abs(halves) > max_errors:
             found.append(
                 f"{where}: the mean energies of the first and second half differ by "
                 f"{abs(halves):.1f} standard errors; equilibrate longer, or sample more replicas."
             )
+    found += _geometry_findings(name, report)
+    found += _duplicate_findings(name, report)
+    drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
+    if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
+        found.append(
+            f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
+            f"{MAX_DRIFT:g}; take a smaller time_step."
+        )
+    return found
+
+
+def _geometry_findings(name: str, report: dict) -> list[str]:
+    """Judge contacts and bonds."""
+    found = []
     for pair, distance in report["shortest_distances"].items():
         contact = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
         if distance < MIN_CONTACT * contact:
@@ -65,6 +105,12 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             f"{name}: a bond departed by {report['largest_departure']:.2f} Å from its mean length; "
             "look for broken bonds, and for atoms that are bonded only in the first frame."
         )
+    return found
+
+
+def _duplicate_findings(name: str, report: dict) -> list[str]:
+    """Judge near-duplicates that are there, and those that were left out."""
+    found = []
     duplicates = report["near_duplicates"]
     if duplicates["count"]:
         found.append(
@@ -78,16 +124,17 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             "means and spreads are not the thermostat's"
             + ("; lower min_difference." if share > MAX_DROPPED else ".")
         )
-    drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
-    if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
-        found.append(
-            f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
-            f"{MAX_DRIFT:g}; take a smaller time_step."
-        )
     return found
 
 
-def _temperature_findings(where: str, check: dict | None, max_errors: float) -> list[str]:
+def temperature_findings(where: str, check: dict | None, max_errors: float) -> list[str]:
+    """Judge the kinetic temperature of one trajectory.
+
+    Args:
+        where: system and temperature, as the sentence begins.
+        check: its figures; None where the database has none.
+        max_errors: standard errors up to which mean and spread are taken for chance.
+    """
     if check is None:
         return []
     if check["reached"] is None:

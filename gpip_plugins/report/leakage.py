@@ -4,18 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.db import connect
 from schnetpack import properties
 from schnetpack.data import BaseAtomsData
-from tqdm import tqdm
 
 from gpip_plugins.analysis.equal_structures import Structures, check_tolerance, shared_structures
-from gpip_plugins.data.checks import check_database
 from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import existing, resolve
-from gpip_plugins.io.structures import read_structures
-from gpip_plugins.labels.frames import listing
+from gpip_plugins.io.paths import existing
+from gpip_plugins.labels.report import listing
+from gpip_plugins.report.settings import LEAKAGE_TOLERANCE
+from gpip_plugins.report.structures import REMEDY, structures_in
 from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["Leakage", "check_leakage", "leakage_of_files", "read_file", "structures_of"]
@@ -56,27 +54,27 @@ class Leakage:
 
 
 def check_leakage(
-    test: Structures, others: Iterable[Structures], tolerance: float = 1e-3
+    test: Structures, train: Iterable[Structures], tolerance: float = LEAKAGE_TOLERANCE
 ) -> Leakage:
-    """Compare a test set with others.
+    """Compare a test set with sets that were learned from.
 
     Args:
         test: set that shall be independent.
-        others: sets that were learned from.
+        train: sets that were learned from.
         tolerance: see `shared_structures`.
     """
-    shared = {other.name: shared_structures(test, other, tolerance) for other in others}
+    shared = {other.name: shared_structures(test, other, tolerance) for other in train}
     return Leakage(test.name, len(test), shared)
 
 
 def leakage_of_files(
-    test: str, others: Sequence[str], tolerance: float = 1e-3, progress: bool = True
+    test: str, train: Sequence[str], tolerance: float = LEAKAGE_TOLERANCE, progress: bool = True
 ) -> Leakage:
     """Compare the configurations of a file with those of others.
 
     Args:
-        test: database of SchNetPack, or any file that ASE reads.
-        others: likewise.
+        test: ASE database, or any file that ASE reads.
+        train: likewise.
         tolerance: see `shared_structures`.
         progress: show progress bars.
 
@@ -84,33 +82,26 @@ def leakage_of_files(
         InputError: for files that are missing, cannot be read, or hold periodic structures.
     """
     check_tolerance(tolerance)
-    paths = [existing("DATA", path, "name a file with structures") for path in (test, *others)]
+    paths = [existing("test", test, REMEDY), *(existing("train", path, REMEDY) for path in train)]
     if len(set(paths)) < len(paths):
-        raise InputError(f"{test} or another file is named twice; compare different files.")
-    first, *rest = (read_file(path, progress) for path in paths)
-    return check_leakage(first, rest, tolerance)
+        raise InputError(f"test={test} or another file is named twice; compare different files.")
+    first = read_file(test, "test", progress)
+    return check_leakage(first, [read_file(p, "train", progress) for p in train], tolerance)
 
 
-def read_file(path: str, progress: bool = True) -> Structures:
+def read_file(path: str, name: str, progress: bool = True) -> Structures:
     """Read all structures of a file.
 
     Args:
-        path: database of SchNetPack, or any file that ASE reads.
+        path: ASE database, or any file that ASE reads.
+        name: of the parameter that holds the path.
         progress: show a progress bar.
 
     Raises:
         InputError: if it cannot be read, or holds periodic structures.
     """
-    full = resolve(path)
-    if full.endswith(".db"):
-        metadata = check_database(full, None, None, key="DATA")
-        scale = length_in_angstrom(metadata["_distance_unit"] or "Ang")
-        with connect(full, use_lock_file=False) as database:
-            bar = tqdm(database.select(), "reading", database.count(), disable=not progress)
-            found = ((row.numbers, row.positions * scale, row.pbc) for row in bar)
-            return Structures(found, path)
-    bar = tqdm(read_structures(full), "reading", disable=not progress)
-    return Structures(((a.numbers, a.positions, a.pbc) for a in bar), path)
+    found = structures_in(path, name, progress=progress)
+    return Structures(((a.numbers, a.positions, a.pbc) for a in found), path)
 
 
 def structures_of(dataset: BaseAtomsData, name: str) -> Structures:

@@ -7,10 +7,10 @@ from ase import units
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gpip_plugins.analysis.coverage import Coverage
 from gpip_plugins.analysis.rdf import RDF
 from gpip_plugins.report.coverage_picture import draw_coverage
-from gpip_plugins.report.frames import SystemFrames
+from gpip_plugins.report.examination import Examination
+from gpip_plugins.report.sampled import SampledSystem
 from gpip_plugins.report.style import heat, heat_bar, make_panels
 
 __all__ = [
@@ -27,42 +27,31 @@ COARSE = 5  # bins in one of them, 0.1 Å
 MAX_G = 4.0  # height of an RDF's panel; bonds rise to 30 and would flatten the liquid
 
 
-def draw_all(
-    systems: list[SystemFrames],
-    report: dict,
-    lengths: dict[str, list[np.ndarray]],
-    curves: dict[str, dict[float, RDF]],
-    coverage: Coverage | None,
-    sampled_temperatures: np.ndarray,
-    seed: int = 0,
-) -> dict[str, Figure]:
+def draw_all(examination: Examination) -> dict[str, Figure]:
     """Draw every picture that a report has.
 
     Args:
-        systems: what was sampled.
-        report: the quality report.
-        lengths: pair of elements to bond lengths in Å.
-        curves: system to temperature in K to its RDFs.
-        coverage: of a labelled set, or None.
-        sampled_temperatures: temperature of the frames compared in `coverage`, K, (n_sampled,).
-        seed: seed of the plane.
+        examination: what was found.
 
     Returns:
         Name of the file without its ending to the picture.
     """
-    figures = {"energies": draw_energies(systems, report)}
+    report = examination.report
+    figures = {"energies": draw_energies(examination.systems, report)}
     checks = [
         t["temperature"] for s in report["systems"].values() for t in s["temperatures"].values()
     ]
     if any(check and check["standard_error"] for check in checks):
         figures["temperatures"] = draw_temperatures(report)
-    if lengths:
-        figures["bonds"] = draw_bonds({p: np.concatenate(parts) for p, parts in lengths.items()})
-    for name, temperatures in curves.items():
-        if temperatures:
-            figures[f"rdf-{re.sub('[^A-Za-z0-9._-]+', '_', name)}"] = draw_rdf(name, temperatures)
-    if coverage is not None:
-        figures["coverage"] = draw_coverage(coverage, sampled_temperatures, seed)
+    if lengths := examination.bond_lengths:
+        figures["bonds"] = draw_bonds(lengths)
+    for name, found in examination.figures.items():
+        if found.curves:
+            figures[f"rdf-{re.sub('[^A-Za-z0-9._-]+', '_', name)}"] = draw_rdf(name, found.curves)
+    if examination.compared is not None:
+        figures["coverage"] = draw_coverage(
+            examination.compared.coverage, examination.compared.temperatures, examination.seed
+        )
     return figures
 
 
@@ -100,7 +89,7 @@ def draw_temperatures(report: dict) -> Figure:
     return figure
 
 
-def draw_energies(systems: list[SystemFrames], report: dict) -> Figure:
+def draw_energies(systems: list[SampledSystem], report: dict) -> Figure:
     """Draw energies along the frames of one system, and mean energies of all against temperature.
 
     Args:
@@ -108,7 +97,7 @@ def draw_energies(systems: list[SystemFrames], report: dict) -> Figure:
         report: the quality report.
     """
 
-    def imbalance(system: SystemFrames) -> float:
+    def imbalance(system: SampledSystem) -> float:
         entries = report["systems"][system.name]["temperatures"].values()
         return max(abs(entry["energy"]["halves_in_errors"] or 0.0) for entry in entries)
 

@@ -1,4 +1,4 @@
-"""Panels and colours that the pictures of the quality report share."""
+"""Panels and colours that the pictures of the reports share."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Says before a training how much of its test set was learned from already."""
+"""Says before a training how much of its test set occurs in what is learned from."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,8 @@ from gpip_plugins.analysis.equal_structures import check_tolerance
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
 from gpip_plugins.report.leakage import check_leakage, read_file, structures_of
+from gpip_plugins.report.settings import LEAKAGE_TOLERANCE
+from gpip_plugins.report.structures import REMEDY
 
 __all__ = ["CheckLeakage"]
 
@@ -15,8 +17,9 @@ __all__ = ["CheckLeakage"]
 class CheckLeakage(Callback):
     """Counts test configurations that also occur in the training set or in pre-training data.
 
-    Same means: up to rotation, reflection and the exchange of equal atoms (`gpip leakage`). It is
-    done once, on the first rank, before the first step, and printed.
+    Two configurations are the same if a rotation, a reflection and the exchange of equal atoms make
+    them so (`gpip leakage`). They are compared once, on the first rank, before the first step; the
+    result is printed.
 
     Args:
         against: databases or structure files of the pre-training; one or several.
@@ -29,12 +32,15 @@ class CheckLeakage(Callback):
     """
 
     def __init__(
-        self, against: str | Sequence[str] = (), tolerance: float = 1e-3, refuse: bool = False
+        self,
+        against: str | Sequence[str] = (),
+        tolerance: float = LEAKAGE_TOLERANCE,
+        refuse: bool = False,
     ):
         check_tolerance(tolerance)
         self.against = [against] if isinstance(against, str) else list(against)
         for file in self.against:
-            existing("callbacks.leakage.against", file, "name a file with structures")
+            existing("against", file, REMEDY)
         self.tolerance = tolerance
         self.refuse = refuse
         self.leakage = None
@@ -47,12 +53,12 @@ class CheckLeakage(Callback):
         if data is None or data.test_dataset is None or not len(data.test_dataset):
             return
         others = [structures_of(data.train_dataset, "the training set")]
-        others += [read_file(path, progress=False) for path in self.against]
+        others += [read_file(path, "against", progress=False) for path in self.against]
         test = structures_of(data.test_dataset, "the test set")
         self.leakage = check_leakage(test, others, self.tolerance)
         print(self.leakage, flush=True)
         if self.refuse and self.leakage.leaked:
             raise InputError(
                 f"{len(self.leakage.leaked)} of {len(test)} test configurations were learned from "
-                "(see above); take them out, or set callbacks.leakage.refuse=false."
+                "(see above); take them out, or set refuse=False."
             )

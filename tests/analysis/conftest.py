@@ -1,30 +1,20 @@
-"""Frames of one system, made up."""
+"""Frames of equal atoms as the arrays that the analysis takes."""
 
 import numpy as np
 import pytest
 from ase import Atoms
 
-from gpip_plugins.report.frames import SystemFrames
-
 
 @pytest.fixture
-def as_system():
-    """Return a function: structures of equal atoms as `SystemFrames` at 300 K."""
+def arrays():
+    """Return a function: atomic numbers, positions, cells and periodic directions of frames."""
 
-    def make(frames: list[Atoms]) -> SystemFrames:
-        n = len(frames)
-        return SystemFrames(
-            "test",
+    def make(frames: list[Atoms]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return (
             frames[0].numbers,
-            frames[0].pbc,
-            np.arange(n),
-            np.full(n, 300.0),
-            np.full(n, np.nan),
-            np.zeros(n),
-            np.full(n, np.nan),
-            np.arange(n),
             np.array([atoms.positions for atoms in frames]),
-            np.array([np.array(atoms.cell) for atoms in frames]),
+            np.array([atoms.cell.array for atoms in frames]),
+            frames[0].pbc,
         )
 
     return make

@@ -11,10 +11,15 @@ from gpip_plugins.analysis.equal_structures import Structures, shared_structures
 from gpip_plugins.errors import InputError
 
 MOLECULES = ("CH4", "C6H6", "CH3CH2OH", "CO2", "H2", "H", "C60", "trans-butane", "NH3")
+TOLERANCE = 1e-3  # Å
 
 
 def as_set(frames, name="a set"):
     return Structures(((a.numbers, a.positions, a.pbc) for a in frames), name)
+
+
+def shared(test, train):
+    return shared_structures(as_set(test), as_set(train), TOLERANCE)
 
 
 @pytest.mark.parametrize("name", MOLECULES)
@@ -24,16 +29,16 @@ def test_the_same_structure_is_found(name, reflect, moved):
     atoms = molecule(name)
     twins = [moved(atoms, rng, 0.0, reflect), moved(atoms, rng, 4e-4, reflect)]
     for twin in twins:
-        assert shared_structures(as_set([atoms]), as_set([twin])) == [(0, 0)]
+        assert shared([atoms], [twin]) == [(0, 0)]
     if len(atoms) > 1:
-        assert not shared_structures(as_set([atoms]), as_set([moved(atoms, rng, 0.02)]))
+        assert not shared([atoms], [moved(atoms, rng, 0.02)])
 
 
 def test_a_chiral_distorted_molecule_and_its_mirror_image(moved):
     rng = np.random.default_rng(1)
     atoms = molecule("CH3CH2OH")
     atoms.positions += rng.normal(scale=0.1, size=atoms.positions.shape)
-    assert shared_structures(as_set([atoms]), as_set([moved(atoms, rng, reflect=True)])) == [(0, 0)]
+    assert shared([atoms], [moved(atoms, rng, reflect=True)]) == [(0, 0)]
 
 
 def test_equal_distances_do_not_make_equal_structures():
@@ -43,7 +48,7 @@ def test_equal_distances_do_not_make_equal_structures():
     lists = [np.sort(np.linalg.norm(r[:, None] - r, axis=-1)[np.triu_indices(4, 1)]) for r in R]
     np.testing.assert_allclose(*lists, atol=1e-12)
     frames = [Atoms("C4", r) for r in R]
-    assert not shared_structures(as_set(frames[:1]), as_set(frames[1:]))
+    assert not shared(frames[:1], frames[1:])
 
 
 def test_numbers_of_both_sets_are_those_of_the_input(moved):
@@ -54,7 +59,7 @@ def test_numbers_of_both_sets_are_those_of_the_input(moved):
         atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
         train.append(atoms)
     test = [moved(train[k], rng) for k in (7, 3, 30)] + [molecule("CH3OH")]
-    assert shared_structures(as_set(test), as_set(train)) == [(0, 7), (1, 3), (2, 30)]
+    assert shared(test, train) == [(0, 7), (1, 3), (2, 30)]
 
 
 def test_speed_on_many_configurations_of_one_molecule(moved):
@@ -65,7 +70,7 @@ def test_speed_on_many_configurations_of_one_molecule(moved):
     train = [Atoms(ethanol.numbers, r) for r in R]
     test = [moved(train[k], rng) for k in range(0, 2000, 20)]
     start = time.process_time()
-    found = shared_structures(as_set(test), as_set(train))
+    found = shared(test, train)
     assert found == [(k, 20 * k) for k in range(100)]
     assert time.process_time() - start < 5.0
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gpip_plugins.analysis.thermodynamics import standard_error
+from gpip_plugins.analysis.error_bars import standard_error
 from gpip_plugins.sampling.dynamics.equilibration import n_pieces, prepare
 from gpip_plugins.sampling.forcefield import force_field
 from gpip_plugins.sampling.schedule import PreparationSchedule

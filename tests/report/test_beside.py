@@ -95,12 +95,14 @@ def test_boxes_have_density_and_radial_distribution_functions(tmp_path):
 
 
 def test_findings_are_told_and_many_of_them_only_counted(tmp_path, told, monkeypatch):
-    original = beside.quality_report
+    original = beside.examine
 
-    def report(*args, **settings):
-        return original(*args, **settings) | {"findings": [f"fault {k}" for k in range(11)]}
+    def examine(*args):
+        found = original(*args)
+        found.report["findings"] = [f"fault {k}" for k in range(11)]
+        return found
 
-    monkeypatch.setattr(beside, "quality_report", report)
+    monkeypatch.setattr(beside, "examine", examine)
     sample(tmp_path / "water.db")
     warnings = [r.getMessage() for r in told.records if r.levelname == "WARNING"]
     assert warnings == [f"fault {k}" for k in range(8)] + [
@@ -121,7 +123,7 @@ def test_of_a_huge_set_a_part_is_examined_which_is_told(tmp_path, told, monkeypa
 
 def test_a_run_that_was_stopped_before_its_report_makes_up_for_it(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(beside, "quality_report", lambda *args, **settings: 1 / 0)
+        patch.setattr(beside, "examine", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             sample(tmp_path / "water.db")
     assert (tmp_path / "water.parts").exists()
@@ -135,7 +137,7 @@ def test_a_run_that_was_stopped_before_its_report_makes_up_for_it(tmp_path, monk
 
 
 def test_quality_false_leaves_it_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "quality_report", lambda *args, **settings: 1 / 0)
+    monkeypatch.setattr(beside, "examine", lambda *args: 1 / 0)
     sample(tmp_path / "water.db", quality=False)
     assert not (tmp_path / "water_quality").exists()
     assert not (tmp_path / "water.parts").exists()

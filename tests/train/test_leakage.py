@@ -1,13 +1,17 @@
 """What a run says about test configurations that were learned from."""
 
+import inspect
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ase.build import molecule
 from ase.io import write
+from omegaconf import OmegaConf
 from schnetpack.data import ASEAtomsData, AtomsDataModule
 
+import gpip_plugins
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
 from gpip_plugins.train import CheckLeakage
@@ -60,7 +64,16 @@ def test_a_training_in_other_units_of_length(trainer, kind):
 
 def test_settings_are_checked_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"leakage\.against=missing\.xyz does not exist"):
+    with pytest.raises(InputError, match=r"^against=missing\.xyz does not exist"):
         CheckLeakage("missing.xyz")
-    with pytest.raises(InputError, match=r"tolerance=1\.0 Å is outside"):
+    with pytest.raises(InputError, match=r"tolerance=1\.0 is not a number above 0 .* 0\.1"):
         CheckLeakage(tolerance=1.0)
+
+
+def test_the_recipe_shows_the_defaults():
+    recipes = Path(gpip_plugins.__file__).parent.parent / "recipes" / "train"
+    settings = OmegaConf.load(recipes / "callbacks" / "leakage.yaml").leakage
+    defaults = inspect.signature(CheckLeakage).parameters
+    for name in ("tolerance", "refuse"):
+        assert float(settings[name]) == defaults[name].default
+    assert list(settings.against) == list(defaults["against"].default)

@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from gpip_plugins.analysis.thermodynamics import standard_error
+from gpip_plugins.analysis.error_bars import standard_error
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.engine import Engine
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine

@@ -1,24 +1,23 @@
-"""Molecules in a periodic structure, found from the geometry."""
+"""Molecules in a periodic structure, found from the geometry.
+
+Bonds are those of `gpip_plugins.analysis.bonds`, by which the quality report judges them too.
+"""
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
 
 import ase
 import numpy as np
-from ase.neighborlist import natural_cutoffs, neighbor_list
 from rdkit import Chem
 from rdkit.Chem import rdMolDescriptors
 from scipy.spatial.distance import pdist
 
+from gpip_plugins.analysis.bonds import bonded_neighbours
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.systems.molecule import MolecularSystem, with_bonds
 from gpip_plugins.sampling.systems.presets import PRESETS
 
 __all__ = ["find_components"]
-
-BOND: Final = 1.2  # a bond is at most this many times longer than the sum of covalent radii
-METAL_IONS: Final = [3, 4, 11, 12, 19, 20, 37, 38, 55, 56]  # groups 1 and 2: ions, never bonded
 
 
 def find_components(
@@ -61,11 +60,8 @@ def find_components(
 
 def _molecules(atoms: ase.Atoms, path: str) -> list[tuple[np.ndarray, np.ndarray, set]]:
     """Return (atoms, whole positions, bonds as pairs of atoms) of every molecule of a cell."""
-    i, j, vectors = neighbor_list("ijD", atoms, natural_cutoffs(atoms, mult=BOND))
-    covalent = ~np.isin(atoms.numbers[i], METAL_IONS)
-    covalent &= ~np.isin(atoms.numbers[j], METAL_IONS)
     around = [[] for _ in atoms]
-    for first, second, vector in zip(i[covalent], j[covalent], vectors[covalent], strict=True):
+    for first, second, vector in zip(*bonded_neighbours(atoms), strict=True):
         around[first].append((int(second), vector))
     whole = np.full((len(atoms), 3), np.nan)
     molecules = []

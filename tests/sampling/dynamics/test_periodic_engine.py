@@ -5,7 +5,7 @@ import openmm
 import pytest
 from ase import units
 
-from gpip_plugins.analysis.thermodynamics import standard_error
+from gpip_plugins.analysis.error_bars import standard_error
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.engine import Explosion, LangevinEngine
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine, engine_for

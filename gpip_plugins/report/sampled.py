@@ -1,26 +1,22 @@
 """Reads a sampled database in one pass: every frame's scalars, and the positions of a sample."""
 
 import os
-import sqlite3
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms, units
-from ase.db import connect
-from tqdm import tqdm
+from ase import Atoms
+from ase.data import atomic_masses
+from ase.db.row import AtomsRow
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import resolve
-from gpip_plugins.potential.files import read_predictable
-from gpip_plugins.units import length_in_angstrom
+from gpip_plugins.io.ase_database import Database
+from gpip_plugins.units import density
 
-__all__ = ["SystemFrames", "choose", "read_labelled", "read_sampled"]
-
-GRAM_PER_CM3 = 1e24 / units.mol  # one amu/Å^3
+__all__ = ["SampledSystem", "choose", "read_sampled"]
 
 
 @dataclass(frozen=True)
-class SystemFrames:
+class SampledSystem:
     """The frames of one system, at all temperatures, in the order of the database.
 
     Args:
@@ -82,46 +78,48 @@ class SystemFrames:
 class _Collector:
     """Gathers the rows of one system."""
 
-    def __init__(self, name: str, row):
+    def __init__(self, name: str, row: AtomsRow):
         self.name, self.numbers, self.pbc = name, row.numbers.copy(), row.pbc.copy()
         self.scalars: list[tuple[float, ...]] = []
         self.chosen: list[int] = []
         self.positions: list[np.ndarray] = []
         self.cells: list[np.ndarray] = []
-        self.mass = row.toatoms().get_masses().sum()
+        self.mass = float(atomic_masses[self.numbers].sum())
 
-    def add(self, index: int, row, data: dict, scale: float, keep: bool) -> None:
+    def add(self, index: int, row: AtomsRow, data: dict, database: Database, keep: bool) -> None:
+        """Take the scalars of a row, and its positions if they are to be kept."""
         if not np.array_equal(row.numbers, self.numbers) or (row.pbc != self.pbc).any():
             raise InputError(
                 f"system={self.name!r} names different atoms in rows {int(self.scalars[0][0])} and "
                 f"{index} (counted from 0); give every composition a name of its own."
             )
-        volume = abs(np.linalg.det(row.cell)) * scale**3 if self.pbc.all() else np.nan
+        kinetic = data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan
+        volume = abs(np.linalg.det(database.cell(row))) if self.pbc.all() else np.nan
         self.scalars.append(
             (
                 index,
                 data["temperature"].item(),
-                data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan,
+                kinetic,
                 data["energy"].item(),
-                self.mass / volume * GRAM_PER_CM3,
+                density(self.mass, volume),
             )
         )
         if keep:
             self.chosen.append(len(self.scalars) - 1)
-            self.positions.append(row.positions * scale)
-            self.cells.append(np.array(row.cell) * scale)
+            self.positions.append(database.positions(row))
+            self.cells.append(database.cell(row))
 
-    def frames(self) -> SystemFrames:
+    def system(self) -> SampledSystem:
+        """Return what was gathered."""
         rows, *scalars = np.array(self.scalars).T
-        n_atoms = len(self.numbers)
-        return SystemFrames(
+        return SampledSystem(
             self.name,
             self.numbers,
             self.pbc,
             rows.astype(int),
             *scalars,
             np.array(self.chosen, int),
-            np.array(self.positions).reshape(-1, n_atoms, 3),
+            np.array(self.positions).reshape(-1, len(self.numbers), 3),
             np.array(self.cells).reshape(-1, 3, 3),
         )
 
@@ -148,7 +146,7 @@ def choose(n_frames: int, n_wanted: int, rng: np.random.Generator) -> np.ndarray
 
 def read_sampled(
     datapath: str | os.PathLike, max_frames: int, seed: int = 0, progress: bool = True
-) -> tuple[list[SystemFrames], dict]:
+) -> tuple[list[SampledSystem], dict]:
     """Read a database of the sampler.
 
     Energies and temperatures are read of all frames, positions of `max_frames` chosen at random and
@@ -166,59 +164,22 @@ def read_sampled(
     Raises:
         InputError: when there is no such database, or it was not made by the sampler.
     """
-    path = resolve(datapath)
-    if not os.path.isfile(path):
-        raise InputError(f"{path} does not exist; name a database that was sampled.")
+    database = Database(datapath, remedy="name a database that was sampled")
+    kept = np.zeros(len(database), bool)
+    kept[choose(len(database), max_frames, np.random.default_rng(seed))] = True
     systems: dict[str, _Collector] = {}
-    try:
-        with connect(path, use_lock_file=False) as database:
-            metadata, n_rows = database.metadata, database.count()
-            scale = length_in_angstrom(metadata.get("_distance_unit") or "Ang", "distance unit")
-            kept = np.zeros(n_rows, bool)
-            kept[choose(n_rows, max_frames, np.random.default_rng(seed))] = True
-            rows = tqdm(database.select(), "frames", n_rows, unit="frame", disable=not progress)
-            for index, row in enumerate(rows):
-                data = row.data  # decoded at every access
-                if missing := {"energy", "temperature"} - set(data):
-                    raise InputError(
-                        f"{path} was not sampled by gpip_plugins: row {index} (counted from 0) has "
-                        f"no {' and no '.join(sorted(missing))}; name a sampled database."
-                    )
-                name = row.get("system", row.formula)
-                if new := name not in systems:
-                    systems[name] = _Collector(name, row)
-                # The bonds are those of a system's first frame, which is therefore always kept.
-                systems[name].add(index, row, data, scale, new or kept[index])
-    except (sqlite3.Error, KeyError, OSError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} cannot be read as an ASE database ({type(error).__name__}: {error}); name a "
-            "database that was sampled."
-        ) from error
+    for index, row in enumerate(database.rows("frames", progress)):
+        data = row.data  # decoded at every access
+        if missing := {"energy", "temperature"} - set(data):
+            raise InputError(
+                f"datapath={datapath} was not sampled by gpip_plugins: row {index} (counted from "
+                f"0) has no {' and no '.join(sorted(missing))}; name a sampled database."
+            )
+        name = row.get("system", row.formula)
+        # The bonds are those of a system's first frame, which is therefore always kept.
+        if new := name not in systems:
+            systems[name] = _Collector(name, row)
+        systems[name].add(index, row, data, database, new or kept[index])
     if not systems:
-        raise InputError(f"{path} holds no frame; sample it again.")
-    return [collector.frames() for collector in systems.values()], metadata
-
-
-def read_labelled(source: str | os.PathLike, progress: bool = True) -> list[Atoms]:
-    """Read the structures of a labelled data set; the labels themselves play no part.
-
-    Args:
-        source: SchNetPack database, or any file that ASE reads.
-        progress: show a progress bar.
-
-    Returns:
-        The structures in Å, in the order of the file.
-
-    Raises:
-        InputError: when the file is missing, empty or cannot be read.
-    """
-    path = resolve(source)
-    if not os.path.isfile(path):
-        raise InputError(f"--labelled {path} does not exist; name a file with labelled structures.")
-    entries = read_predictable(path, ("energy", "forces"), (1.0, 1.0))
-    bar = tqdm(entries, "labelled", unit="frame", disable=not progress)
-    if not (frames := [entry.atoms for entry in bar]):
-        raise InputError(f"--labelled {path} holds no structure; name another file.")
-    return frames
+        raise InputError(f"datapath={datapath} holds no frame; sample it again.")
+    return [collector.system() for collector in systems.values()], database.metadata

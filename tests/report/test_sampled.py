@@ -3,10 +3,9 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.db import connect
-from ase.io import write as write_xyz
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.report.frames import read_labelled, read_sampled
+from gpip_plugins.report.sampled import read_sampled
 
 
 def test_everything_is_read_but_positions_are_sampled(write, shaken):
@@ -73,14 +72,3 @@ def test_wrong_files_are_refused(write, shaken, tmp_path):
     with connect(tmp_path / "empty.db", use_lock_file=False) as database:
         database.metadata = {"_distance_unit": "Ang"}
     refuse(tmp_path / "empty.db", "holds no frame")
-
-
-def test_labelled_structures_from_a_database_and_from_xyz(write, shaken, tmp_path):
-    frames = shaken("H2O", 3)
-    write_xyz(tmp_path / "labels.xyz", frames)
-    for path in (tmp_path / "labels.xyz", write(frames, "labels.db")):
-        found = read_labelled(path, progress=False)
-        assert len(found) == 3
-        np.testing.assert_allclose(found[2].positions, frames[2].positions, atol=1e-7)
-    with pytest.raises(InputError, match=r"--labelled .* does not exist"):
-        read_labelled(tmp_path / "none.xyz")

@@ -14,14 +14,19 @@ from ase.io import write as write_xyz
 
 from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
-from gpip_plugins.report.frames import read_sampled
 from gpip_plugins.report.pictures import draw_energies, draw_temperatures
 from gpip_plugins.report.quality import quality_report
+from gpip_plugins.report.sampled import read_sampled
 
 
 def sound(shaken, n=60):
     """Return ethanol without faults and its temperatures."""
     return shaken("CH3CH2OH", n), np.repeat([300.0, 600.0], n // 2)
+
+
+def add_metadata(path, **entries):
+    with connect(path, use_lock_file=False) as database:
+        database.metadata = database.metadata | entries
 
 
 def test_a_sound_database(write, shaken, tmp_path, capsys, monkeypatch):
@@ -61,7 +66,8 @@ def test_planted_faults_are_found(write, shaken):
     frames[50].positions[3] *= 1.8  # the hydrogen of the hydroxyl group flies off
     frames[20].positions[4] = frames[20].positions[5] + 0.1  # atoms in each other
     path = write(frames, temperature=temperature, system="CCO")
-    findings = quality_report(path, nve_drift={"CCO": -0.03}, progress=False)["findings"]
+    add_metadata(path, nve_drift={"CCO": -0.03})
+    findings = quality_report(path, progress=False)["findings"]
     for part in ("1 of 60 frames differ", "a bond departed", "H-H came as close", "by -0.03"):
         assert sum(part in sentence for sentence in findings) == 1, part
 
@@ -78,15 +84,15 @@ def test_many_systems_share_a_style_and_a_legend_is_left_out(write, shaken):
         assert axes.get_legend() is None
 
 
-def test_the_drift_stands_in_the_metadata_unless_given(write, shaken):
+@pytest.mark.parametrize(("drift", "told"), [(0.002, False), (0.5, True)])
+def test_the_drift_is_that_of_the_metadata(write, shaken, drift, told):
     path = write(shaken("H2O", 30))
-    with connect(path, use_lock_file=False) as database:
-        database.metadata = database.metadata | {"nve_drift": {"test": 0.002}}
-    drifts = [
-        quality_report(path, nve_drift=given, progress=False)["systems"]["test"]["nve_drift"]
-        for given in (None, {"test": 0.5}, {})
-    ]
-    assert drifts == [0.002, 0.5, None]
+    assert quality_report(path, progress=False)["systems"]["test"]["nve_drift"] is None
+    add_metadata(path, nve_drift={"test": drift}, nve_drift_error={"test": 0.001})
+    report = quality_report(path, progress=False)
+    assert report["systems"]["test"]["nve_drift"] == drift
+    assert report["systems"]["test"]["nve_drift_error"] == 0.001
+    assert any("the energy drifts" in finding for finding in report["findings"]) is told
 
 
 def test_a_wrong_temperature_is_found(write, shaken):
@@ -131,7 +137,7 @@ def test_an_earlier_report_is_replaced_only_by_force(write, shaken, tmp_path, mo
     (tmp_path / "out" / "coverage.png").write_text("of an earlier report")
     (tmp_path / "out" / "notes.txt").write_text("of the user")
     assert main(["quality", "sampled.db", "--out", "out"]) == 1
-    assert "add --force" in capsys.readouterr().err
+    assert "name another, or give --force" in capsys.readouterr().err
     assert (tmp_path / "out" / "coverage.png").exists()
     assert main(["quality", "sampled.db", "--out", "out", "--force"]) == 0
     left = sorted(os.listdir(tmp_path / "out"))
@@ -153,12 +159,13 @@ def test_an_interrupted_report_leaves_the_old_one(write, shaken, tmp_path, monke
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("none.db", "none.db does not exist"),
-        ("sampled.db --max-frames 3", "--max-frames 3 is too few"),
-        ("sampled.db --tolerance -1", "--tolerance -1.0 is negative"),
-        ("sampled.db --labelled none.xyz", "none.xyz does not exist"),
+        ("none.db", "gpip: DATABASE none.db does not exist"),
+        ("sampled.db --max-frames 3", "gpip: --max-frames 3 is not a whole number of at least 20"),
+        ("sampled.db --tolerance -1", "gpip: --tolerance -1.0 is not a number of at least 0 (Å)"),
+        ("sampled.db --seed -1", "gpip: --seed -1 is not a whole number of at least 0"),
+        ("sampled.db --labelled none.xyz", "gpip: --labelled none.xyz does not exist"),
         ("sampled.db --labelled labels.xyz", "10 sampled frames are too few for a coverage"),
-        ("sampled.db --out labels.xyz/out", "labels.xyz is a file"),
+        ("sampled.db --out labels.xyz/out", "gpip: --out "),
     ],
 )
 def test_mistakes_get_one_sentence(write, shaken, tmp_path, monkeypatch, capsys, words, message):
@@ -180,7 +187,7 @@ def test_missing_packages_are_named_before_any_work(write, shaken, monkeypatch):
         importlib.util, "find_spec", lambda name: None if name == "umap" else there(name)
     )
     with pytest.raises(InputError, match=r"needs umap-learn, which is not .*gpip_plugins\[analy"):
-        quality_report(path, labelled="none.xyz", progress=False)
+        quality_report(path, labels="none.xyz", progress=False)
     assert quality_report(path, progress=False)["n_frames"] == 30
 
 

@@ -1,0 +1,59 @@
+"""The structures of a file, labelled or not: of an ASE database, or of whatever ASE reads."""
+
+import os
+from collections.abc import Iterator
+
+from ase import Atoms
+from tqdm import tqdm
+
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
+from gpip_plugins.io.paths import existing
+from gpip_plugins.io.structures import check_structure, read_structures
+
+__all__ = ["read_labelled", "structures_in"]
+
+REMEDY = "name a file with structures"
+
+
+def structures_in(
+    path: str | os.PathLike, name: str, description: str = "reading", progress: bool = True
+) -> Iterator[Atoms]:
+    """Yield the structures of a file in Å, without their labels.
+
+    Args:
+        path: ASE database (in the unit of length that it states), or any file that ASE reads.
+        name: of the parameter that holds the path.
+        description: text in front of the progress bar.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: when the file is missing or cannot be read.
+    """
+    full = existing(name, path, REMEDY)
+    if full.endswith(".db"):
+        database = Database(path, name, REMEDY)
+        yield from (database.structure(row) for row in database.rows(description, progress))
+    else:
+        yield from tqdm(read_structures(full), description, unit="frame", disable=not progress)
+
+
+def read_labelled(labels: str | os.PathLike, progress: bool = True) -> list[Atoms]:
+    """Read the structures of a labelled data set; the labels themselves play no part.
+
+    Args:
+        labels: ASE database, or any file that ASE reads.
+        progress: show a progress bar.
+
+    Returns:
+        The structures in Å, in the order of the file.
+
+    Raises:
+        InputError: when the file is missing, empty or cannot be read, or a structure is faulty.
+    """
+    frames = list(structures_in(labels, "labels", "labelled", progress))
+    if not frames:
+        raise InputError(f"labels={labels} holds no structure; name another file.")
+    for number, atoms in enumerate(frames):
+        check_structure(atoms, f"Structure {number} of labels={labels} (counted from 0)")
+    return frames

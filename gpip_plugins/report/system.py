@@ -1,0 +1,192 @@
+"""The figures of one sampled system: temperatures, energies, geometry, near-duplicates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpip_plugins.analysis.bonds import bonds
+from gpip_plugins.analysis.distances import by_elements, pair_distances, shortest_distances
+from gpip_plugins.analysis.duplicates import fingerprints, near_duplicates
+from gpip_plugins.analysis.error_bars import halves_in_errors, standard_error
+from gpip_plugins.analysis.rdf import RDF, radial_distribution
+from gpip_plugins.analysis.temperature import temperature_statistics
+from gpip_plugins.report.findings import MAX_ERRORS
+from gpip_plugins.report.sampled import SampledSystem, choose
+from gpip_plugins.report.settings import QualitySettings
+
+__all__ = ["SystemFigures", "energy_figures", "system_figures", "temperature_figures"]
+
+RDF_FRAMES = 200  # of each temperature; noise of a box of 64 molecules is then below 1 %
+
+
+@dataclass(frozen=True)
+class SystemFigures:
+    """What was found in one system.
+
+    Args:
+        entry: its part of the report.
+        bond_lengths: pair of elements to lengths in Å, each of shape (n_frames, n_bonds).
+        curves: temperature in K to radial distribution functions; empty for isolated molecules.
+    """
+
+    entry: dict[str, Any]
+    bond_lengths: dict[str, np.ndarray]
+    curves: dict[float, RDF]
+
+
+def system_figures(
+    system: SampledSystem,
+    metadata: Mapping[str, Any],
+    settings: QualitySettings,
+    progress: bool = True,
+) -> SystemFigures:
+    """Examine one system.
+
+    Args:
+        system: its frames.
+        metadata: of the database, which tell the drift of the energy and what was left out.
+        settings: of the report.
+        progress: show progress bars.
+    """
+    frames = (system.positions, system.cells, system.pbc)
+    lengths, departure = _bond_lengths(system)
+    curves = _curves(system, settings.seed) if system.pbc.all() else {}
+    duplicates = near_duplicates(fingerprints(*frames, settings.seed), settings.tolerance, progress)
+    entry = {
+        "formula": system.formula,
+        "n_atoms": len(system.numbers),
+        "periodic": bool(system.pbc.any()),
+        "n_frames": len(system.rows),
+        "n_frames_of_geometry": len(system.chosen),
+        "temperatures": {f"{t:g}": _thermodynamics(system, t) for t in system.temperatures},
+        "shortest_distances": shortest_distances(system.numbers, *frames, progress),
+        "bonds": {pair: _extremes(values) for pair, values in lengths.items()},
+        "largest_departure": departure,
+        "near_duplicates": {
+            "count": int(duplicates.sum()),
+            "n_frames": len(duplicates),
+            "tolerance": settings.tolerance,
+            "dropped": metadata.get("near_duplicates_dropped", {}).get(system.name, 0),
+            "dropped_up_to": (metadata.get("sampling") or {}).get("min_difference", 0.0),
+        },
+        "rdf": {
+            f"{temperature:g}": {"n_frames": rdf.n_frames, "peaks": _peaks(rdf)}
+            for temperature, rdf in curves.items()
+        },
+        "nve_drift": metadata.get("nve_drift", {}).get(system.name),
+        "nve_drift_error": metadata.get("nve_drift_error", {}).get(system.name),
+    }
+    return SystemFigures(entry, lengths, curves)
+
+
+def temperature_figures(
+    kinetic: np.ndarray, target: float, degrees_of_freedom: int
+) -> dict[str, Any]:
+    """Return the kinetic temperature of one trajectory beside that of its thermostat.
+
+    Args:
+        kinetic: instantaneous temperatures in K, shape (n_frames,).
+        target: the thermostat's temperature in K.
+        degrees_of_freedom: those that the kinetic energy was divided by.
+
+    Returns:
+        `set`, `mean`, `standard_error` (K), `n_independent`, `deviation_in_errors`, `reached`
+        (within 3 standard errors; None when fewer than ten frames are independent),
+        `spread_ratio` (variance over the canonical one) and its `spread_ratio_error`.
+    """
+    found = temperature_statistics(kinetic, target, degrees_of_freedom)
+    deviation = (found.mean - target) / found.standard_error
+    return {
+        "set": target,
+        "mean": found.mean,
+        "standard_error": found.standard_error,
+        "n_independent": found.n_independent,
+        "deviation_in_errors": deviation,
+        "reached": None if np.isnan(deviation) else abs(deviation) <= MAX_ERRORS,
+        "degrees_of_freedom": degrees_of_freedom,
+        "spread_ratio": found.spread_ratio,
+        "spread_ratio_error": found.spread_ratio_error,
+    }
+
+
+def energy_figures(energy: np.ndarray) -> dict[str, float]:
+    """Return mean and spread of the potential energy of one trajectory.
+
+    Args:
+        energy: eV, in the order of time, shape (n_frames,).
+
+    Returns:
+        `mean`, `standard_error`, `standard_deviation` (eV), `n_independent` and
+        `halves_in_errors`, beyond 3 of which the trajectory was not equilibrated.
+    """
+    error, n_independent = standard_error(energy)
+    return {
+        "mean": float(energy.mean()),
+        "standard_error": error,
+        "standard_deviation": float(energy.std()),
+        "n_independent": n_independent,
+        "halves_in_errors": halves_in_errors(energy),
+    }
+
+
+def _thermodynamics(system: SampledSystem, temperature: float) -> dict[str, Any]:
+    """Return the scalars of all frames at one temperature."""
+    part = system.temperature == temperature
+    kinetic, density = system.kinetic_temperature[part], system.density[part]
+    stored = np.isfinite(kinetic).all()
+    return {
+        "n_frames": int(part.sum()),
+        "temperature": temperature_figures(kinetic, temperature, system.degrees_of_freedom)
+        if stored
+        else None,
+        "energy": energy_figures(system.energy[part]),
+        "density": None
+        if np.isnan(density).any()
+        else {"mean": float(density.mean()), "standard_deviation": float(density.std())},
+    }
+
+
+def _bond_lengths(system: SampledSystem) -> tuple[dict[str, np.ndarray], float]:
+    """Return the lengths of the first frame's bonds by pair of elements, in Å.
+
+    Also how far any bond ever was from its own mean length, in Å; 0 without bonds.
+    """
+    pairs = bonds(system.structure(0))
+    if not len(pairs):
+        return {}, 0.0
+    lengths = pair_distances(system.positions, system.cells, system.pbc, pairs)
+    departure = float(np.abs(lengths - lengths.mean(axis=0)).max())
+    return by_elements(system.numbers, pairs, lengths), departure
+
+
+def _extremes(lengths: np.ndarray) -> dict[str, float]:
+    return {
+        "n_bonds": lengths.shape[1],
+        "shortest": float(lengths.min()),
+        "mean": float(lengths.mean()),
+        "longest": float(lengths.max()),
+    }
+
+
+def _curves(system: SampledSystem, seed: int) -> dict[float, RDF]:
+    """Return the RDFs of every temperature that has chosen frames."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for temperature in system.temperatures:
+        members = np.flatnonzero(system.temperature[system.chosen] == temperature)
+        members = members[choose(len(members), RDF_FRAMES, rng)]
+        if len(members):
+            found[temperature] = radial_distribution(
+                system.numbers, system.positions[members], system.cells[members]
+            )
+    return found
+
+
+def _peaks(rdf: RDF) -> dict[str, dict[str, float] | None]:
+    peaks = {pair: rdf.peak(pair) for pair in rdf.g}
+    return {
+        pair: None if peak is None else {"distance": peak[0], "height": peak[1]}
+        for pair, peak in peaks.items()
+    }
