@@ -176,14 +176,14 @@ def test_frames_without_labels_are_named(tmp_path):
         (Labels(energy_unit="eV", distance_unit="A"), (1, 1), "distance_unit=A is not a length"),
         (EV, (1 / KCAL, 1), "energies differ 23"),
         (EV, (1, -1), "forces point uphill"),
-        (EV, (1 / KCAL, 1 / KCAL), "forces.unit.eV/Ang looks wrong"),
+        (EV, (1 / KCAL, 1 / KCAL), "forces_unit=eV/Ang looks wrong"),
         (Labels(energy_unit="Hartree", forces_unit="Hartree/Ang"), (1, 1), "Ang looks wrong"),
         (
             Labels(energy_unit="eV", distance_unit="Bohr"),
             (1, 1),
-            "distance.unit.Bohr looks wrong",
+            "distance_unit=Bohr looks wrong",
         ),
-        (Labels(energy_unit="eV", distance_unit="nm"), (1, 1), "distance.unit.nm looks wrong"),
+        (Labels(energy_unit="eV", distance_unit="nm"), (1, 1), "distance_unit=nm looks wrong"),
     ],
 )
 def test_wrong_units_are_found(tmp_path, labels, scales, message):
@@ -277,7 +277,7 @@ def test_a_format_with_fixed_units_needs_no_option(tmp_path):
         ("--energy-unit Ang", "--energy-unit Ang is not an energy unit"),
         ("--energy-unit eV --forces-unit eV", "--forces-unit eV is not a unit of forces"),
         ("--energy-unit eV --energy-key E", "name the labels with --energy-key and --forces-key."),
-        ("--energy-unit eV --distance-unit nm", "--distance-unit nm looks wrong"),
+        ("--energy-unit eV --distance-unit nm", "--distance_unit=nm looks wrong"),
         ("--energy-unit eV --property homo:eV", "no homo (frames 0, 1, 2"),
     ],
 )
@@ -314,5 +314,5 @@ def test_structures_without_labels_in_another_unit(tmp_path):
     atoms.positions /= 0.529177
     write(tmp_path / "minima.xyz", atoms)
     source, target = str(tmp_path / "minima.xyz"), str(tmp_path / "minima.db")
-    with pytest.raises(InputError, match=r"distance.unit.Ang looks wrong"):
+    with pytest.raises(InputError, match="distance_unit=Ang looks wrong"):
         import_labels(source, target, Labels(energy_key=None, forces_key=None))
