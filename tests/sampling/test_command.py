@@ -12,10 +12,10 @@ import hydra
 import pytest
 from ase import Atoms
 from ase.db import connect
+from gpip_plugins.sampling.campaign.campaign import Campaign
 from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
-from gpip_plugins.sampling.campaign.campaign import Campaign
 from gpip_plugins.sampling.command import add_sample
 from gpip_plugins.sampling.program import SYSTEM_KEYS, translate
 

@@ -53,12 +53,13 @@ FORCE_FIELDS: dict[str, ForceField] = {
 }
 
 
-def force_field(name: str) -> ForceField:
+def force_field(name: str, parameter: str = "force_field") -> ForceField:
     """Return a force field by name.
 
     Args:
         name: a key of `FORCE_FIELDS`, where force fields of your own can be added; or `opls_q` and
             a number, which is OPLS-AA with the charges of ions scaled by it.
+        parameter: name of the parameter that holds it.
 
     Raises:
         InputError: when there is none of that name.
@@ -73,7 +74,7 @@ def force_field(name: str) -> ForceField:
         return OPLS(charge_scale=float(scaled[1]))
     if name not in FORCE_FIELDS:
         raise InputError(
-            f"force_field={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
+            f"{parameter}={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
             "opls_q0.8 for ionic charges scaled by 0.8."
         )
     return FORCE_FIELDS[name]
