@@ -1,4 +1,8 @@
-"""Force fields by name: what turns a molecule or box into an `openmm.System`."""
+"""Force fields by name: what turns a molecule or box into an `openmm.System`.
+
+No library serves here: the generators of openff-toolkit, foyer and openmmforcefields do not work
+when they are installed from PyPI, so the typing and the assembly are done in this room.
+"""
 
 import re
 from typing import Protocol
@@ -28,7 +32,7 @@ __all__ = [
 
 
 class ForceField(Protocol):
-    """What the sampler needs to know of a force field."""
+    """What the sampling needs of a force field."""
 
     @property
     def name(self) -> str:
@@ -83,7 +87,7 @@ def force_field(name: str, parameter: str = "force_field") -> ForceField:
 def choose(
     system: MolecularSystem | Box, name: str, fallback: str | None = None
 ) -> tuple[ForceField, Coverage]:
-    """Return the force field for a system: the one asked for, or the fall-back if it must be.
+    """Return the force field for a system: the one asked for, or else the fall-back.
 
     Args:
         system: the molecule or box.
@@ -92,8 +96,8 @@ def choose(
             None refuses such systems.
 
     Returns:
-        The force field and its coverage, to be stored with the data; `Coverage.instead_of` tells
-        why the fall-back was taken.
+        The force field and its coverage, to be stored with the data; `Coverage.instead_of` holds
+        the reason if the fall-back was taken.
 
     Raises:
         InputError: when neither covers the system; it names atoms, charges and terms.
