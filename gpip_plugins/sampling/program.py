@@ -98,7 +98,7 @@ def run(words: Sequence[str]) -> None:
         words: what stands behind it on the command line.
 
     Raises:
-        SystemExit: with 1 after a mistake of the user, which Hydra has told.
+        SystemExit: with 1 after a mistake of the user, which Hydra has printed.
     """
     register_molecules()
     if TrainingRecipes not in Plugins.instance().discover(SearchPathPlugin):

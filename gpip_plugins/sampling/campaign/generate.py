@@ -64,7 +64,7 @@ def generate(settings: SamplingSettings) -> bool:
         lock.acquire()
     try:
         if not datapath.exists():
-            # What a killed process left; the lock tells that none is writing now.
+            # What a killed process left; with the lock held, none is writing now.
             remove_partial(datapath)
             if settings.workers.parts == 1:
                 _sample(settings, plan, covered)
