@@ -63,5 +63,9 @@ class GpipSearchPathPlugin(SearchPathPlugin):
             if path not in present:
                 search_path.append(provider="gpip_plugins", path=path)
                 present.add(path)
+                if tree == "train":
+                    from gpip_plugins.sampling.systems.choices import register_molecules
+
+                    register_molecules()
                 if tree == "md":
                     OmegaConf.register_new_resolver("gpip_device", device, replace=True)

@@ -17,6 +17,8 @@ from ase import units
 from gpip_plugins.errors import InputError
 
 __all__ = [
+    "ANGSTROM",
+    "KCAL",
     "KJ_MOL",
     "NM",
     "density",
@@ -27,6 +29,10 @@ __all__ = [
 
 NM: Final = units.nm
 """One nanometre in Å, OpenMM's unit of length."""
+ANGSTROM: Final = 1.0 / NM
+"""One Å in nm."""
+KCAL: Final = 4.184
+"""One kcal in kJ."""
 KJ_MOL: Final = units.kJ / units.mol
 """One kJ/mol in eV, OpenMM's unit of energy, in the constants that SchNetPack uses."""
 
@@ -45,7 +51,7 @@ def density(mass: float, volume: float) -> float:
         >>> round(density(64 * 18.015, 12.445**3), 3)  # water
         0.993
     """
-    return mass / volume * 1e24 / units.mol
+    return float(mass / units.mol / (volume * 1e-24))
 
 
 def energy_in_ev(unit: str, name: str = "energy_unit") -> float:

@@ -53,8 +53,8 @@ def pretrained(folder, run_program):
 
 @pytest.fixture(scope="module")
 def labels(folder, pretrained, run_program):
-    """Label the sampled configurations with their MMFF94 energies, far from zero as DFT's are."""
-    data = ASEAtomsData(str(folder / "data" / "ethanol_mmff94.db"))
+    """Label the sampled configurations with their OPLS-AA energies, far from zero as DFT's are."""
+    data = ASEAtomsData(str(folder / "data" / "ethanol_opls.db"))
     frames = []
     for k in range(len(data)):
         row = data[k]
@@ -80,7 +80,7 @@ def test_pretraining_leaves_data_model_curves_and_the_next_commands(folder, pret
     run = folder / "runs" / "pre"
     for name in ("best_model", "curves.csv", "curves.png", "config.yaml", "checkpoints/last.ckpt"):
         assert (run / name).stat().st_size > 0, name
-    assert len(ASEAtomsData(str(folder / "data" / "ethanol_mmff94.db"))) == 40
+    assert len(ASEAtomsData(str(folder / "data" / "ethanol_opls.db"))) == 40
     rows = curves(run)
     assert len(rows) == 2
     for task in ("masked_atoms", "noise", "structure_latent"):

@@ -17,11 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.campaign.generate import generate
 from gpip_plugins.sampling.systems import sources
+from gpip_plugins.sampling.systems.choices import register_molecules
 
 __all__ = ["TrainingRecipes", "run", "translate"]
 
-#: Settings of the systems; every other setting is one of the campaign.
+#: Settings of the systems; every other setting is one of the sampling.
 SYSTEM_KEYS = {field.name for source in sources.SOURCES for field in fields(source)}
 #: What stands beside `data` in the configuration.
 ROOT = ("size", "cluster", "run", "hydra", "data")
@@ -74,19 +76,19 @@ def job(config: DictConfig) -> None:
     """Sample what a composed configuration says.
 
     Args:
-        config: its node `data` describes a `gpip_plugins.sampling.campaign.campaign.Campaign`.
+        config: its node `data` describes a `gpip_plugins.sampling.settings.SamplingSettings`.
     """
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         key = missing[0].removeprefix("data.").removeprefix("system.")
         raise InputError(f"{key} is not given, which this system needs; add {key}=... behind it.")
     try:
-        campaign = hydra.utils.instantiate(config.data)
+        settings = hydra.utils.instantiate(config.data)
     except hydra.errors.InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    campaign.prepare()
+    generate(settings)
 
 
 def run(words: Sequence[str]) -> None:
@@ -96,8 +98,9 @@ def run(words: Sequence[str]) -> None:
         words: what stands behind it on the command line.
 
     Raises:
-        SystemExit: with 1 after a mistake of the user, which Hydra has told.
+        SystemExit: with 1 after a mistake of the user, which Hydra has printed.
     """
+    register_molecules()
     if TrainingRecipes not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(TrainingRecipes)
     sys.argv = ["gpip sample", *translate(words)]

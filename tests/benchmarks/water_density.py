@@ -21,9 +21,9 @@ import numpy as np
 from tqdm import tqdm
 
 from gpip_plugins.analysis.error_bars import standard_error
-from gpip_plugins.sampling.dynamics.equilibration import n_pieces, prepare
+from gpip_plugins.sampling.dynamics.equilibration import n_chunks, prepare
 from gpip_plugins.sampling.forcefield import force_field
-from gpip_plugins.sampling.schedule import PreparationSchedule
+from gpip_plugins.sampling.settings import Dynamics, Preparation
 from gpip_plugins.sampling.systems.packing import components_from, pack
 
 N_MOLECULES, CUTOFF = 64, 5.8  # Å: below half the cell (12.36 Å) in all that fluctuates
@@ -110,11 +110,9 @@ fix ensemble all npt temp 300.0 300.0 100.0 iso 1.0 1.0 1000.0
 
 def by_openmm(duration: float) -> tuple[float, float]:
     """Return our mean density and its standard error, as the preparation of a box finds them."""
-    schedule = PreparationSchedule(npt=duration, annealing=0)
-    with tqdm(total=n_pieces(schedule), desc="ours", unit="ps/2") as bar:
-        found = prepare(
-            water(), FixedCutoff(), schedule, 1, platform="CPU", threads=1, on_piece=bar.update
-        )
+    preparation, dynamics = Preparation(npt=duration, annealing=0), Dynamics(platform="CPU")
+    with tqdm(total=n_chunks(preparation), desc="ours", unit="ps/2") as bar:
+        found = prepare(water(), FixedCutoff(), preparation, dynamics, 1, on_chunk=bar.update)
     return found.density, found.density_error
 
 

@@ -168,4 +168,4 @@ def test_thermostats_can_be_chosen_at_the_preset(compose, kind):
 def test_molecules_have_a_database_of_their_own(compose, molecule, tmp_path):
     config = compose("experiment=gpip_pretrain", f"data/system={molecule}")
     assert config.data.system.molecules == molecule
-    assert config.data.datapath == f"{tmp_path}/data/{molecule}_mmff94.db"
+    assert instantiate(config.data).datapath == f"{tmp_path}/data/{molecule}_opls.db"

@@ -11,9 +11,9 @@ from ase.io import write as write_xyz
 from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
 from gpip_plugins.report import beside
-from gpip_plugins.sampling.campaign import campaign as campaign_module
-from gpip_plugins.sampling.campaign.campaign import Campaign
-from gpip_plugins.sampling.schedule import PreparationSchedule
+from gpip_plugins.sampling.campaign.generate import generate
+from gpip_plugins.sampling.dynamics.engine import Engine
+from gpip_plugins.sampling.settings import Preparation, SamplingSettings
 from gpip_plugins.sampling.systems.sources import Smiles, Water
 
 SMALL = {
@@ -30,7 +30,7 @@ SMALL = {
 
 
 def sample(datapath, **settings):
-    return Campaign(str(datapath), **SMALL | settings).prepare()
+    return generate(SamplingSettings.from_keywords(str(datapath), **SMALL | settings))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_boxes_have_density_and_radial_distribution_functions(tmp_path):
         sampling_interval=0.01,
         equilibration=0.0,
         energy_check=0,
-        preparation=PreparationSchedule(npt=0, annealing=0),
+        preparation=Preparation(npt=0, annealing=0),
         platform="CPU",
     )
     folder = tmp_path / "box_quality"
@@ -148,7 +148,7 @@ def test_quality_false_leaves_it_out(tmp_path, monkeypatch):
     [
         ({"labels": "none.xyz"}, r"labels=none.xyz does not exist.*name a file with labelled"),
         ({"labels": "labels.xyz", "n_frames": 4}, r"n_frames=4 is too few for the coverage of"),
-        ({"labels": "labels.xyz", "quality": False}, r"quality=false leaves out"),
+        ({"labels": "labels.xyz", "quality": False}, r"quality=False leaves out"),
         ({"labels": "torn.db"}, r"torn.db"),
     ],
 )
@@ -158,7 +158,7 @@ def test_labels_that_cannot_be_compared_are_refused_before_anything_runs(
     monkeypatch.chdir(tmp_path)
     write_xyz("labels.xyz", shaken("H2O", 5))
     (tmp_path / "torn.db").write_text("no database")
-    monkeypatch.setattr(campaign_module.Campaign, "_sample", lambda self: 1 / 0)
+    monkeypatch.setattr(Engine, "run", lambda *args, **settings: 1 / 0)
     with pytest.raises(InputError, match=message):
         sample("water.db", **settings)
 

@@ -2,13 +2,18 @@
 
 import math
 
+import hydra
 import numpy as np
 import openmm
 import pytest
 from rdkit import Chem
 
+from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine, fastest_platform
+from gpip_plugins.sampling.program import translate
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.choices import register_molecules
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 SIGMA, EPSILON = 0.3405, 0.99607  # of argon: nm, kJ/mol
@@ -126,9 +131,23 @@ def on_platform():
     """Return a function that gives energy (eV) and forces of a box as it is packed."""
 
     def run(box, force_field, name):
-        engine = PeriodicEngine(box, force_field, platform=name, threads=1)
+        engine = PeriodicEngine(box, force_field, Dynamics(platform=name))
         context = engine.context(openmm.VerletIntegrator(0.001))
         context.setPositions(0.1 * box.positions)
         return engine._frame(context)[1:3]
+
+    return run
+
+
+@pytest.fixture
+def compose():
+    """Return a function that composes what `gpip sample WORDS` would run."""
+
+    def run(*words):
+        register_molecules()
+        folder = recipes_folder()
+        overrides = [*translate(words), f"hydra.searchpath=[file://{folder / 'train'}]"]
+        with hydra.initialize_config_dir(str(folder / "sample"), version_base="1.3"):
+            return hydra.compose("config", overrides=overrides)
 
     return run

@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import time
-from dataclasses import fields
 
 import hydra
 import pytest
@@ -15,9 +14,10 @@ from ase.db import connect
 from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
-from gpip_plugins.sampling.campaign.campaign import Campaign
 from gpip_plugins.sampling.command import add_sample
-from gpip_plugins.sampling.program import SYSTEM_KEYS, translate
+from gpip_plugins.sampling.program import translate
+from gpip_plugins.sampling.systems.presets import MOLECULES
+from gpip_plugins.sampling.systems.sources import Presets
 
 SHORT = ["sampling_interval=0.02", "equilibration=0.02", "temperatures=[300,500]", "cores=1"]
 SHORT += ["energy_check=1"]
@@ -55,13 +55,10 @@ def test_prefixes_may_be_left_out(words, expected):
     assert translate(words.split()) == (expected or words).split()
 
 
-def test_no_setting_of_a_system_hides_one_of_the_campaign():
-    assert not SYSTEM_KEYS & {field.name for field in fields(Campaign)}
-
-
 def test_help_names_every_system_size_and_cluster():
     text = (recipes_folder() / "sample" / "config.yaml").read_text()
     words = text.split()
+    assert set(MOLECULES) <= set(words)
     for folder in ("train/data/system", "train/size", "sample/cluster"):
         for path in (recipes_folder() / folder).glob("*.yaml"):
             assert path.stem in words, path
@@ -90,14 +87,17 @@ def test_there_are_commands_in_the_recipes():
 
 
 @pytest.mark.parametrize("words", typed())
-def test_commands_in_the_recipes_compose_and_leave_nothing_open(words):
-    words = [word for word in translate(words) if word != "-m" and "system=ethanol,tol" not in word]
-    folder = recipes_folder()
-    words.append(f"hydra.searchpath=[file://{folder / 'train'}]")
-    with hydra.initialize_config_dir(str(folder / "sample"), version_base="1.3"):
-        config = hydra.compose("config", overrides=words)
+def test_commands_in_the_recipes_compose_and_leave_nothing_open(compose, words):
+    words = [word for word in words if word != "-m" and "system=ethanol,tol" not in word]
+    config = compose(*words)
     assert not OmegaConf.missing_keys(config)
     OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.mark.parametrize("name", MOLECULES)
+def test_every_molecule_of_md17_is_a_choice_without_a_file(compose, name):
+    assert hydra.utils.instantiate(compose(f"system={name}").data.system) == Presets(name)
+    assert not (recipes_folder() / "train" / "data" / "system" / f"{name}.yaml").exists()
 
 
 @pytest.mark.slow
@@ -172,12 +172,12 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
         ("system=smiles", "smiles is not given, which this system needs; add smiles=..."),
         ("system=smiles smiles=XX", "smiles='XX' does not parse"),
         ("system=file file=no.xyz", "no.xyz does not exist"),
-        ("system=isomers count=-3", "count=-3 is no number of isomers"),
-        ("system=water64 count=-1", "composition.water=-1 is not a number of molecules"),
-        ("system=electrolyte concentration=0", "concentration=0 mol/L must be positive"),
+        ("system=isomers count=-3", "count=-3 is not a whole number of at least 1"),
+        ("system=water64 count=-1", "composition.water=-1 is not a whole number of at least 1"),
+        ("system=electrolyte concentration=0", "concentration=0 is not a number above 0 (mol/L)"),
         ("system=electrolyte cation=K", "cation='K' is unknown; choose from Li, Na"),
         ("force_field=amber", "force_field='amber' is unknown"),
-        ("n_frames=-5", "n_frames=-5 is less than one frame"),
+        ("n_frames=-5", "n_frames=-5 is not a whole number of at least 1"),
         ("n_frames=100000000000", "MB are free; free some space"),
     ],
 )

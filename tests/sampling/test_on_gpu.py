@@ -5,6 +5,7 @@ import pytest
 
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine
 from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.packing import components_from, pack
 
 pytestmark = pytest.mark.gpu
@@ -23,7 +24,7 @@ def test_energy_and_forces_of_an_electrolyte_are_those_of_the_reference(on_platf
 
 def test_a_trajectory_has_its_temperature():
     box = pack("water", components_from({"water": 64}), seed=1, density=0.9)
-    engine = PeriodicEngine(box, force_field("tip3p"), friction=10.0, platform="CUDA")
+    engine = PeriodicEngine(box, force_field("tip3p"), Dynamics(friction=10.0, platform="CUDA"))
     frames = engine.run(300.0, 40, interval=0.1, equilibration=4.0, seed=3)
     # 576 degrees of freedom; at least every fifth of the 40 frames is independent
     error = 300.0 * np.sqrt(2 / 576 / 8)

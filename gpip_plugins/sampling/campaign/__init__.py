@@ -1,1 +1,1 @@
-"""From settings to a sampled database: tasks, workers, shards."""
+"""From settings to a sampled database: plan, tasks, workers, shards, merging."""

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from gpip_plugins.io.paths import whole_file
 from gpip_plugins.sampling.campaign.trajectory_task import TrajectoryTask
-from gpip_plugins.sampling.dynamics.engine import Trajectory
+from gpip_plugins.sampling.dynamics.trajectory import Trajectory
 
 __all__ = ["PROPERTY_UNITS", "bytes_needed", "write_database"]
 
@@ -29,7 +29,7 @@ def write_database(
     results: Iterable[tuple[TrajectoryTask, Trajectory]],
     metadata: dict[str, Any],
     cost: dict[str, dict[str, float]],
-    progress: bool = True,
+    progress: bool,
 ) -> None:
     """Write all frames in one transaction; the file appears whole or not at all.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpip_plugins.sampling.dynamics.engine import Engine
+from gpip_plugins.units import ANGSTROM
 
 __all__ = ["Estimate", "duration", "estimate", "seconds_per_step"]
 
@@ -54,8 +55,10 @@ def estimate(stages: Sequence[Mapping[Engine, Sequence[float]]], cores: int) -> 
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field
         >>> from gpip_plugins.sampling.dynamics.engine import LangevinEngine
+        >>> from gpip_plugins.sampling.settings import Dynamics
         >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
-        >>> water = LangevinEngine(MolecularSystem.from_smiles("O"), force_field("mmff94"))
+        >>> molecule = MolecularSystem.from_smiles("O")
+        >>> water = LangevinEngine(molecule, force_field("mmff94"), Dynamics())
         >>> found = estimate([{water: [1000, 3000]}], cores=2)
         >>> found.wall_seconds == 3000 * found.probes["O"]
         True
@@ -94,7 +97,7 @@ def seconds_per_step(engine: Engine) -> float:
     integrator = engine.thermostat(temperature=300.0, seed=1)
     integrator.setStepSize(1e-9)  # ps
     context = engine.context(integrator)
-    context.setPositions(engine.system.positions * 0.1)
+    context.setPositions(ANGSTROM * engine.system.positions)
     integrator.step(10)  # the first ones build kernels and neighbour lists
     n_steps, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < PROBE_SECONDS:

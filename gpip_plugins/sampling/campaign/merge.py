@@ -1,4 +1,4 @@
-"""From shards to one database, with the account of what happened and what it cost."""
+"""From shards to one database, with what happened on the way and what it cost."""
 
 import logging
 import time
@@ -10,77 +10,61 @@ from tqdm import tqdm
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.campaign.database import write_database
-from gpip_plugins.sampling.campaign.plan import Sampler
+from gpip_plugins.sampling.campaign.plan import Plan, preparations
 from gpip_plugins.sampling.campaign.preparation_task import PreparationTask
+from gpip_plugins.sampling.campaign.tasks import Task
 from gpip_plugins.sampling.campaign.thinning import distinct_frames
 from gpip_plugins.sampling.campaign.trajectory_task import TrajectoryTask
 from gpip_plugins.sampling.dynamics.trajectory import Trajectory
+from gpip_plugins.sampling.settings import SamplingSettings
 
 __all__ = ["describe_cost", "merge"]
 
 log = logging.getLogger(__name__)
 
 MAX_DEVIATION: Final = 0.05  # of a molarity from the one asked for; one molecule more is 2 to 4 %
+BOX_FACTS: Final = ("density", "density_error", "density_drift", "molarity")
+
+Facts = Sequence[tuple[Task, dict[str, Any]]]
 
 
 def merge(
-    sampler: Sampler,
-    folder: Path,
-    datapath: Path,
-    metadata: dict[str, Any],
-    drop_exploded: bool,
-    min_difference: float = 0.0,
-    progress: bool = True,
+    plan: Plan, settings: SamplingSettings, metadata: dict[str, Any]
 ) -> tuple[int, dict[str, dict[str, float]]]:
-    """Write the database from the shards of all trajectories, in an order of its own.
+    """Write the database from the shards of all trajectories, in the order of the plan.
 
-    To the metadata are added: `n_rows`, `boxes` (what came out of the preparation, by box and
-    replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box did),
+    To the metadata are added: `n_rows`, `boxes` (density and molarity after the preparation, by box
+    and replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box did),
     `near_duplicates_dropped` (number of frames by system; empty unless they were looked for),
     `nve_drift` and `nve_drift_error` (drift of the total energy without a thermostat and its
     standard error in meV/atom/ps, by system, where it was checked), and `cost`.
 
     Args:
-        sampler: all trajectories.
-        folder: where the shards are.
-        datapath: the database, ending in `.db`.
+        plan: all tasks; their shards are there.
+        settings: of the sampling.
         metadata: settings and other facts to be stored.
-        drop_exploded: leave trajectories out that exploded with half the time step, too.
-        min_difference: Å; frames nearer to an earlier one of their system are left out, see
-            `distinct_frames`. 0 keeps all.
-        progress: show a progress bar.
 
     Returns:
         Number of frames, and the cost: stage -> `core_seconds` and `gpu_seconds`.
 
     Raises:
-        InputError: when a trajectory exploded and `drop_exploded` is false, or all of them did.
+        InputError: when a trajectory exploded and such are not dropped, or all of them did.
     """
-    tasks = [(task, task.facts(folder)) for task in sampler.tasks]
-    boxes = [(task, task.facts(folder)) for task in sampler.preparations(sampler.tasks)]
-    checks = [(task, task.facts(folder)) for task in sampler.checks]
+    folder, min_difference = settings.shards, settings.output.min_difference
+    tasks = _with_facts(plan.trajectories, folder)
+    boxes = _with_facts(preparations(plan.trajectories), folder)
+    checks = _with_facts(plan.checks, folder)
     for _, facts in boxes + tasks + checks:
         for message in facts["explosions"]:
             log.warning("%s", message)
     dropped = [task.label for task, facts in tasks if not facts["complete"]]
-    if dropped and not drop_exploded:
-        raise InputError(
-            f"{len(dropped)} of {len(tasks)} trajectories exploded, also with half the "
-            f"time_step={sampler.dynamics.time_step} fs (the first: {dropped[0]}); choose a "
-            "smaller time_step or lower temperatures, or leave them out with on_explosion=drop."
-        )
-    if len(dropped) == len(tasks):
-        raise InputError(
-            f"all {len(tasks)} trajectories exploded, also with half the "
-            f"time_step={sampler.dynamics.time_step} fs, which leaves nothing to store; choose a "
-            "smaller time_step or lower temperatures."
-        )
+    _refuse_explosions(dropped, len(tasks), settings)
     for task, facts in boxes:
-        _tell(task, facts)
+        _log_box(task, facts)
     started = time.process_time()
-    results, near = _distinct(sampler, folder, min_difference, progress)
-    n_rows = sum(task.n_frames for task, facts in tasks if facts["complete"]) - sum(near.values())
-    halved = [t.label for t, facts in tasks if facts["complete"] and facts["explosions"]]
+    results, near = _distinct(plan, settings)
+    complete = [(task, facts) for task, facts in tasks if facts["complete"]]
+    n_rows = sum(task.n_frames for task, _ in complete) - sum(near.values())
     cost = {"preparation": _cost(boxes)} if boxes else {}
     cost["trajectories"] = _cost(tasks)
     if checks:
@@ -88,24 +72,44 @@ def merge(
     if min_difference:
         seconds = round(time.process_time() - started, 3)
         cost["near-duplicates"] = {"core_seconds": seconds, "gpu_seconds": 0.0}
-    found = [(task, facts) for task, facts in checks if facts["drift"] is not None]
-    keys = ("density", "density_error", "density_drift", "molarity")
+    checked = [(task, facts) for task, facts in checks if facts["drift"] is not None]
     metadata = metadata | {
         "n_rows": n_rows,
         "boxes": {
-            task.label: {key: facts[key] for key in keys}
+            task.label: {key: facts[key] for key in BOX_FACTS}
             | {"molarity_asked": dict(task.system.molarity_asked)}
             for task, facts in boxes
         },
         "dropped": dropped,
-        "halved_time_step": halved,
+        "halved_time_step": [task.label for task, facts in complete if facts["explosions"]],
         "near_duplicates_dropped": near,
-        "nve_drift": {t.label: f["drift"] for t, f in found},
-        "nve_drift_error": {t.label: f["drift_error"] for t, f in found},
+        "nve_drift": {task.label: facts["drift"] for task, facts in checked},
+        "nve_drift_error": {task.label: facts["drift_error"] for task, facts in checked},
     }
-    write_database(datapath, results, metadata, cost, progress)
-    log.info("%s: %d frames.", datapath, n_rows)
+    write_database(settings.datapath, results, metadata, cost, settings.workers.progress)
+    log.info("%s: %d frames.", settings.datapath, n_rows)
     return n_rows, cost
+
+
+def _with_facts(tasks: Sequence[Task], folder: Path) -> list[tuple[Any, dict[str, Any]]]:
+    """Return every task with the facts of its shard."""
+    return [(task, task.facts(folder)) for task in tasks]
+
+
+def _refuse_explosions(dropped: Sequence[str], n_tasks: int, settings: SamplingSettings) -> None:
+    """Raise `InputError` where trajectories exploded that may not be dropped, or all of them."""
+    half = f"also with half the time_step={settings.dynamics.time_step} fs"
+    if dropped and not settings.output.drop_exploded:
+        raise InputError(
+            f"{len(dropped)} of {n_tasks} trajectories exploded, {half} (the first: {dropped[0]}); "
+            "choose a smaller time_step or lower temperatures, or leave them out with "
+            "on_explosion=drop."
+        )
+    if len(dropped) == n_tasks:
+        raise InputError(
+            f"all {n_tasks} trajectories exploded, {half}, which leaves nothing to store; choose a "
+            "smaller time_step or lower temperatures."
+        )
 
 
 def describe_cost(cost: dict[str, dict[str, float]], n_frames: int) -> str:
@@ -128,21 +132,18 @@ def describe_cost(cost: dict[str, dict[str, float]], n_frames: int) -> str:
 
 
 def _distinct(
-    sampler: Sampler, folder: Path, min_difference: float, progress: bool
+    plan: Plan, settings: SamplingSettings
 ) -> tuple[Iterator[tuple[TrajectoryTask, Trajectory]], dict[str, int]]:
     """Return the trajectories without near-duplicates, and how many were left out, by system."""
+    min_difference, progress = settings.output.min_difference, settings.workers.progress
+    results = plan.results(settings.shards)
     if not min_difference:
-        return sampler.results(folder), {}
-    bar = tqdm(
-        sampler.results(folder),
-        "comparing",
-        len(sampler.tasks),
-        unit="trajectory",
-        disable=not progress,
-    )
-    kept = distinct_frames(bar, min_difference, sampler.seed, progress)
+        return results, {}
+    n_trajectories = len(plan.trajectories)
+    bar = tqdm(results, "comparing", n_trajectories, unit="trajectory", disable=not progress)
+    kept = distinct_frames(bar, min_difference, settings.seed, progress)
     near: dict[str, int] = {}
-    for task in sampler.tasks:
+    for task in plan.trajectories:
         if task.shard in kept:
             n_dropped = int((~kept[task.shard]).sum())
             near[task.system.name] = near.get(task.system.name, 0) + n_dropped
@@ -151,18 +152,18 @@ def _distinct(
             log.info(
                 "%s: %d near-duplicates (up to %g Å) dropped.", name, n_dropped, min_difference
             )
-    results = sampler.results(folder)
-    return ((task, frames.only(kept[task.shard])) for task, frames in results), near
+    again = plan.results(settings.shards)
+    return ((task, frames.only(kept[task.shard])) for task, frames in again), near
 
 
-def _cost(tasks: Sequence[tuple[Any, dict[str, Any]]]) -> dict[str, float]:
-    """Return the sums of what shards say of their cost."""
+def _cost(tasks: Facts) -> dict[str, float]:
+    """Return the sums of the costs that shards state."""
     keys = ("core_seconds", "gpu_seconds")
     return {key: round(sum(facts[key] for _, facts in tasks), 3) for key in keys}
 
 
-def _tell(task: PreparationTask, facts: dict[str, Any]) -> None:
-    """Say what came out of a preparation: density, and molarity beside the one asked for."""
+def _log_box(task: PreparationTask, facts: dict[str, Any]) -> None:
+    """Log density and molarity after a preparation, beside the molarity asked for."""
     if not facts["complete"]:
         log.warning("%s: left out, for it exploded while it was prepared.", task.label)
         return

@@ -6,117 +6,85 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpip_plugins.sampling.campaign.shards import read_facts, read_shard, write_shard
-from gpip_plugins.sampling.campaign.tasks import FORMAT, HALVINGS, Dynamics, Stopwatch, identity
-from gpip_plugins.sampling.dynamics.engine import Explosion
-from gpip_plugins.sampling.dynamics.equilibration import n_pieces, prepare
-from gpip_plugins.sampling.forcefield import ForceField
-from gpip_plugins.sampling.schedule import PreparationSchedule
-from gpip_plugins.sampling.seeds import derive_seed, fingerprint
+import numpy as np
+
+from gpip_plugins.sampling.campaign.tasks import Task
+from gpip_plugins.sampling.dynamics.equilibration import PreparedBox, n_chunks, prepare
+from gpip_plugins.sampling.seeds import derive_seed
+from gpip_plugins.sampling.settings import Dynamics, Preparation
 from gpip_plugins.sampling.systems.box import Box
 
 __all__ = ["PreparationTask"]
 
 
-@dataclass(frozen=True)
-class PreparationTask:
+@dataclass(frozen=True, kw_only=True)
+class PreparationTask(Task):
     """A packed box at its density, annealed: where all its trajectories of one replica begin.
 
-    A box that explodes is prepared again with half the time step. When that explodes too, the shard
-    says so and holds no box: there is nothing to go on with.
+    Facts beside those of every task: `density` (g/cm^3), its `density_error` and `density_drift`
+    (None for a given cell), `molarity` (mol/L, by component); all None after an explosion.
 
     Args:
-        system: the box as packed.
-        force_field: what gives its energy.
-        schedule: durations and temperatures.
+        settings: durations and temperatures.
         replica: number of the replica, which has its own random numbers.
-        dynamics: how it is integrated.
-        seed: seed of the data set.
     """
 
-    system: Box
-    force_field: ForceField
-    schedule: PreparationSchedule
+    settings: Preparation
     replica: int
-    dynamics: Dynamics
-    seed: int
 
     @property
-    def shard(self) -> str:
-        """Name of the file: a fingerprint of all that determines the prepared box."""
-        digest = fingerprint(
-            FORMAT,
-            identity(self.system),
-            self.force_field.name,
-            dataclasses.astuple(self.schedule),
+    def prefix(self) -> str:
+        """The kind of task."""
+        return "prepared"
+
+    def determinants(self) -> list[Any]:
+        """Return what determines the prepared box beside system and force field."""
+        return [
+            dataclasses.astuple(self.settings),
             [self.replica, self.dynamics.time_step, self.dynamics.friction, self.seed],
-        )
-        return f"prepared-{digest}.npz"
+        ]
 
     @property
     def n_ticks(self) -> int:
         """One for every half picosecond."""
-        return n_pieces(self.schedule)
+        return n_chunks(self.settings)
 
     @property
-    def n_steps(self) -> float:
-        """Number of time steps."""
-        return self.schedule.duration * 1000.0 / self.dynamics.time_step
+    def simulated_time(self) -> float:
+        """Simulated time in ps."""
+        return self.settings.duration
 
     @property
     def label(self) -> str:
-        """Name of the task for people."""
+        """Name of the box and number of the replica."""
         return f"{self.system.name}, replica {self.replica}"
 
-    def run(self, folder: Path, tick: Callable[[], None]) -> None:
-        """Prepare and write the shard.
+    def simulate(self, start: Box, dynamics: Dynamics, tick: Callable[[], None]) -> PreparedBox:
+        """Return the prepared box.
 
         Args:
-            folder: where the shard goes.
+            start: the box as packed.
+            dynamics: how it is integrated in this try.
             tick: called after every half picosecond.
         """
         seed = derive_seed(self.seed, self.system.name, "preparation", self.replica)
-        facts: dict[str, Any] = {"explosions": []}
-        cost = Stopwatch()
-        prepared, dynamics = None, self.dynamics
-        for _ in range(1 + HALVINGS):
-            try:
-                prepared = prepare(
-                    self.system,
-                    self.force_field,
-                    self.schedule,
-                    seed,
-                    **dataclasses.asdict(dynamics),
-                    on_piece=tick,
-                )
-                break
-            except Explosion as explosion:
-                facts["explosions"].append(str(explosion))
-                dynamics = dynamics.halved()
-        box = self.system if prepared is None else prepared.box
-        facts |= {
-            "complete": prepared is not None,
-            "time_step": dynamics.time_step,
-            "density": prepared and prepared.density,
-            "density_error": prepared and prepared.density_error,
-            "density_drift": prepared and prepared.density_drift,
-            "molarity": prepared and box.molarity,
-        }
-        facts |= cost.read(dynamics.engine(box, self.force_field))
-        arrays = {} if prepared is None else {"positions": box.positions, "cell": box.cell}
-        write_shard(folder / self.shard, arrays, facts)
+        return prepare(start, self.force_field, self.settings, dynamics, seed, on_chunk=tick)
 
-    def facts(self, folder: Path) -> dict[str, Any]:
-        """Return what the shard says of itself.
-
-        `complete`, `density` (g/cm^3), its `density_error` and `density_drift` (None for a given
-        cell), `molarity` (mol/L, by component), all None after an explosion; `time_step` (fs, of
-        the last try), `explosions` (messages), `core_seconds`, `gpu_seconds`.
+    def describe(self, result: PreparedBox | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return positions and cell, and what came out of the preparation.
 
         Args:
-            folder: where the shard is.
+            result: the prepared box, or None after an explosion.
         """
-        return read_facts(folder / self.shard)
+        if result is None:
+            return {}, dict.fromkeys(("density", "density_error", "density_drift", "molarity"))
+        facts = {
+            "density": result.density,
+            "density_error": result.density_error,
+            "density_drift": result.density_drift,
+            "molarity": result.box.molarity,
+        }
+        return {"positions": result.box.positions, "cell": result.box.cell}, facts
 
     def result(self, folder: Path) -> Box | None:
         """Return the prepared box, or None for one that exploded.
@@ -124,5 +92,5 @@ class PreparationTask:
         Args:
             folder: where the shard is.
         """
-        arrays, _ = read_shard(folder / self.shard)
+        arrays = self.arrays(folder)
         return dataclasses.replace(self.system, **arrays) if arrays else None

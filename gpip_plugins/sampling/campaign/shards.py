@@ -2,20 +2,34 @@
 
 A shard is an `.npz` file of arrays with a few facts beside them (time step, cost, what went wrong).
 Its name carries a fingerprint of everything that determines its content, so that shards of other
-settings are never mistaken for one's own.
+settings are never mistaken for those of the present ones.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpip_plugins.io.paths import whole_file
 
-__all__ = ["read_facts", "read_shard", "write_shard"]
+__all__ = ["missing", "read_facts", "read_shard", "write_shard"]
+
+if TYPE_CHECKING:
+    from gpip_plugins.sampling.campaign.tasks import Task
 
 FACTS = "facts"
+
+
+def missing[AnyTask: "Task"](tasks: Sequence[AnyTask], folder: Path) -> list[AnyTask]:
+    """Return the tasks that have no shard yet.
+
+    Args:
+        tasks: any tasks.
+        folder: where the shards are kept.
+    """
+    return [task for task in tasks if not (folder / task.shard).exists()]
 
 
 def write_shard(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:

@@ -1,77 +1,103 @@
-"""Checks of where a sampled database is, or will be."""
+"""What a sampled database says of its settings, and checks of where it is or will be."""
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ase.db import connect
+import numpy as np
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 from gpip_plugins.sampling.campaign.database import bytes_needed
-from gpip_plugins.sampling.campaign.plan import Sampler
+from gpip_plugins.sampling.campaign.plan import CoveredSystem, Plan
+from gpip_plugins.sampling.seeds import fingerprint
+from gpip_plugins.sampling.settings import SamplingSettings
+from gpip_plugins.sampling.systems.box import Box
 
-__all__ = ["check_folder", "compare"]
+__all__ = ["check_folder", "compare", "record"]
 
 
-def compare(datapath: Path, settings: dict[str, Any]) -> None:
-    """Raise `InputError` when a database was not made with these settings.
+def record(settings: SamplingSettings, covered: Sequence[CoveredSystem]) -> dict[str, Any]:
+    """Return everything that determines the frames, by the names of the settings.
+
+    Args:
+        settings: of the sampling.
+        covered: the systems with their force fields.
+    """
+    boxes = [system for system, *_ in covered if system.cell is not None]
+    return {
+        "systems": {system.name: system.source for system, *_ in covered},
+        "force_field": settings.force_field,
+        "force_fields": {system.name: force_field.name for system, force_field, _ in covered},
+        "n_frames": settings.schedule.n_frames,
+        "temperatures": list(settings.schedule.temperatures),
+        "sampling_interval": settings.schedule.sampling_interval,
+        "equilibration": settings.schedule.equilibration,
+        "replicas": settings.schedule.replicas,
+        "time_step": settings.dynamics.time_step,
+        "friction": settings.dynamics.friction,
+        "min_difference": settings.output.min_difference,
+        "seed": settings.seed,
+        "preparation": asdict(settings.preparation) if boxes else None,
+        "cells": {box.name: _geometry(box) for box in boxes},
+    }
+
+
+def _geometry(box: Box) -> str:
+    """Return what distinguishes a box from others of its composition: edges and positions.
+
+    Molecules that are not packed yet all lie at the origin; then the seed determines the positions.
+    """
+    edges = " x ".join(f"{edge:.3f}" for edge in np.linalg.norm(box.cell, axis=1))
+    structure = fingerprint(box.cell.round(6).tolist(), box.positions.round(6).tolist())
+    return f"{edges} Å ({structure})"
+
+
+def compare(datapath: Path, recorded: dict[str, Any]) -> None:
+    """Check that a database was made with some settings.
 
     Args:
         datapath: the database.
-        settings: what was asked for, by the names that the user knows.
+        recorded: what `record` returns of the settings.
+
+    Raises:
+        InputError: when it was made with others, by something else, or rows are missing.
     """
-    try:
-        with connect(datapath, use_lock_file=False) as database:
-            metadata = database.metadata
-            n_rows = database.count()
-    except Exception as error:  # sqlite3, OSError or KeyError, depending on what the file is
-        raise InputError(
-            f"datapath={str(datapath)!r} is not a readable ASE database "
-            f"({type(error).__name__}: {error}); delete it or choose another datapath."
-        ) from error
-    stored = metadata.get("sampling")
+    database = Database(datapath, remedy="delete it or choose another datapath")
+    stored = database.metadata.get("sampling")
     if stored is None:
         raise InputError(
             f"datapath={str(datapath)!r} was not sampled by ClassicalMD; choose another datapath, "
             "or read it with data=custom."
         )
-    stored = _up_to_date(stored)
-    for key, value in settings.items():
-        there = stored.get(key)
+    for name, value in recorded.items():
+        there = stored.get(name)
         if there != value:
             raise InputError(
-                f"datapath={str(datapath)!r} was sampled with {key}={there}, but "
-                f"{key}={value} is asked for; choose another datapath, delete the file, or ask for "
-                "what it holds."
+                f"datapath={str(datapath)!r} was sampled with {name}={there}, but "
+                f"{name}={value} is asked for; choose another datapath, delete the file, or ask "
+                "for what it holds."
             )
-    expected = metadata.get("n_rows", settings["n_frames"])
-    if n_rows != expected:
+    expected = database.metadata["n_rows"]
+    if len(database) != expected:
         raise InputError(
-            f"datapath={str(datapath)!r} holds {n_rows} rows instead of {expected}; delete the "
-            "file, and it is sampled again."
+            f"datapath={str(datapath)!r} holds {len(database)} rows instead of {expected}; delete "
+            "the file, and it is sampled again."
         )
 
 
-def _up_to_date(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return settings in today's form; earlier databases had fewer of them."""
-    stored = {"min_difference": 0.0} | stored
-    if stored.get("preparation") is None:
-        stored = {"cells": {}} | stored
-    if "molecules" not in stored:
-        return stored
-    systems = stored["molecules"]
-    force_fields = dict.fromkeys(systems, stored["force_field"])
-    since = {"force_fields": force_fields, "replicas": 1, "preparation": None}
-    return stored | {"systems": systems} | since
-
-
-def check_folder(folder: Path, sampler: Sampler) -> None:
-    """Raise `InputError` when a folder cannot take the data.
+def check_folder(folder: Path, plan: Plan) -> None:
+    """Check that a folder can take the data.
 
     Args:
         folder: where database and shards go; it is created.
-        sampler: what will be run.
+        plan: what will be run.
+
+    Raises:
+        InputError: when it cannot be written, or the disk is too full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,14 +106,15 @@ def check_folder(folder: Path, sampler: Sampler) -> None:
     except OSError as error:
         raise InputError(
             f"the folder {str(folder)!r} of datapath cannot be written ({error.strerror}); choose "
-            "a datapath in a folder of yours."
+            "a datapath in another folder."
         ) from error
-    n_atoms = max(len(system.numbers) for system in sampler.systems)
-    needed = bytes_needed(sampler.schedule.n_frames, n_atoms)
+    n_frames = sum(task.n_frames for task in plan.trajectories)
+    n_atoms = max(len(task.system.numbers) for task in plan.trajectories)
+    needed = bytes_needed(n_frames, n_atoms)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
-            f"n_frames={sampler.schedule.n_frames} needs about {needed / 1e6:.0f} MB in "
+            f"n_frames={n_frames} needs about {needed / 1e6:.0f} MB in "
             f"{str(folder)!r}, where {free / 1e6:.0f} MB are free; free some space, choose another "
             "datapath or fewer frames."
         )

@@ -1,116 +1,175 @@
 """What the tasks of a sampling have in common.
 
-A task needs nothing but itself (and the shards of tasks before it) and leaves one shard. Its seed
-and the name of its shard follow from what it is, never from its place in a list: order,
+A task needs nothing but itself (and the shard of the preparation before it) and leaves one shard.
+Its seed and the name of its shard follow from what it is, never from its place in a list: order,
 interruption, company and the number of workers change nothing.
 """
 
-import dataclasses
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
-from gpip_plugins.sampling.dynamics.engine import Engine
-from gpip_plugins.sampling.dynamics.periodic_engine import engine_for
+from gpip_plugins.sampling.campaign.shards import read_facts, read_shard, write_shard
+from gpip_plugins.sampling.dynamics.periodic_engine import fastest_platform
+from gpip_plugins.sampling.dynamics.trajectory import Explosion
 from gpip_plugins.sampling.forcefield import ForceField
+from gpip_plugins.sampling.seeds import fingerprint
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
-__all__ = ["FORMAT", "HALVINGS", "NO_COST", "Dynamics", "Stopwatch", "Task", "identity"]
+if TYPE_CHECKING:
+    from gpip_plugins.sampling.campaign.preparation_task import PreparationTask
+
+__all__ = ["Task"]
 
 FORMAT: Final = 3  # raise it when the same settings give other results
-HALVINGS: Final = 1  # so often what exploded is tried again with half the time step
-NO_COST: Final = {"core_seconds": 0.0, "gpu_seconds": 0.0}  # of a task with nothing to go on with
 GPUS: Final = ("CUDA", "OpenCL", "HIP")
 
 
-class Stopwatch:
-    """Measures what a task costs, from its construction on."""
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One simulation that leaves one shard.
 
-    def __init__(self):
-        self.wall, self.core = time.perf_counter(), time.process_time()
+    A simulation that explodes is run again with half the time step, if the kind of task allows it.
+    When that explodes too, the shard says so and holds no result: nothing of an unstable trajectory
+    is ever stored. A box that exploded while it was prepared leaves nothing either.
 
-    def read(self, engine: Engine) -> dict[str, float]:
-        """Return `core_seconds` and `gpu_seconds` (elapsed time, where a GPU did the work).
+    Args:
+        system: what is simulated; a box as packed.
+        force_field: what gives its energy.
+        dynamics: how it is integrated.
+        seed: seed of the data set.
+        preparation: what must be run before, and gives the box to start from; None for molecules
+            and for the preparation itself.
+    """
+
+    system: MolecularSystem | Box
+    force_field: ForceField
+    dynamics: Dynamics
+    seed: int
+    preparation: "PreparationTask | None" = None
+
+    halvings: ClassVar[int] = 1  # how often an explosion is tried again with half the time step
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Name of the task for people."""
+
+    @property
+    @abstractmethod
+    def n_ticks(self) -> int:
+        """Length of the task in the progress bar: `run` calls `tick` about so often."""
+
+    @property
+    @abstractmethod
+    def simulated_time(self) -> float:
+        """Simulated time in ps."""
+
+    @property
+    @abstractmethod
+    def prefix(self) -> str:
+        """First part of the shard's name."""
+
+    @abstractmethod
+    def determinants(self) -> list[Any]:
+        """Return what determines the result beside system and force field, for JSON to write."""
+
+    @abstractmethod
+    def simulate(
+        self, start: MolecularSystem | Box, dynamics: Dynamics, tick: Callable[[], None]
+    ) -> Any:
+        """Simulate once and return the result.
 
         Args:
-            engine: what did the work.
+            start: the system where the simulation begins.
+            dynamics: how it is integrated in this try.
+            tick: moves the progress bar.
+
+        Raises:
+            Explosion: when the simulation is unstable.
         """
-        platform = getattr(engine, "platform", None)  # molecules have none to choose
-        on_gpu = platform is not None and platform.getName() in GPUS
-        return {
-            "core_seconds": time.process_time() - self.core,
-            "gpu_seconds": time.perf_counter() - self.wall if on_gpu else 0.0,
-        }
 
-
-class Task(Protocol):
-    """What can be run on its own and leaves one shard."""
+    @abstractmethod
+    def describe(self, result: Any | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the arrays and the facts that are stored of a result; None after an explosion."""
 
     @property
     def shard(self) -> str:
-        """Name of the file with the result; equal names mean equal results."""
-        ...
+        """Name of the file with the result: a fingerprint of all that determines it."""
+        digest = fingerprint(
+            FORMAT, _identity(self.system), self.force_field.name, *self.determinants()
+        )
+        return f"{self.prefix}-{digest}.npz"
 
     @property
-    def n_ticks(self) -> int:
-        """Length of the task in the progress bar: `run` calls `tick` about so often."""
-        ...
+    def n_steps(self) -> float:
+        """Number of time steps."""
+        return self.simulated_time * 1000.0 / self.dynamics.time_step
 
     def run(self, folder: Path, tick: Callable[[], None]) -> None:
-        """Write the shard into `folder`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """How the equations of motion are integrated.
-
-    Args:
-        time_step: fs.
-        friction: of the Langevin thermostat in 1/ps.
-        platform: of OpenMM, for boxes; None takes `CUDA` where there is one, else `CPU`. Isolated
-            molecules run on `Reference`.
-        threads: of a box on the platform `CPU`.
-    """
-
-    time_step: float = 1.0
-    friction: float = 2.0
-    platform: str | None = None
-    threads: int = 1
-
-    def engine(self, system: MolecularSystem | Box, force_field: ForceField) -> Engine:
-        """Return the engine for a system.
+        """Simulate and write the shard.
 
         Args:
-            system: molecule or box.
-            force_field: what gives its energy.
+            folder: where the shard goes, and where that of the preparation is.
+            tick: called often enough to move a progress bar.
         """
-        return engine_for(
-            system,
-            force_field,
-            self.time_step,
-            self.friction,
-            platform=self.platform,
-            threads=self.threads,
-        )
+        wall, core = time.perf_counter(), time.process_time()
+        start = self.system if self.preparation is None else self.preparation.result(folder)
+        result, dynamics, explosions = None, self.dynamics, []
+        while start is not None and result is None and len(explosions) <= self.halvings:
+            try:
+                result = self.simulate(start, dynamics, tick)
+            except Explosion as explosion:
+                explosions.append(str(explosion))
+                if len(explosions) <= self.halvings:
+                    dynamics = dynamics.halved()
+        arrays, facts = self.describe(result)
+        facts |= {
+            "complete": result is not None,
+            "time_step": dynamics.time_step,
+            "explosions": explosions,
+            "core_seconds": time.process_time() - core,
+            "gpu_seconds": time.perf_counter() - wall if self._on_gpu else 0.0,
+        }
+        write_shard(folder / self.shard, arrays, facts)
 
-    def halved(self) -> "Dynamics":
-        """Return the same with half the time step."""
-        return dataclasses.replace(self, time_step=self.time_step / 2)
+    @property
+    def _on_gpu(self) -> bool:
+        """Whether a GPU does the work."""
+        periodic = self.system.cell is not None
+        return periodic and (self.dynamics.platform or fastest_platform()) in GPUS
+
+    def facts(self, folder: Path) -> dict[str, Any]:
+        """Return the facts of the shard.
+
+        Those of all tasks are `complete`, `time_step` (fs, of the last try), `explosions`
+        (messages), `core_seconds` and `gpu_seconds` (elapsed time, where a GPU did the work).
+
+        Args:
+            folder: where the shard is.
+        """
+        return read_facts(folder / self.shard)
+
+    def arrays(self, folder: Path) -> dict[str, np.ndarray]:
+        """Return the arrays of the shard, none after an explosion.
+
+        Args:
+            folder: where the shard is.
+        """
+        return read_shard(folder / self.shard)[0]
 
 
-def identity(system: MolecularSystem | Box) -> list[Any]:
+def _identity(system: MolecularSystem | Box) -> list[Any]:
     """Return what a system is, in a form that JSON can write.
 
     Positions count to 0.001 Å, so that machines that differ in the last digits agree.
-
-    Args:
-        system: molecule or box.
     """
     cell = None if system.cell is None else np.round(system.cell, 3).tolist()
     positions = (np.round(system.positions, 3) + 0.0).tolist()  # no negative zeros

@@ -15,8 +15,8 @@ __all__ = ["distinct_frames"]
 def distinct_frames(
     results: Iterable[tuple[TrajectoryTask, Trajectory]],
     min_difference: float,
-    seed: int = 0,
-    progress: bool = True,
+    seed: int,
+    progress: bool,
 ) -> dict[str, np.ndarray]:
     """Return which frames differ from all earlier kept ones of their system.
 

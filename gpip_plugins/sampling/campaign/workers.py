@@ -15,12 +15,12 @@ from fasteners import InterProcessLock
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.campaign.shards import missing
 from gpip_plugins.sampling.campaign.tasks import Task
 
 __all__ = ["number_of_cores", "run_tasks"]
 
-REFRESH: Final = 0.5  # s between two looks at the progress
+REFRESH: Final = 0.5  # s between two updates of the progress bar
 
 
 def number_of_cores(cores: int | None) -> int:
@@ -29,21 +29,11 @@ def number_of_cores(cores: int | None) -> int:
     Args:
         cores: number of processes; None for all cores that this process may use.
 
-    Raises:
-        InputError: when it is less than one.
-
     Example:
         >>> number_of_cores(3)
         3
     """
-    if cores is None:
-        return cpu_count()
-    if isinstance(cores, bool) or not isinstance(cores, int) or cores < 1:
-        raise InputError(
-            f"cores={cores!r} is no number of processes; give for example cores=2, or cores=null "
-            "for all cores."
-        )
-    return cores
+    return cpu_count() if cores is None else cores
 
 
 def run_tasks(
@@ -67,18 +57,18 @@ def run_tasks(
         progress: show a progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [task for task in tasks if not (folder / task.shard).exists()]
-    n_jobs = min(cores, len(missing))
+    to_run = missing(tasks, folder)
+    n_jobs = min(cores, len(to_run))
     with _Progress(tasks, folder, description, unit, tick, progress):
         if n_jobs <= 1:
-            for task in missing:
+            for task in to_run:
                 _execute(task, folder)
         else:
             # Explicitly processes: OpenMM's Reference platform has one generator per process.
             main = os.getpid()
             with parallel_config(backend="loky", inner_max_num_threads=1):
                 Parallel(n_jobs, batch_size=1)(
-                    delayed(_execute)(task, folder, main) for task in missing
+                    delayed(_execute)(task, folder, main) for task in to_run
                 )
 
 
@@ -95,7 +85,7 @@ def _execute(task: Task, folder: Path, main: int | None = None) -> None:
         with open(ticks, "wb", buffering=0) as file:
 
             def tick() -> None:
-                # They only move the progress bar; a full disk is told by what has to be written.
+                # Ticks only move the bar; a full disk is reported by what has to be written.
                 with contextlib.suppress(OSError):
                     file.write(b".")
                 if main is not None and os.getppid() != main:
@@ -123,23 +113,22 @@ class _Progress:
         self.thread = threading.Thread(target=self._refresh, daemon=True)
 
     def __enter__(self):
-        self._look()
-        self.bar.initial = (
-            self.tick * self.finished
-        )  # for the rate: what was there has not been run now
+        self._update()
+        # For the rate: what was there has not been run now.
+        self.bar.initial = self.tick * self.finished
         self.thread.start()
 
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
-        self._look()
+        self._update()
         self.bar.close()
 
     def _refresh(self) -> None:
         while not self.stop.wait(REFRESH):
-            self._look()
+            self._update()
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         running = 0
         for shard, n_ticks in list(self.waiting.items()):
             if shard.exists():

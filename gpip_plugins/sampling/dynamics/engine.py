@@ -13,14 +13,15 @@ from openmm import unit
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.trajectory import Explosion, Trajectory
 from gpip_plugins.sampling.forcefield import ForceField
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import ANGSTROM, KJ_MOL, NM
 
 if TYPE_CHECKING:
     from gpip_plugins.sampling.systems.box import Box
 
 __all__ = ["Engine", "Explosion", "LangevinEngine", "Trajectory"]
 
-KJ_MOL: Final = units.kJ / units.mol  # eV in one kJ/mol, in the constants that SchNetPack uses
 MAX_STRETCH: Final = 2.0  # a bond this many times longer than at the minimum is broken
 # Kinetic temperature over the thermostat's: a molecule fluctuates, a packed box gives off heat.
 MAX_HEATING: Final = 3.0  # at least allowed
@@ -40,11 +41,7 @@ class Engine(ABC):
     Args:
         system: molecule or box.
         openmm_system: masses and forces of it.
-        time_step: fs; at most 1 fs with flexible bonds to hydrogen up to 1000 K.
-        friction: 1/ps; the total energy forgets its value within about 1/friction.
-
-    Raises:
-        InputError: when a number is not positive.
+        dynamics: how it is integrated.
     """
 
     tolerance: float = 1.0  # rms force in kJ/mol/nm at which a minimum is found
@@ -54,18 +51,12 @@ class Engine(ABC):
         self,
         system: "MolecularSystem | Box",
         openmm_system: openmm.System,
-        time_step: float,
-        friction: float,
+        dynamics: Dynamics,
     ):
-        for key, value, example in (("time_step", time_step, 1.0), ("friction", friction, 2.0)):
-            if not value > 0 or not np.isfinite(value):
-                raise InputError(
-                    f"{key}={value} must be positive; give for example {key}={example}."
-                )
         self.system = system
         self.openmm_system = openmm_system
-        self.time_step = time_step
-        self.friction = friction
+        self.time_step = dynamics.time_step
+        self.friction = dynamics.friction
         self.bonds = system.bonds
         self.weights = (system.masses / system.masses.sum())[:, None]
         self.degrees_of_freedom = system.positions.size
@@ -84,11 +75,11 @@ class Engine(ABC):
         """Cell vectors in rows, Å, zeros for an isolated molecule, shape (3, 3)."""
         return np.zeros((3, 3)) if self.system.cell is None else self.system.cell
 
-    def n_steps(self, key: str, duration: float) -> int:
+    def n_steps(self, name: str, duration: float) -> int:
         """Return a duration in ps as a number of time steps.
 
         Args:
-            key: name of the duration for the message.
+            name: of the parameter that holds the duration.
             duration: ps.
 
         Raises:
@@ -97,7 +88,7 @@ class Engine(ABC):
         steps = duration * 1000.0 / self.time_step
         if abs(steps - round(steps)) > 1e-6 * max(steps, 1.0):
             raise InputError(
-                f"{key}={duration} ps is not a multiple of time_step={self.time_step} fs; change "
+                f"{name}={duration} ps is not a multiple of time_step={self.time_step} fs; change "
                 "one of them."
             )
         return round(steps)
@@ -120,9 +111,9 @@ class Engine(ABC):
     def minimum(self) -> np.ndarray:
         """Return the local minimum next to the starting geometry in Å, shape (n_atoms, 3)."""
         context = self.context(openmm.VerletIntegrator(0.001))
-        context.setPositions(self.system.positions * 0.1)
+        context.setPositions(ANGSTROM * self.system.positions)
         openmm.LocalEnergyMinimizer.minimize(context, self.tolerance, self.max_iterations)
-        return _array(context.getState(positions=True).getPositions(asNumpy=True)) * 10.0
+        return _array(context.getState(positions=True).getPositions(asNumpy=True)) * NM
 
     def run(
         self,
@@ -152,7 +143,7 @@ class Engine(ABC):
         start = self.minimum()
         lengths = self.bond_lengths(start)
         context = self.context(integrator)
-        context.setPositions(start * 0.1)
+        context.setPositions(ANGSTROM * start)
         context.setVelocitiesToTemperature(temperature, seed)
         frames = []
         try:
@@ -184,10 +175,10 @@ class Engine(ABC):
 
     def _frame(self, context: openmm.Context) -> tuple[np.ndarray, float, np.ndarray, float]:
         state = context.getState(positions=True, energy=True, forces=True)
-        positions = _array(state.getPositions(asNumpy=True)) * 10.0
+        positions = _array(state.getPositions(asNumpy=True)) * NM
         positions += self.centre - (self.weights * positions).sum(axis=0)
         energy = _array(state.getPotentialEnergy()) * KJ_MOL
-        forces = _array(state.getForces(asNumpy=True)) * 0.1 * KJ_MOL
+        forces = _array(state.getForces(asNumpy=True)) * ANGSTROM * KJ_MOL
         kinetic = _array(state.getKineticEnergy()) * KJ_MOL
         return positions, energy, forces, 2.0 * kinetic / (self.degrees_of_freedom * units.kB)
 
@@ -247,35 +238,27 @@ class LangevinEngine(Engine):
     Args:
         system: the molecule.
         force_field: what gives its energy.
-        time_step: fs; at most 1 fs with flexible bonds to hydrogen up to 1000 K.
-        friction: 1/ps; the total energy forgets its value within about 1/friction.
+        dynamics: time step and friction; platform and threads have no meaning here.
 
     Raises:
-        InputError: when a number is not positive, the molecule is a single atom, or the force field
-            does not cover it.
+        InputError: when the molecule is a single atom, or the force field does not cover it.
 
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field
         >>> water = MolecularSystem.from_smiles("O", name="water")
-        >>> engine = LangevinEngine(water, force_field("mmff94"))
+        >>> engine = LangevinEngine(water, force_field("mmff94"), Dynamics())
         >>> frames = engine.run(300.0, n_frames=2, interval=0.01, equilibration=0.0, seed=1)
         >>> frames.forces.shape
         (2, 3, 3)
     """
 
-    def __init__(
-        self,
-        system: MolecularSystem,
-        force_field: ForceField,
-        time_step: float = 1.0,
-        friction: float = 2.0,
-    ):
+    def __init__(self, system: MolecularSystem, force_field: ForceField, dynamics: Dynamics):
         if len(system.numbers) < 2:
             raise InputError(
                 f"{system.name}: {system.source!r} is a single atom, which has no internal motion "
                 "to sample in vacuum; name a molecule of at least two atoms."
             )
-        super().__init__(system, force_field.create(system), time_step, friction)
+        super().__init__(system, force_field.create(system), dynamics)
 
     @property
     def centre(self) -> np.ndarray:

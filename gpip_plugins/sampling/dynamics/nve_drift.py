@@ -1,4 +1,4 @@
-"""Is energy conserved? A trajectory without thermostat, as a check of force field and time step."""
+"""Drift of the total energy without thermostat (NVE), a check of the force field."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,20 +9,23 @@ from ase import units
 from openmm import unit
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.dynamics.engine import KJ_MOL
+from gpip_plugins.sampling.dynamics.engine import Engine
 from gpip_plugins.sampling.dynamics.periodic_engine import engine_for
 from gpip_plugins.sampling.forcefield import ForceField
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import ANGSTROM, KJ_MOL
 
-__all__ = ["Conservation", "energy_conservation"]
+__all__ = ["NveDrift", "nve_drift"]
 
 STRIDE: Final = 0.02  # ps between two energies
+WARM_UP: Final = 2.0  # ps with thermostat before
 N_BLOCKS: Final = 20  # whose means the line is fitted to: vibrations average out in a block
 
 
 @dataclass(frozen=True)
-class Conservation:
+class NveDrift:
     """Total energy along a trajectory without thermostat, and its drift.
 
     Args:
@@ -43,33 +46,28 @@ class Conservation:
     temperature: float
 
 
-def energy_conservation(
+def nve_drift(
     system: MolecularSystem | Box,
     force_field: ForceField,
     temperature: float,
+    duration: float,
+    dynamics: Dynamics,
     seed: int,
-    duration: float = 20.0,
-    time_step: float = 0.5,
-    equilibration: float = 2.0,
-    platform: str | None = None,
-    threads: int | None = None,
-) -> Conservation:
+) -> NveDrift:
     """Run velocity Verlet from an equilibrated start and fit a line to the total energy.
 
-    At 0.5 fs a bond to hydrogen (period 9 to 11 fs) has about twenty steps in a period. The
-    platform `CPU` computes in single precision, which adds a small drift of its own; `Reference`
-    is exact and slow.
+    With a time step of 0.5 fs a bond to hydrogen (period 9 to 11 fs) has about twenty steps in a
+    period. The platform `CPU` computes in single precision, which adds a small drift of its own;
+    `Reference` is exact and slow.
 
     Args:
         system: molecule or box.
         force_field: what gives its energy.
         temperature: of the start in K.
-        seed: of velocities and noise of the start, 1 to 2^31 - 1.
         duration: ps without thermostat.
-        time_step: fs.
-        equilibration: ps with thermostat before.
-        platform: for boxes, see `PeriodicEngine`.
-        threads: for boxes, see `PeriodicEngine`.
+        dynamics: time step, platform and threads; the friction acts before, in 2 ps with
+            thermostat.
+        seed: of velocities and noise of the start, 1 to 2^31 - 1.
 
     Raises:
         InputError: when a duration is no multiple of the time step or too short.
@@ -78,13 +76,12 @@ def energy_conservation(
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field
         >>> water = MolecularSystem.from_preset("water")
-        >>> found = energy_conservation(water, force_field("mmff94"), 300.0, seed=1, duration=2.0)
+        >>> slow = Dynamics(time_step=0.5, friction=10.0)
+        >>> found = nve_drift(water, force_field("mmff94"), 300.0, 2.0, slow, seed=1)
         >>> abs(found.drift) < 0.5
         True
     """
-    engine = engine_for(
-        system, force_field, time_step, friction=10.0, platform=platform, threads=threads
-    )
+    engine = engine_for(system, force_field, dynamics)
     stride = engine.n_steps("stride", STRIDE)
     n_energies = engine.n_steps("duration", duration) // stride
     if n_energies < 2 * N_BLOCKS:
@@ -92,23 +89,9 @@ def energy_conservation(
             f"duration={duration} ps is too short for a drift; give at least "
             f"duration={2 * N_BLOCKS * STRIDE:g}."
         )
-    warm_up = engine.thermostat(temperature, seed)
-    warm = engine.context(warm_up)
-    start = engine.minimum()
-    warm.setPositions(0.1 * start)
-    warm.setVelocitiesToTemperature(temperature, seed)
     try:
-        warm_up.step(engine.n_steps("equilibration", equilibration))
-        state = warm.getState(positions=True, velocities=True)
-        integrator = openmm.VerletIntegrator(0.001 * time_step)
-        free = engine.context(integrator)
-        free.setPositions(state.getPositions(asNumpy=True))
-        free.setVelocities(state.getVelocities(asNumpy=True))
-        energies = np.empty((n_energies, 2))
-        for k in range(n_energies):
-            integrator.step(stride)
-            now = free.getState(energy=True)
-            energies[k] = _eV(now.getPotentialEnergy()), _eV(now.getKineticEnergy())
+        start = _equilibrated(engine, temperature, seed)
+        energies = _energies(engine, start, n_energies, stride)
     except openmm.OpenMMException as error:
         raise engine.explosion(temperature, str(error)) from error
     if not np.isfinite(energies).all():
@@ -116,7 +99,7 @@ def energy_conservation(
     time = STRIDE * np.arange(1, n_energies + 1)
     total = energies.sum(axis=1) / len(system.numbers)
     slope, intercept, error = _line(time, total)
-    return Conservation(
+    return NveDrift(
         time=time,
         energy=total,
         drift=1000.0 * slope,
@@ -124,6 +107,30 @@ def energy_conservation(
         spread=1000.0 * float((total - slope * time - intercept).std()),
         temperature=float(2.0 * energies[:, 1].mean() / (engine.degrees_of_freedom * units.kB)),
     )
+
+
+def _equilibrated(engine: Engine, temperature: float, seed: int) -> openmm.State:
+    """Return positions and velocities after a short run with thermostat."""
+    integrator = engine.thermostat(temperature, seed)
+    context = engine.context(integrator)
+    context.setPositions(ANGSTROM * engine.minimum())
+    context.setVelocitiesToTemperature(temperature, seed)
+    integrator.step(engine.n_steps("equilibration", WARM_UP))
+    return context.getState(positions=True, velocities=True)
+
+
+def _energies(engine: Engine, start: openmm.State, n_energies: int, stride: int) -> np.ndarray:
+    """Return potential and kinetic energies without thermostat in eV, shape (n_energies, 2)."""
+    integrator = openmm.VerletIntegrator(0.001 * engine.time_step)
+    context = engine.context(integrator)
+    context.setPositions(start.getPositions(asNumpy=True))
+    context.setVelocities(start.getVelocities(asNumpy=True))
+    energies = np.empty((n_energies, 2))
+    for k in range(n_energies):
+        integrator.step(stride)
+        state = context.getState(energy=True)
+        energies[k] = _eV(state.getPotentialEnergy()), _eV(state.getKineticEnergy())
+    return energies
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:

@@ -6,8 +6,10 @@ import openmm
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.engine import Engine, LangevinEngine
 from gpip_plugins.sampling.forcefield import ForceField
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import ANGSTROM
 
 __all__ = ["PeriodicEngine", "engine_for", "fastest_platform", "set_cell"]
 
@@ -25,16 +27,12 @@ class PeriodicEngine(Engine):
     Args:
         system: the box.
         force_field: what gives its energy.
-        time_step: fs; at most 1 fs with flexible bonds to hydrogen up to 1000 K.
-        friction: 1/ps.
-        platform: OpenMM's name of a platform; None takes `CUDA` where there is one, else `CPU`.
-        threads: threads of the `CPU` platform, 1 where trajectories run side by side; None leaves
-            it to OpenMM, which takes all cores.
+        dynamics: time step, friction, platform and threads.
         cutoff: Å; None takes the force field's, shortened to what the cell allows.
 
     Raises:
-        InputError: when a number is not positive, the platform is missing, the cutoff does not fit
-            the cell, or the force field does not cover the box.
+        InputError: when the platform is missing, the cutoff does not fit the cell, or the force
+            field does not cover the box.
     """
 
     tolerance = 10.0
@@ -44,14 +42,12 @@ class PeriodicEngine(Engine):
         self,
         system: Box,
         force_field: ForceField,
-        time_step: float = 1.0,
-        friction: float = 2.0,
-        platform: str | None = None,
-        threads: int | None = None,
+        dynamics: Dynamics,
         cutoff: float | None = None,
     ):
-        self.platform, self.properties = _platform(platform or fastest_platform(), threads)
-        super().__init__(system, force_field.create(system, cutoff=cutoff), time_step, friction)
+        name = dynamics.platform or fastest_platform()
+        self.platform, self.properties = _platform(name, dynamics.threads)
+        super().__init__(system, force_field.create(system, cutoff=cutoff), dynamics)
         self._centre = (self.weights * system.positions).sum(axis=0)
 
     @property
@@ -71,25 +67,17 @@ class PeriodicEngine(Engine):
 
 
 def engine_for(
-    system: MolecularSystem | Box,
-    force_field: ForceField,
-    time_step: float = 1.0,
-    friction: float = 2.0,
-    **box_settings,
+    system: MolecularSystem | Box, force_field: ForceField, dynamics: Dynamics
 ) -> Engine:
     """Return the engine that fits the system: periodic for a box, else isolated.
 
     Args:
         system: molecule or box.
         force_field: what gives its energy.
-        time_step: fs.
-        friction: 1/ps.
-        **box_settings: `platform`, `threads` and `cutoff` of `PeriodicEngine`; they have no meaning
-            for a molecule.
+        dynamics: how it is integrated.
     """
-    if system.cell is None:
-        return LangevinEngine(system, force_field, time_step, friction)
-    return PeriodicEngine(system, force_field, time_step, friction, **box_settings)
+    engine = LangevinEngine if system.cell is None else PeriodicEngine
+    return engine(system, force_field, dynamics)
 
 
 def fastest_platform() -> str:
@@ -111,13 +99,11 @@ def set_cell(context: openmm.Context, cell: np.ndarray) -> None:
         context: of a periodic system.
         cell: cell vectors in rows, Å, shape (3, 3).
     """
-    context.setPeriodicBoxVectors(*(openmm.Vec3(*map(float, row)) for row in 0.1 * cell))
+    context.setPeriodicBoxVectors(*(openmm.Vec3(*map(float, row)) for row in ANGSTROM * cell))
 
 
 def _platform(name: str, threads: int | None) -> tuple[openmm.Platform, dict[str, str]]:
     """Return a platform and its properties; with those of `CPU` a trajectory repeats."""
-    if threads is not None and (isinstance(threads, bool) or not 0 < threads < 1024):
-        raise InputError(f"threads={threads!r} is not a number of threads; give threads=1 or more.")
     try:
         platform = openmm.Platform.getPlatformByName(name)
     except openmm.OpenMMException as error:

@@ -1,4 +1,4 @@
-"""What a simulation gives: frames, or the news that there are none."""
+"""The frames of a simulation, and the exception of an unstable one."""
 
 from dataclasses import dataclass, replace
 
@@ -45,4 +45,4 @@ class Trajectory:
 
 
 class Explosion(InputError):
-    """A trajectory left the range of the force field or of the time step; nothing of it is good."""
+    """A trajectory is unstable: too long a time step, or too hot for the force field."""

@@ -1,4 +1,8 @@
-"""Force fields by name: what turns a molecule or box into an `openmm.System`."""
+"""Force fields by name: what turns a molecule or box into an `openmm.System`.
+
+No library serves here: the generators of openff-toolkit, foyer and openmmforcefields do not work
+when they are installed from PyPI, so the typing and the assembly are done in this room.
+"""
 
 import re
 from typing import Protocol
@@ -28,7 +32,7 @@ __all__ = [
 
 
 class ForceField(Protocol):
-    """What the sampler needs to know of a force field."""
+    """What the sampling needs of a force field."""
 
     @property
     def name(self) -> str:
@@ -53,12 +57,13 @@ FORCE_FIELDS: dict[str, ForceField] = {
 }
 
 
-def force_field(name: str) -> ForceField:
+def force_field(name: str, parameter: str = "force_field") -> ForceField:
     """Return a force field by name.
 
     Args:
         name: a key of `FORCE_FIELDS`, where force fields of your own can be added; or `opls_q` and
             a number, which is OPLS-AA with the charges of ions scaled by it.
+        parameter: name of the parameter that holds it.
 
     Raises:
         InputError: when there is none of that name.
@@ -73,7 +78,7 @@ def force_field(name: str) -> ForceField:
         return OPLS(charge_scale=float(scaled[1]))
     if name not in FORCE_FIELDS:
         raise InputError(
-            f"force_field={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
+            f"{parameter}={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
             "opls_q0.8 for ionic charges scaled by 0.8."
         )
     return FORCE_FIELDS[name]
@@ -82,7 +87,7 @@ def force_field(name: str) -> ForceField:
 def choose(
     system: MolecularSystem | Box, name: str, fallback: str | None = None
 ) -> tuple[ForceField, Coverage]:
-    """Return the force field for a system: the one asked for, or the fall-back if it must be.
+    """Return the force field for a system: the one asked for, or else the fall-back.
 
     Args:
         system: the molecule or box.
@@ -91,8 +96,8 @@ def choose(
             None refuses such systems.
 
     Returns:
-        The force field and its coverage, to be stored with the data; `Coverage.instead_of` tells
-        why the fall-back was taken.
+        The force field and its coverage, to be stored with the data; `Coverage.instead_of` holds
+        the reason if the fall-back was taken.
 
     Raises:
         InputError: when neither covers the system; it names atoms, charges and terms.

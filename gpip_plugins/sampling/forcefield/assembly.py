@@ -16,11 +16,10 @@ import openmm
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable
+from gpip_plugins.units import ANGSTROM, KCAL
 
 __all__ = ["assemble", "checked_cutoff"]
 
-KJ = 4.184  # kJ/mol in one kcal/mol
-NM = 0.1  # nm in one Å
 DEGREE = math.pi / 180.0
 MAX_CUTOFF = 10.0  # Å, when none is asked for
 MARGIN = 0.95  # of half the cell, when none is asked for: constant pressure shrinks the cell
@@ -116,12 +115,12 @@ def _bonded(placed) -> list[openmm.Force]:
     torsions = openmm.PeriodicTorsionForce()
     for table, first in placed:
         for (i, j), (k, r0) in table.bonds:
-            bonds.addBond(first + i, first + j, NM * r0, 2.0 * KJ / NM**2 * k)
+            bonds.addBond(first + i, first + j, ANGSTROM * r0, 2.0 * KCAL / ANGSTROM**2 * k)
         for (i, j, l), (k, t0) in table.angles:  # noqa: E741
-            angles.addAngle(first + i, first + j, first + l, DEGREE * t0, 2.0 * KJ * k)
+            angles.addAngle(first + i, first + j, first + l, DEGREE * t0, 2.0 * KCAL * k)
         for terms in (table.torsions, table.impropers):
             for atoms, (k, n, phase) in terms:
-                torsions.addTorsion(*(first + i for i in atoms), int(n), DEGREE * phase, KJ * k)
+                torsions.addTorsion(*(first + i for i in atoms), int(n), DEGREE * phase, KCAL * k)
     return [bonds, angles, torsions]
 
 
@@ -160,7 +159,7 @@ def _with_cutoff(placed, cutoff: float, switch: float) -> list[openmm.Force]:
     custom.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
     for table, first in placed:
         for q, sigma, epsilon in zip(table.charges, table.sigma, table.epsilon, strict=True):
-            lj = (NM * float(sigma), KJ * float(epsilon)) if epsilon > 0 else (1.0, 0.0)
+            lj = (ANGSTROM * float(sigma), KCAL * float(epsilon)) if epsilon > 0 else (1.0, 0.0)
             coulomb.addParticle(float(q), *(lj if native else (1.0, 0.0)))
             custom.addParticle(lj)
         for scale, pairs in ((0.0, table.excluded), (table.scale14, table.pairs14)):
@@ -169,9 +168,9 @@ def _with_cutoff(placed, cutoff: float, switch: float) -> list[openmm.Force]:
                 custom.addExclusion(first + i, first + j)
     forces = [coulomb] if native else [coulomb, custom]
     for force in forces:
-        force.setCutoffDistance(NM * cutoff)
+        force.setCutoffDistance(ANGSTROM * cutoff)
         force.setUseSwitchingFunction(0.0 < switch < cutoff)
-        force.setSwitchingDistance(NM * max(0.0, cutoff - switch))
+        force.setSwitchingDistance(ANGSTROM * max(0.0, cutoff - switch))
     coulomb.setUseDispersionCorrection(native)
     custom.setUseLongRangeCorrection(True)
     return forces
@@ -181,14 +180,14 @@ def _pair(table: ParameterTable, i: int, j: int, scale: float) -> tuple[float, f
     """Return charge product, sigma in nm and epsilon in kJ/mol of one listed pair."""
     si, sj = table.sigma[i], table.sigma[j]
     sigma = math.sqrt(si * sj) if table.mixing == "geometric" else 0.5 * (si + sj)
-    epsilon = scale * KJ * math.sqrt(table.epsilon[i] * table.epsilon[j])
+    epsilon = scale * KCAL * math.sqrt(table.epsilon[i] * table.epsilon[j])
     qq = scale * table.charges[i] * table.charges[j]
-    return float(qq), NM * float(sigma) if epsilon > 0 else 1.0, epsilon
+    return float(qq), ANGSTROM * float(sigma) if epsilon > 0 else 1.0, epsilon
 
 
 def _set_cell(system: openmm.System, cell: np.ndarray) -> None:
     try:
-        system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*(NM * row)) for row in cell))
+        system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*(ANGSTROM * row)) for row in cell))
     except openmm.OpenMMException as error:
         raise InputError(
             f"cell={cell.tolist()} is not in the reduced form that OpenMM needs (a along x, b in "

@@ -1,4 +1,4 @@
-"""Small molecules and ions with parameters of their own: water and the ions of electrolytes.
+"""Small molecules and ions with published parameters: water and the ions of electrolytes.
 
 Water: TIP3P (Jorgensen, Chandrasekhar, Madura, Impey, Klein, J. Chem. Phys. 79, 926 (1983)), made
 flexible with the bond and angle constants that CHARMM gives it (450 kcal/mol/Å^2, 55
@@ -23,11 +23,12 @@ from rdkit import Chem
 
 from gpip_plugins.sampling.forcefield import topology
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable, Terms
+from gpip_plugins.units import KCAL
 
 __all__ = ["MODELS", "LiteratureModel", "model_of"]
 
-KCAL = 1.0 / 4.184  # kcal in one kJ
-HALF = 0.5 * KCAL  # k/2 in kJ/mol -> k in kcal/mol
+KJ = 1.0 / KCAL  # kcal in one kJ
+HALF = 0.5 * KJ  # k/2 in kJ/mol -> k in kcal/mol
 TRANS = 135.0  # degrees; angles of an octahedron above this are the straight ones, without a term
 
 
@@ -127,12 +128,12 @@ MODELS = (
         bonds={("O", "H"): (450.0, 0.9572)},
         angles={("H", "O", "H"): (55.0, 104.52)},
     ),
-    LiteratureModel("Li+ (Åqvist)", "[Li+]", {"Li": ("[Li]", 1.0, 2.126, 0.07648 * KCAL)}),
-    LiteratureModel("Na+ (Åqvist)", "[Na+]", {"Na": ("[Na]", 1.0, 3.33, 0.0116 * KCAL)}),
+    LiteratureModel("Li+ (Åqvist)", "[Li+]", {"Li": ("[Li]", 1.0, 2.126, 0.07648 * KJ)}),
+    LiteratureModel("Na+ (Åqvist)", "[Na+]", {"Na": ("[Na]", 1.0, 3.33, 0.0116 * KJ)}),
     LiteratureModel(
         "PF6- (CL&P)",
         "F[P-](F)(F)(F)(F)F",
-        {"P": ("P", 1.34, 3.74, 0.8368 * KCAL), "F": ("F", -0.39, 3.12, 0.2552 * KCAL)},
+        {"P": ("P", 1.34, 3.74, 0.8368 * KJ), "F": ("F", -0.39, 3.12, 0.2552 * KJ)},
         bonds={("P", "F"): (3100.0 * HALF, 1.606)},
         angles={("F", "P", "F"): (1165.0 * HALF, 90.0)},
     ),
@@ -140,11 +141,11 @@ MODELS = (
         "TFSI- (CL&P)",
         "O=S(=O)([N-]S(=O)(=O)C(F)(F)F)C(F)(F)F",
         {
-            "F": ("F", -0.16, 2.95, 0.22175 * KCAL),
-            "C": ("C", 0.35, 3.50, 0.27614 * KCAL),
-            "S": ("S", 1.02, 3.55, 1.046 * KCAL),
-            "O": ("O", -0.53, 2.96, 0.87864 * KCAL),
-            "N": ("N", -0.66, 3.25, 0.71128 * KCAL),
+            "F": ("F", -0.16, 2.95, 0.22175 * KJ),
+            "C": ("C", 0.35, 3.50, 0.27614 * KJ),
+            "S": ("S", 1.02, 3.55, 1.046 * KJ),
+            "O": ("O", -0.53, 2.96, 0.87864 * KJ),
+            "N": ("N", -0.66, 3.25, 0.71128 * KJ),
         },
         bonds={
             ("F", "C"): (3698.0 * HALF, 1.323),
@@ -162,10 +163,10 @@ MODELS = (
             ("S", "N", "S"): (671.0 * HALF, 125.6),
         },
         torsions={
-            ("O", "S", "C", "F"): (0.0, 0.0, 1.451 * KCAL, 0.0),
-            ("N", "S", "C", "F"): (0.0, 0.0, 1.322 * KCAL, 0.0),
-            ("O", "S", "N", "S"): (0.0, 0.0, -0.015 * KCAL, 0.0),
-            ("S", "N", "S", "C"): (32.773 * KCAL, -10.42 * KCAL, -3.195 * KCAL, 0.0),
+            ("O", "S", "C", "F"): (0.0, 0.0, 1.451 * KJ, 0.0),
+            ("N", "S", "C", "F"): (0.0, 0.0, 1.322 * KJ, 0.0),
+            ("O", "S", "N", "S"): (0.0, 0.0, -0.015 * KJ, 0.0),
+            ("S", "N", "S", "C"): (32.773 * KJ, -10.42 * KJ, -3.195 * KJ, 0.0),
         },
     ),
 )

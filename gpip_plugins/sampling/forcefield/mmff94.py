@@ -34,11 +34,10 @@ from gpip_plugins.sampling.forcefield.coverage import (
 )
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import ANGSTROM, KCAL
 
 __all__ = ["MMFF94"]
 
-KJ = 4.184  # kJ/mol in one kcal/mol
-NM = 0.1  # nm in one Å
 DEGREE = math.pi / 180.0
 MDYNE = 143.9325  # kcal/mol in one mdyn Å, the constant of Halgren's papers
 COULOMB = 332.0716  # kcal/mol Å / e^2, likewise
@@ -50,11 +49,10 @@ LINEAR_TYPES = {4, 53, 61}  # types of two-coordinate linear centres: sp C, =N= 
 BENT = {Chem.HybridizationType.SP2, Chem.HybridizationType.SP3}  # may end a torsion's axis
 
 BEND = f"0.5*k*(theta-t0)^2*(1+{CUBIC_BEND / DEGREE!r}*(theta-t0))"
-STRETCH = (
-    f"0.5*k*d^2*(1+{CUBIC_STRETCH / NM!r}*d+{7.0 / 12.0 * (CUBIC_STRETCH / NM) ** 2!r}*d^2);d=r-r0"
-)
+CUBIC = CUBIC_STRETCH / ANGSTROM  # 1/nm
+STRETCH = f"0.5*k*d^2*(1+{CUBIC!r}*d+{7.0 / 12.0 * CUBIC**2!r}*d^2);d=r-r0"
 STRETCH_BEND = "(k1*(distance(p1,p2)-r1)+k2*(distance(p3,p2)-r2))*(angle(p1,p2,p3)-t0)"
-PAIR = f"eps*(1.07/(s+0.07))^7*(1.12/(s^7+0.12)-2)+qq/(r+{CHARGE_BUFFER * NM!r});s=r/rstar"
+PAIR = f"eps*(1.07/(s+0.07))^7*(1.12/(s^7+0.12)-2)+qq/(r+{CHARGE_BUFFER * ANGSTROM!r});s=r/rstar"
 # Wilson angle between the bond p2-p4 and the plane of p1, p2, p3: the sine is the component of
 # the unit vector along p2-p4 in the direction of the plane's normal (n = a x b).
 OUT_OF_PLANE = (
@@ -152,7 +150,7 @@ class _Terms:
     def bond_length(self, i: int, j: int) -> tuple[float, float]:
         """Force constant (kJ/mol/nm^2) and reference length (nm) of a bond."""
         _, k, r0 = self.properties.GetMMFFBondStretchParams(self.mol, i, j)
-        return MDYNE * KJ / NM**2 * k, NM * r0
+        return MDYNE * KCAL / ANGSTROM**2 * k, ANGSTROM * r0
 
     def angles(self):
         """Yield (i, j, k, is_linear, constant in mdyn Å/rad^2, reference in radians)."""
@@ -182,14 +180,14 @@ class _Terms:
             stretch_bend.addPerBondParameter(parameter)
         for i, j, k, linear, constant, t0 in self.angles():
             if linear:
-                linear_bend.addAngle(i, j, k, [MDYNE * KJ * constant])
+                linear_bend.addAngle(i, j, k, [MDYNE * KCAL * constant])
                 continue
             # 0.043844 kcal/mol/degree^2 of the paper is MDYNE in kcal/mol/rad^2
-            bend.addAngle(i, j, k, [MDYNE * KJ * constant, t0])
+            bend.addAngle(i, j, k, [MDYNE * KCAL * constant, t0])
             parameters = self.properties.GetMMFFStretchBendParams(self.mol, i, j, k)
             if parameters is not None:
                 _, k1, k2 = parameters
-                unit = MDYNE * KJ / NM  # 2.51210 per degree is MDYNE per radian
+                unit = MDYNE * KCAL / ANGSTROM  # 2.51210 per degree is MDYNE per radian
                 r1, r2 = self.bond_length(i, j)[1], self.bond_length(k, j)[1]
                 stretch_bend.addBond([i, j, k], [unit * k1, r1, unit * k2, r2, t0])
         return [bend, linear_bend, stretch_bend]
@@ -204,7 +202,7 @@ class _Terms:
             if k:
                 for out in around:
                     i, l = (n for n in around if n != out)  # noqa: E741
-                    force.addBond([i, j, l, out], [MDYNE * KJ * k])
+                    force.addBond([i, j, l, out], [MDYNE * KCAL * k])
         return force
 
     def torsion(self) -> openmm.PeriodicTorsionForce:
@@ -224,7 +222,7 @@ class _Terms:
                     for n, v in enumerate(parameters[1:], start=1):
                         if v:
                             phase = math.pi if n == 2 else 0.0
-                            force.addTorsion(i, j, k, l, n, phase, 0.5 * KJ * v)
+                            force.addTorsion(i, j, k, l, n, phase, 0.5 * KCAL * v)
         return force
 
     def pair(self) -> openmm.CustomBondForce:
@@ -237,8 +235,8 @@ class _Terms:
             if distance[i, j] > 2:
                 _, _, rstar, eps = self.properties.GetMMFFVdWParams(i, j)
                 scale = SCALE_14 if distance[i, j] == 3 else 1.0
-                qq = scale * COULOMB * KJ * NM * charges[i] * charges[j]
-                force.addBond(i, j, [NM * rstar, KJ * eps, qq])
+                qq = scale * COULOMB * KCAL * ANGSTROM * charges[i] * charges[j]
+                force.addBond(i, j, [ANGSTROM * rstar, KCAL * eps, qq])
         return force
 
 

@@ -33,11 +33,10 @@ from gpip_plugins.sampling.forcefield.coverage import (
 )
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import ANGSTROM, KCAL
 
 __all__ = ["UFF"]
 
-KJ = 4.184  # kJ/mol in one kcal/mol
-NM = 0.1  # nm in one Å
 DEGREE = math.pi / 180.0
 SP, SP2, SP3 = (getattr(Chem.HybridizationType, n) for n in ("SP", "SP2", "SP3"))
 GROUP_6 = {8, 16, 34, 52, 84}
@@ -150,7 +149,7 @@ def _stretch(mol: Chem.Mol) -> openmm.HarmonicBondForce:
     force = openmm.HarmonicBondForce()
     for i, j in topology.bonds(mol):
         k, r0 = rdForceFieldHelpers.GetUFFBondStretchParams(mol, i, j)
-        force.addBond(i, j, NM * r0, KJ / NM**2 * k)
+        force.addBond(i, j, ANGSTROM * r0, KCAL / ANGSTROM**2 * k)
     return force
 
 
@@ -164,7 +163,7 @@ def _bends(mol: Chem.Mol) -> list[openmm.CustomAngleForce]:
     for i, j, k in topology.angles(mol):
         constant, t0 = rdForceFieldHelpers.GetUFFAngleBendParams(mol, i, j, k)
         kind = mol.GetAtomWithIdx(j).GetHybridization()
-        values = [KJ * constant, DEGREE * t0][: 2 if kind == SP3 else 1]
+        values = [KCAL * constant, DEGREE * t0][: 2 if kind == SP3 else 1]
         forces[kind].addAngle(i, j, k, values)
     return list(forces.values())
 
@@ -179,7 +178,7 @@ def _torsion(mol: Chem.Mol) -> openmm.PeriodicTorsionForce:
     for torsions in around.values():
         for atoms, v in torsions:
             n, phase = _periodicity(mol, atoms)
-            force.addTorsion(*atoms, n, phase, 0.5 * KJ * v / len(torsions))
+            force.addTorsion(*atoms, n, phase, 0.5 * KCAL * v / len(torsions))
     return force
 
 
@@ -213,7 +212,7 @@ def _inversion(mol: Chem.Mol) -> openmm.CustomCompoundBondForce:
         c = _inversion_constants(mol.GetAtomWithIdx(j).GetAtomicNum())
         for out in around:
             i, l = (n for n in around if n != out)  # noqa: E741
-            force.addBond([i, j, l, out], [KJ * k, *c])
+            force.addBond([i, j, l, out], [KCAL * k, *c])
     return force
 
 
@@ -233,7 +232,7 @@ def _vdw(mol: Chem.Mol) -> openmm.CustomBondForce:
     for i, j in combinations(range(len(distance)), 2):
         if distance[i, j] > 2:
             x, eps = rdForceFieldHelpers.GetUFFVdWParams(mol, i, j)
-            force.addBond(i, j, [NM * x, KJ * eps])
+            force.addBond(i, j, [ANGSTROM * x, KCAL * eps])
     return force
 
 

@@ -1,4 +1,4 @@
-"""What is simulated, part two: a periodic box of molecules."""
+"""Periodic boxes of molecules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.sampling.systems.molecule import MolecularSystem, check_name, read_structure
 from gpip_plugins.sampling.systems.perception import find_components
+from gpip_plugins.units import density
 
 __all__ = ["Box", "reduced_cell"]
 
@@ -164,13 +165,12 @@ class Box:
     @property
     def density(self) -> float:
         """Mass density in g/cm^3."""
-        grams = self.masses.sum() / units._Nav
-        return float(grams / (self.volume * 1e-24))
+        return density(self.masses.sum(), self.volume)
 
     @property
     def molarity(self) -> dict[str, float]:
         """Concentration of every component in mol/L."""
-        moles = 1.0 / units._Nav / (self.volume / LITRE)
+        moles = 1.0 / units.mol / (self.volume / LITRE)
         return {part.name: count * moles for part, count in self.components}
 
     def centres(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdMolDescriptors
 from tqdm import tqdm
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.io.structures import read_structures
 from gpip_plugins.sampling.systems.graphs import parse_formula
@@ -53,7 +53,9 @@ def isomers_from_file(
     """
     file = Path(resolve(path))
     if not file.is_file():
-        raise InputError(f"isomers={path} does not exist; name a file of SMILES or structures.")
+        raise InputError(f"source={path} does not exist; name a file of SMILES or structures.")
+    if count is not None:
+        check_whole("count", count, least=1)
     entries = _smiles(file) if file.suffix.lower() in SMILES_ENDINGS else _structures(file)
     found: dict[str, tuple[str, Atoms | None]] = {}
     for where, smiles, atoms in tqdm(entries, desc=f"reading {file.name}", disable=not progress):

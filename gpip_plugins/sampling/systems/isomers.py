@@ -1,4 +1,4 @@
-"""Isomers of a formula, at random or from a list of the user's own.
+"""Isomers of a formula, at random or from a given list.
 
 The paper samples 100 isomers of C7H10O2 (GPIP, arXiv:2309.15718, section 4.1) and does not say
 which. Here they are random graphs (`gpip_plugins.sampling.systems.graphs`) that pass four rules, so
@@ -22,7 +22,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers, rdMolDescriptors
 from tqdm import tqdm
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.sampling.systems.graphs import parse_formula, random_graphs
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
@@ -60,8 +60,7 @@ def isomers(
         >>> sorted(system.name for system in isomers("C2H6O", 2, progress=False))
         ['CCO', 'COC']
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InputError(f"count={count!r} is no number of isomers; give for example count=100.")
+    check_whole("count", count, least=1)
     parse_formula(formula)
     found: list[MolecularSystem] = []
     with tqdm(total=count, desc=f"isomers of {formula}", disable=not progress) as bar:
@@ -72,7 +71,7 @@ def isomers(
                 return found
     raise InputError(
         f"formula={formula} has only {len(found)} isomers without absurd strain, but count={count} "
-        f"are asked for; lower count, or name isomers of your own."
+        f"are asked for; lower count, or give a list of isomers."
     )
 
 

@@ -1,4 +1,4 @@
-"""What is simulated: a molecule with its bonds and one geometry."""
+"""Molecules and ions with their bonds and a starting geometry."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,7 +232,7 @@ def with_bonds(numbers: np.ndarray, positions: np.ndarray, charge: int) -> Chem.
 
 
 class _QuietRDKit:
-    """Keeps RDKit's own messages off the screen: ours name the key and the remedy."""
+    """Suppresses RDKit's messages; an `InputError` names the parameter and the remedy."""
 
     def __enter__(self):
         self.block = RDLogger.logger()

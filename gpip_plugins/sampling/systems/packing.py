@@ -13,11 +13,12 @@ from typing import Final
 
 import ase.io
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from packmol.cli import get_binary_path
 from rdkit.Chem import AllChem
 
-from gpip_plugins.errors import InputError
+from gpip_plugins import units
+from gpip_plugins.errors import InputError, check_number, check_whole
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 from gpip_plugins.sampling.systems.presets import PRESETS
@@ -48,11 +49,7 @@ def components_from(
         [('Na', 1), ('[Cl-]', 1), ('water', 60)]
     """
     for name, count in composition.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(
-                f"composition.{name}={count!r} is not a number of molecules; give a whole number, "
-                "1 or more."
-            )
+        check_whole(f"composition.{name}", count, least=1)
     return tuple(
         (
             MolecularSystem.from_preset(name, seed)
@@ -116,12 +113,9 @@ def pack(
         >>> box.positions.shape, round(box.density, 3)
         ((24, 3), 0.8)
     """
-    if not 0 < tolerance < 10:
-        raise InputError(f"tolerance={tolerance} Å is no distance between molecules; give 2.0.")
+    check_number("tolerance", tolerance, above=0, most=10, unit="Å", example=2)
     empty = unpacked(name, components, density, cell)
-    edges = np.diag(empty.cell)
-    positions = _packmol(name, empty.components, edges, tolerance, seed)
-    return replace(empty, positions=positions)
+    return replace(empty, positions=_packmol(empty, tolerance, seed))
 
 
 def unpacked(
@@ -132,7 +126,7 @@ def unpacked(
 ) -> Box:
     """Return a box whose molecules wait to be packed, all atoms at the origin.
 
-    It tells everything but the positions, and takes no time.
+    It has everything but the positions, and takes no time.
 
     Args:
         name: as for `pack`.
@@ -176,21 +170,12 @@ def _edges(name, components, density, cell) -> np.ndarray:
         return edges
     if density is None:
         return np.full(3, np.cbrt(filled_fraction(components, 1.0) / LOOSE))
-    if not 0 < density < np.inf:
-        raise InputError(
-            f"{name}: density={density} g/cm3 is impossible; give a positive one, for example "
-            "density=1.0."
-        )
-    return np.full(3, np.cbrt(_mass(components) / density))
+    check_number("density", density, above=0, unit="g/cm3", example=1)
+    mass = sum(part.masses.sum() * count for part, count in components)
+    return np.full(3, np.cbrt(units.density(mass, 1.0) / density))
 
 
-def _mass(components) -> float:
-    """Return the mass in g/cm^3 times Å^3, so that mass / volume in Å^3 is a density in g/cm^3."""
-    grams = sum(part.masses.sum() * count for part, count in components) / units._Nav
-    return float(grams * 1e24)
-
-
-def _packmol(name, components, edges: np.ndarray, tolerance: float, seed: int) -> np.ndarray:
+def _packmol(empty: Box, tolerance: float, seed: int) -> np.ndarray:
     """Return the positions that Packmol finds, Å, shape (n_atoms, 3)."""
     lines = [
         f"tolerance {tolerance}",
@@ -198,19 +183,18 @@ def _packmol(name, components, edges: np.ndarray, tolerance: float, seed: int) -
         "filetype xyz",
         "output packed.xyz",
         f"nloop {LOOPS}",
-        "pbc {:.8f} {:.8f} {:.8f}".format(*edges),
+        "pbc {:.8f} {:.8f} {:.8f}".format(*np.diag(empty.cell)),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        for k, (part, count) in enumerate(components):
+        for k, (part, count) in enumerate(empty.components):
             ase.io.write(Path(folder, f"{k}.xyz"), Atoms(part.numbers, part.positions), "xyz")
             lines += [f"structure {k}.xyz", f"  number {count}", "end structure"]
         Path(folder, "packing.inp").write_text("\n".join(lines) + "\n")
         if not _runs(folder):
-            density = _mass(components) / np.prod(edges)
             raise InputError(
-                f"{name}: Packmol cannot place the molecules {tolerance} Å apart at "
-                f"density={density:.2f} g/cm3; give a lower density, a larger cell or a smaller "
-                "tolerance."
+                f"{empty.name}: Packmol cannot place the molecules {tolerance} Å apart at "
+                f"density={empty.density:.2f} g/cm3; give a lower density, a larger cell or a "
+                "smaller tolerance."
             )
         return ase.io.read(Path(folder, "packed.xyz"), format="xyz").positions
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice, check_number
 
 __all__ = [
     "ANIONS",
@@ -73,7 +73,7 @@ MOLAR_VOLUME: Final = {
 
 
 def electrolyte(
-    cation: str, anion: str, solvent: str, concentration: float, size: str = "small"
+    cation: str, anion: str, solvent: str, concentration: float, box: str = "small"
 ) -> dict[str, int]:
     """Return how many of each molecule an electrolyte cell holds.
 
@@ -92,7 +92,7 @@ def electrolyte(
         anion: `PF6` or `TFSI`.
         solvent: `DME` or `EC:DMC`.
         concentration: 1 or 4 (the paper's compositions), else mol/L.
-        size: `small`, about 250 atoms, or `large`, about 2500.
+        box: `small`, about 250 atoms, or `large`, about 2500.
 
     Raises:
         InputError: for a name that is not listed, or a concentration with no room for solvent.
@@ -100,29 +100,19 @@ def electrolyte(
     Example:
         >>> electrolyte("Li", "PF6", "EC:DMC", 1)
         {'Li': 3, 'PF6': 3, 'EC': 12, 'DMC': 12}
-        >>> electrolyte("Na", "TFSI", "DME", 4, size="large")
+        >>> electrolyte("Na", "TFSI", "DME", 4, box="large")
         {'Na': 48, 'TFSI': 48, 'DME': 72}
     """
-    for key, value, choices in (
-        ("cation", cation, CATIONS),
-        ("anion", anion, ANIONS),
-        ("solvent", solvent, SOLVENTS),
-        ("size", size, PAPER_CELLS),
-    ):
-        if value not in choices:
-            raise InputError(f"{key}={value!r} is unknown; choose from {', '.join(choices)}.")
-    if isinstance(concentration, bool) or not isinstance(concentration, int | float):
-        raise InputError(f"concentration={concentration!r} is not a number; give it in mol/L.")
-    if not 0 < concentration < float("inf"):
-        raise InputError(
-            f"concentration={concentration} mol/L must be positive; give for example "
-            "concentration=1."
-        )
+    check_choice("cation", cation, CATIONS)
+    check_choice("anion", anion, ANIONS)
+    check_choice("solvent", solvent, SOLVENTS)
+    check_choice("box", box, PAPER_CELLS)
+    check_number("concentration", concentration, above=0, unit="mol/L", example=1)
     parts = SOLVENTS[solvent]
     if is_of_the_paper(concentration):
-        pairs, solvents = PAPER_CELLS[size][concentration]
+        pairs, solvents = PAPER_CELLS[box][concentration]
         return {cation: pairs, anion: pairs} | _shared_out(parts, solvents)
-    return _from_molarity(cation, anion, parts, concentration, N_ATOMS[size])
+    return _from_molarity(cation, anion, parts, concentration, N_ATOMS[box])
 
 
 def is_of_the_paper(concentration: float) -> bool:

@@ -1,4 +1,4 @@
-"""Where the systems of a data set come from: one small class for every way to name them.
+"""The systems of a data set: one small class for every way to name them.
 
 Each is a choice of the recipes' group `system`. Its fields are what the user sets, and
 `build(seed)` makes the systems when they are needed: embedding and packing take time. Where only
@@ -314,14 +314,14 @@ def file_name(label: str) -> str:
     return plain if plain == label else f"{plain}-{fingerprint(label)[:4]}"
 
 
-def _several(key: str, values: Any) -> list[Any]:
+def _several(name: str, values: Any) -> list[Any]:
     """Return one or several values as a list."""
     if values is None:
-        raise InputError(f"{key} is not given, which this system needs; add {key}=...")
+        raise InputError(f"{name} is not given, which this system needs; add {name}=...")
     single = isinstance(values, str) or not isinstance(values, Sequence)
     found = [values] if single else list(values)
     if not found:
-        raise InputError(f"{key}=[] leaves nothing to sample; name at least one.")
+        raise InputError(f"{name}=[] leaves nothing to sample; name at least one.")
     return found
 
 

@@ -11,11 +11,14 @@ from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.campaign import preparation_task
-from gpip_plugins.sampling.campaign.campaign import Campaign
+from gpip_plugins.sampling.campaign.generate import generate
+from gpip_plugins.sampling.campaign.plan import covered_systems, make_plan
+from gpip_plugins.sampling.campaign.run import run_plan
+from gpip_plugins.sampling.campaign.stored import record
 from gpip_plugins.sampling.campaign.thinning import distinct_frames
 from gpip_plugins.sampling.dynamics.engine import Explosion
 from gpip_plugins.sampling.dynamics.trajectory import Trajectory
-from gpip_plugins.sampling.schedule import PreparationSchedule
+from gpip_plugins.sampling.settings import Preparation, SamplingSettings
 from gpip_plugins.sampling.systems import packing
 from gpip_plugins.sampling.systems.sources import Electrolyte, Files, Water
 
@@ -26,7 +29,7 @@ SMALL = {
     "replicas": 2,
     "sampling_interval": 0.02,
     "equilibration": 0.0,
-    "preparation": PreparationSchedule(npt=0, annealing=0.04),
+    "preparation": Preparation(npt=0, annealing=0.04),
     "force_field": "tip3p",
     "platform": "CPU",
     "cores": 1,
@@ -36,8 +39,15 @@ SMALL = {
 }
 
 
-def campaign(datapath, **settings):
-    return Campaign(str(datapath), **SMALL | settings)
+def sampling(datapath, **settings):
+    return SamplingSettings.from_keywords(str(datapath), **SMALL | settings)
+
+
+def run(settings):
+    """Run all tasks; return the trajectories and the folder of their shards."""
+    plan = make_plan(settings)
+    run_plan(plan, settings)
+    return plan.trajectories, settings.shards
 
 
 @pytest.fixture
@@ -55,21 +65,20 @@ def prepared(monkeypatch):
 
 
 def test_temperatures_share_a_prepared_box_and_replicas_do_not(tmp_path, prepared):
-    asked = campaign(tmp_path / "a.db")
-    tasks = asked.sampler.tasks
+    asked = sampling(tmp_path / "a.db")
+    tasks, folder = run(asked)
     assert [(t.temperature, t.replica) for t in tasks] == [(300, 0), (300, 1), (500, 0), (500, 1)]
     assert tasks[0].preparation.shard == tasks[2].preparation.shard
     assert tasks[0].preparation.shard != tasks[1].preparation.shard
-    asked.sampler.run(asked.shards, 1, progress=False)
     assert prepared == ["water27"] * 2
-    first, second = (tasks[k].preparation.result(asked.shards) for k in (0, 1))
+    first, second = (tasks[k].preparation.result(folder) for k in (0, 1))
     assert np.abs(first.positions - second.positions).max() > 0.05
     assert np.array_equal(first.cell, np.eye(3) * 9.35)
 
 
 def test_rows_are_periodic_and_the_box_is_told(tmp_path):
-    asked = campaign(tmp_path / "a.db", replicas=1)
-    assert asked.prepare()
+    asked = sampling(tmp_path / "a.db", replicas=1)
+    assert generate(asked)
     data = ASEAtomsData(str(tmp_path / "a.db"))
     assert len(data) == 8
     for k in (0, 7):
@@ -84,10 +93,10 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
     assert data.metadata["sampling"]["force_fields"] == {"water27": "tip3p"}
     assert data.metadata["coverage"]["water27"]["force_field"] == "tip3p"
     assert data.metadata["cost"]["preparation"]["core_seconds"] > 0
-    assert campaign(tmp_path / "a.db", replicas=1).prepare()
+    assert generate(sampling(tmp_path / "a.db", replicas=1))
     with pytest.raises(InputError, match="was sampled with preparation="):
-        schedule = PreparationSchedule(npt=0, annealing=0.08)
-        campaign(tmp_path / "a.db", replicas=1, preparation=schedule).prepare()
+        schedule = Preparation(npt=0, annealing=0.08)
+        generate(sampling(tmp_path / "a.db", replicas=1, preparation=schedule))
 
 
 def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
@@ -106,12 +115,12 @@ def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
         return task, Trajectory(positions, none, np.zeros_like(positions), none, system.cell)
 
     results = [result("0", [frame, other]), result("1", [moved, other, frame])]
-    kept = distinct_frames(results, 0.02, progress=False)
+    kept = distinct_frames(results, 0.02, seed=0, progress=False)
     assert {shard: mask.tolist() for shard, mask in kept.items()} == {
         "0": [True, True],
         "1": [False, False, False],
     }
-    only = distinct_frames(results[1:], 0.02, progress=False)["1"]
+    only = distinct_frames(results[1:], 0.02, seed=0, progress=False)["1"]
     assert only.tolist() == [True, True, False]
     assert len(results[1][1].only(only)) == 2
 
@@ -119,15 +128,15 @@ def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
 def test_a_box_that_explodes_is_prepared_again_with_half_the_time_step(tmp_path, monkeypatch):
     original = preparation_task.prepare
 
-    def prepare(*args, time_step, **settings):
-        if time_step > 0.5:
+    def prepare(box, force_field, preparation, dynamics, *args, **settings):
+        if dynamics.time_step > 0.5:
             raise Explosion("too hot")
-        return original(*args, time_step=time_step, **settings)
+        return original(box, force_field, preparation, dynamics, *args, **settings)
 
     monkeypatch.setattr(preparation_task, "prepare", prepare)
-    asked = campaign(tmp_path / "a.db", replicas=1)
-    asked.sampler.run(asked.shards, 1, progress=False)
-    facts = asked.sampler.tasks[0].preparation.facts(asked.shards)
+    asked = sampling(tmp_path / "a.db", replicas=1)
+    tasks, folder = run(asked)
+    facts = tasks[0].preparation.facts(folder)
     assert (facts["time_step"], facts["explosions"]) == (0.5, ["too hot"])
 
 
@@ -137,11 +146,11 @@ def one_explodes(monkeypatch):
     tries = []
     original = preparation_task.prepare
 
-    def prepare(box, *args, time_step, **settings):
+    def prepare(box, force_field, preparation, dynamics, *args, **settings):
         if box.name == "water20":
-            tries.append(time_step)
+            tries.append(dynamics.time_step)
             raise Explosion("water20 is too hot.")
-        return original(box, *args, time_step=time_step, **settings)
+        return original(box, force_field, preparation, dynamics, *args, **settings)
 
     monkeypatch.setattr(preparation_task, "prepare", prepare)
     return tries
@@ -158,19 +167,19 @@ class TwoBoxes:
 
 
 def test_a_box_that_always_explodes_ends_the_run_with_its_sentence(tmp_path, one_explodes):
-    two = campaign(tmp_path / "a.db", system=TwoBoxes(), replicas=1)
+    two = sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1)
     message = r"1 of 2 boxes exploded .*water20, replica 0: water20 is too hot\); .*=drop\.$"
     with pytest.raises(Explosion, match=message):
-        two.prepare()
+        generate(two)
     assert not (tmp_path / "a.db").exists()
-    assert not [t for t in two.sampler.tasks if (two.shards / t.shard).exists()]
+    assert not [t for t in make_plan(two).tasks if (two.shards / t.shard).exists()]
 
 
 def test_a_box_that_always_explodes_may_be_dropped_and_the_others_go_on(
     tmp_path, one_explodes, caplog
 ):
-    two = campaign(tmp_path / "a.db", system=TwoBoxes(), replicas=1, on_explosion="drop")
-    assert two.prepare()
+    two = sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1, on_explosion="drop")
+    assert generate(two)
     assert one_explodes == [1.0, 0.5]
     data = ASEAtomsData(str(tmp_path / "a.db"))
     assert {len(data[k]["_atomic_numbers"]) for k in range(len(data))} == {81}
@@ -178,47 +187,48 @@ def test_a_box_that_always_explodes_may_be_dropped_and_the_others_go_on(
     assert data.metadata["dropped"] == ["water20 at 300 K", "water20 at 500 K"]
     assert data.metadata["boxes"]["water20, replica 0"]["density"] is None
     assert "water20, replica 0: left out, for it exploded while it was prepared" in caplog.text
-    assert campaign(tmp_path / "a.db", system=TwoBoxes(), replicas=1).prepare()
+    assert generate(sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1))
 
 
 def test_nothing_is_written_when_every_box_explodes(tmp_path, one_explodes):
-    alone = campaign(
+    alone = sampling(
         tmp_path / "a.db", system=Water(count=20), on_explosion="drop", energy_check=1.0
     )
     with pytest.raises(InputError, match=r"all 4 trajectories exploded.*leaves nothing to store"):
-        alone.prepare()
-    (check,) = alone.sampler.checks
+        generate(alone)
+    (check,) = make_plan(alone).checks
     assert check.facts(alone.shards)["drift"] is None
     assert not (tmp_path / "a.db").exists()
 
 
 def test_opening_a_database_packs_nothing(tmp_path, monkeypatch):
-    assert campaign(tmp_path / "a.db", replicas=1).prepare()
+    assert generate(sampling(tmp_path / "a.db", replicas=1))
 
     def refuse(folder):
         raise AssertionError("Packmol must not run")
 
     monkeypatch.setattr(packing, "_runs", refuse)
-    assert campaign(tmp_path / "a.db", replicas=1).prepare()
+    assert generate(sampling(tmp_path / "a.db", replicas=1))
     with pytest.raises(InputError, match="was sampled with systems="):
-        campaign(tmp_path / "a.db", replicas=1, system=Water(count=28, cell=9.35)).prepare()
+        generate(sampling(tmp_path / "a.db", replicas=1, system=Water(count=28, cell=9.35)))
     with pytest.raises(InputError, match=r"was sampled with cells=.*9.350 x 9.350.* but cells="):
-        campaign(tmp_path / "a.db", replicas=1, system=Water(count=27, cell=9.5)).prepare()
+        generate(sampling(tmp_path / "a.db", replicas=1, system=Water(count=27, cell=9.5)))
     with pytest.raises(AssertionError, match="Packmol must not run"):  # the guard itself works
-        campaign(tmp_path / "b.db", replicas=1).prepare()
+        generate(sampling(tmp_path / "b.db", replicas=1))
 
 
 def test_a_box_file_that_was_changed_is_not_taken_for_the_old_one(tmp_path):
     box = Water(count=27, cell=9.35).build(0)[0]
     atoms = Atoms(box.numbers, box.positions, cell=box.cell, pbc=True)
     ase.io.write(tmp_path / "box.xyz", atoms)
-    asked = campaign(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
-    before = asked.settings()["cells"]
+    asked = sampling(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
+    before = record(asked, covered_systems(asked))["cells"]
     atoms.positions[0] += 0.1
     ase.io.write(tmp_path / "box.xyz", atoms)
-    again = campaign(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
-    assert again.settings()["cells"].keys() == before.keys() == {"box"}
-    assert again.settings()["cells"] != before
+    again = sampling(tmp_path / "a.db", system=Files(str(tmp_path / "box.xyz")))
+    after = record(again, covered_systems(again))["cells"]
+    assert after.keys() == before.keys() == {"box"}
+    assert after != before
 
 
 class Thin:
@@ -233,8 +243,8 @@ class Thin:
 
 def test_molarity_is_told_beside_the_one_asked_for(tmp_path, caplog):
     caplog.set_level("INFO")
-    schedule = PreparationSchedule(npt=0, annealing=0)
-    thin = campaign(
+    schedule = Preparation(npt=0, annealing=0)
+    thin = sampling(
         tmp_path / "a.db",
         system=Thin(),
         n_frames=1,
@@ -242,7 +252,7 @@ def test_molarity_is_told_beside_the_one_asked_for(tmp_path, caplog):
         replicas=1,
         preparation=schedule,
     )
-    assert thin.prepare()
+    assert generate(thin)
     (box,) = ASEAtomsData(str(tmp_path / "a.db")).metadata["boxes"].values()
     assert box["molarity_asked"] == {"water": 50.0}
     assert box["molarity"]["water"] == pytest.approx(20 / 0.602214 / 9.35**3 * 1000, rel=1e-4)
@@ -260,9 +270,9 @@ def test_only_a_molarity_that_is_no_name_is_asked_for(concentration, asked):
 def test_boxes_do_not_depend_on_the_number_of_processes(tmp_path):
     found = []
     for cores in (1, 2):
-        asked = campaign(tmp_path / f"{cores}.db", cores=cores)
-        asked.sampler.run(asked.shards, cores, progress=False)
-        found.append([frames.positions for _, frames in asked.sampler.results(asked.shards)])
+        asked = sampling(tmp_path / f"{cores}.db", cores=cores)
+        tasks, folder = run(asked)
+        found.append([task.result(folder).positions for task in tasks])
     for one, two in zip(*found, strict=True):
         assert np.array_equal(one, two)
 
@@ -277,20 +287,20 @@ def test_all_electrolytes_are_neutral_boxes_with_names_of_their_own():
 @pytest.mark.parametrize(
     ("system", "message"),
     [
-        (Water(count=0), r"composition.water=0 is not a number of molecules"),
+        (Water(count=0), r"composition.water=0 is not a whole number of at least 1"),
         (Water(count=27, cell=-3.0), r"cell=-3.0 is not positive"),
-        (Electrolyte(concentration=0), r"concentration=0 mol/L must be positive"),
+        (Electrolyte(concentration=0), r"concentration=0 is not a number above 0 \(mol/L\)"),
         (Electrolyte(anion="Cl"), r"anion='Cl' is unknown; choose from PF6, TFSI"),
-        (Electrolyte(box="huge"), r"size='huge' is unknown"),
+        (Electrolyte(box="huge"), r"box='huge' is unknown"),
     ],
 )
 def test_impossible_boxes_are_refused_before_anything_runs(tmp_path, prepared, system, message):
     with pytest.raises(InputError, match=message):
-        campaign(tmp_path / "a.db", system=system).prepare()
+        generate(sampling(tmp_path / "a.db", system=system))
     assert prepared == []
 
 
 def test_platform_that_is_not_there_is_refused_before_anything_runs(tmp_path, prepared):
     with pytest.raises(InputError, match=r"platform='Abacus' is not available"):
-        campaign(tmp_path / "a.db", platform="Abacus").prepare()
+        generate(sampling(tmp_path / "a.db", platform="Abacus"))
     assert prepared == []

@@ -9,6 +9,7 @@ from gpip_plugins.sampling.campaign import estimate as module
 from gpip_plugins.sampling.campaign.estimate import estimate, seconds_per_step
 from gpip_plugins.sampling.dynamics.engine import LangevinEngine
 from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 
@@ -54,5 +55,5 @@ def test_the_probe_measures_a_molecule_without_moving_it_apart():
     for name in ("ethanol", "aspirin"):
         system = MolecularSystem.from_preset(name)
         system.positions[0] = system.positions[1] + 0.1
-        times.append(seconds_per_step(LangevinEngine(system, force_field("mmff94"))))
+        times.append(seconds_per_step(LangevinEngine(system, force_field("mmff94"), Dynamics())))
     assert 0 < times[0] < times[1] < 1

@@ -7,12 +7,12 @@ from ase import units
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics import equilibration
 from gpip_plugins.sampling.dynamics.engine import Explosion
-from gpip_plugins.sampling.dynamics.equilibration import n_pieces, prepare
-from gpip_plugins.sampling.schedule import PreparationSchedule
+from gpip_plugins.sampling.dynamics.equilibration import n_chunks, prepare
+from gpip_plugins.sampling.settings import Dynamics, Preparation
 from gpip_plugins.sampling.systems.packing import components_from, pack
 
 ATM = 101325 * units.Pascal
-REFERENCE = {"platform": "Reference"}
+COARSE = Dynamics(time_step=20.0, platform="Reference")
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,10 @@ def test_ideal_gas_has_the_density_of_its_law(argon, ideal_gas):
     most 0.3 of the present volume, would bias it by some per cent.)
     """
     pressure, temperature = 1000.0, 300.0
-    schedule = PreparationSchedule(
-        npt=4000, annealing=0, temperature=temperature, pressure=pressure
+    preparation = Preparation(npt=4000, annealing=0, temperature=temperature, pressure=pressure)
+    found = prepare(
+        argon(6, 0.7), ideal_gas, preparation, Dynamics(time_step=20.0, platform="Reference"), 1
     )
-    found = prepare(argon(6, 0.7), ideal_gas, schedule, 1, time_step=20.0, **REFERENCE)
     grams = found.box.masses[0] / units._Nav
     exact = grams * pressure * ATM / (units.kB * temperature) * 1e24
     assert abs(found.density - exact) < 3 * found.density_error
@@ -43,22 +43,22 @@ def test_ideal_gas_has_the_density_of_its_law(argon, ideal_gas):
 def test_argon_shrinks_to_the_density_of_the_lennard_jones_liquid(argon, lennard_jones):
     """NIST: p* = 0.00677 at T* = 0.85, rho* = 0.776; the cell loses more than the cutoff allows."""
     epsilon, sigma = 0.99607 * units.kJ / units.mol, 3.405
-    schedule = PreparationSchedule(
+    preparation = Preparation(
         npt=400,
         annealing=0,
         temperature=0.85 * epsilon / units.kB,
         pressure=0.00677 * epsilon / sigma**3 / ATM,
     )
     start = argon(6, 0.45)
-    found = prepare(start, lennard_jones, schedule, 1, time_step=5.0, threads=1)
+    found = prepare(start, lennard_jones, preparation, Dynamics(time_step=5.0), 1)
     liquid = 0.776 / 0.45 * start.density
     assert found.density == pytest.approx(liquid, rel=0.015)
     assert abs(found.density_drift) < 0.02 * liquid
 
 
 def test_given_cell_is_kept_and_annealed(water_box, flexible_water):
-    schedule = PreparationSchedule(npt=0, annealing=1)
-    found = prepare(water_box, flexible_water, schedule, 1, threads=1)
+    preparation = Preparation(npt=0, annealing=1)
+    found = prepare(water_box, flexible_water, preparation, Dynamics(), 1)
     assert (found.box.cell == water_box.cell).all()
     assert found.density == water_box.density
     assert found.density_error is None
@@ -75,46 +75,48 @@ def test_annealing_cools_linearly_from_start_to_end(water_box, flexible_water, m
         return original(self, context, temperature, lengths)
 
     monkeypatch.setattr(equilibration.PeriodicEngine, "checked_frame", look)
-    schedule = PreparationSchedule(npt=0, annealing=2.5, annealing_start=900, annealing_end=100)
-    prepare(water_box, flexible_water, schedule, 1, threads=1)
+    preparation = Preparation(npt=0, annealing=2.5, annealing_start=900, annealing_end=100)
+    prepare(water_box, flexible_water, preparation, Dynamics(), 1)
     assert set_points == pytest.approx([900, 700, 500, 300, 100])
 
 
-def test_preparation_repeats_with_the_seed_and_reports_its_pieces(argon, lennard_jones):
-    schedule = PreparationSchedule(npt=3, annealing=2, temperature=90, annealing_start=150)
-    pieces = []
+def test_preparation_repeats_with_the_seed_and_reports_its_chunks(argon, lennard_jones):
+    preparation = Preparation(npt=3, annealing=2, temperature=90, annealing_start=150)
+    chunks = []
 
     def positions(seed):
         found = prepare(
             argon(3, 0.7),
             lennard_jones,
-            schedule,
+            preparation,
+            Dynamics(platform="Reference"),
             seed,
-            **REFERENCE,
-            on_piece=lambda: pieces.append(seed),
+            on_chunk=lambda: chunks.append(seed),
         )
         return found.box.positions
 
     first, again, other = positions(1), positions(1), positions(2)
     assert (first == again).all()
     assert (first != other).any()
-    assert len(pieces) == 3 * n_pieces(schedule)
+    assert len(chunks) == 3 * n_chunks(preparation)
 
 
 def test_liquid_that_evaporates_is_named(argon, ideal_gas):
-    schedule = PreparationSchedule(npt=2000, annealing=0, pressure=1.0)
+    preparation = Preparation(npt=2000, annealing=0, pressure=1.0)
     with pytest.raises(InputError, match=r"argon evaporates at temperature=300 K and pressure=1 "):
-        prepare(argon(3, 0.7), ideal_gas, schedule, 1, time_step=20.0, **REFERENCE)
+        prepare(
+            argon(3, 0.7), ideal_gas, preparation, Dynamics(time_step=20.0, platform="Reference"), 1
+        )
 
 
 def test_duration_that_is_no_multiple_of_the_time_step_is_named(water_box, flexible_water):
-    schedule = PreparationSchedule(npt=0, annealing=1.0)
+    preparation = Preparation(npt=0, annealing=1.0)
     with pytest.raises(InputError, match=r"annealing=1.0 ps is not a multiple of time_step=0.7"):
-        prepare(water_box, flexible_water, schedule, 1, time_step=0.7)
+        prepare(water_box, flexible_water, preparation, Dynamics(time_step=0.7), 1)
 
 
 @pytest.mark.parametrize("stage", ["npt", "annealing"])
 def test_explosion_during_preparation_is_named(water_box, flexible_water, stage):
-    schedule = PreparationSchedule(**{"npt": 0, "annealing": 0} | {stage: 6})
+    preparation = Preparation(**{"npt": 0, "annealing": 0} | {stage: 6})
     with pytest.raises(Explosion, match=r"water at \d+ K exploded"):
-        prepare(water_box, flexible_water, schedule, 1, time_step=6.0, threads=1)
+        prepare(water_box, flexible_water, preparation, Dynamics(time_step=6.0), 1)

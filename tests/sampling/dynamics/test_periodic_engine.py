@@ -10,11 +10,12 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.engine import Explosion, LangevinEngine
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine, engine_for
 from gpip_plugins.sampling.forcefield import force_field
+from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 from gpip_plugins.sampling.systems.packing import components_from, pack
 
 ARGON_EPSILON = 0.99607 * units.kJ / units.mol  # eV
-REFERENCE = {"platform": "Reference"}
+REFERENCE = Dynamics(platform="Reference")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_liquid_argon_has_the_temperature_and_the_energy_of_the_lennard_jones_fl
     """Reference: NIST Standard Reference Simulation Website, T* = 0.85, rho* = 0.776."""
     box = argon(5, 0.776)
     temperature = 0.85 * ARGON_EPSILON / units.kB
-    engine = PeriodicEngine(box, lennard_jones, time_step=5.0, threads=1)
+    engine = PeriodicEngine(box, lennard_jones, Dynamics(time_step=5.0))
     frames = engine.run(temperature, 1500, interval=0.1, equilibration=20.0, seed=3)
     kinetic = frames.kinetic_temperature
     assert abs(kinetic.mean() - temperature) < 3 * standard_error(kinetic)[0]
@@ -47,7 +48,7 @@ def test_liquid_argon_has_the_temperature_and_the_energy_of_the_lennard_jones_fl
 def test_tip3p_water_has_its_first_neighbours_at_2_75_angstrom():
     """Peak of the O-O distribution: Jorgensen et al., J. Chem. Phys. 79, 926 (1983)."""
     box = pack("water", components_from({"water": 64}), seed=1, cell=12.445)
-    engine = PeriodicEngine(box, force_field("tip3p"), friction=10.0, threads=1)
+    engine = PeriodicEngine(box, force_field("tip3p"), Dynamics(friction=10.0))
     frames = engine.run(300.0, 60, interval=0.1, equilibration=4.0, seed=1)
     edges = np.arange(2.3, 3.5, 0.1)
     count = np.zeros(len(edges) - 1)
@@ -63,7 +64,7 @@ def test_tip3p_water_has_its_first_neighbours_at_2_75_angstrom():
 
 
 def test_stored_forces_are_the_slope_of_the_stored_energy(water_box, flexible_water):
-    engine = PeriodicEngine(water_box, flexible_water, **REFERENCE)
+    engine = PeriodicEngine(water_box, flexible_water, REFERENCE)
     frames = short(engine, n_frames=1)
     h, energies = 1e-3, []
     for shift in (-h, h):
@@ -76,7 +77,7 @@ def test_stored_forces_are_the_slope_of_the_stored_energy(water_box, flexible_wa
 
 
 def test_molecules_stay_whole_and_the_centre_of_mass_stays(water_box, flexible_water):
-    engine = PeriodicEngine(water_box, flexible_water, friction=50.0, threads=1)
+    engine = PeriodicEngine(water_box, flexible_water, Dynamics(friction=50.0))
     frames = engine.run(1000.0, 5, interval=0.4, equilibration=0.0, seed=2)
     for positions in frames.positions:
         lengths = engine.bond_lengths(positions)
@@ -88,7 +89,7 @@ def test_molecules_stay_whole_and_the_centre_of_mass_stays(water_box, flexible_w
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])
 def test_frames_repeat_with_the_seed(water_box, flexible_water, platform):
-    engine = PeriodicEngine(water_box, flexible_water, platform=platform, threads=1)
+    engine = PeriodicEngine(water_box, flexible_water, Dynamics(platform=platform))
     first, again, other = short(engine), short(engine), short(engine, seed=2)
     for name in ("positions", "energy", "forces", "kinetic_temperature"):
         assert (getattr(first, name) == getattr(again, name)).all()
@@ -104,14 +105,14 @@ def test_platforms_agree(water_box, flexible_water, on_platform, name):
 
 
 def test_explosion_of_a_box_is_named(water_box, flexible_water):
-    engine = PeriodicEngine(water_box, flexible_water, time_step=5.0, threads=1)
+    engine = PeriodicEngine(water_box, flexible_water, Dynamics(time_step=5.0))
     with pytest.raises(Explosion, match=r"water at 1000 K exploded with time_step=5.0 fs"):
         engine.run(1000.0, 5, interval=1.0, equilibration=0.0, seed=1)
 
 
 def test_a_box_may_give_off_heat_but_not_get_thrice_as_hot(water_box, flexible_water):
     """180 degrees of freedom never fluctuate so far; two atoms sometimes do, and may."""
-    engine = PeriodicEngine(water_box, flexible_water, **REFERENCE)
+    engine = PeriodicEngine(water_box, flexible_water, REFERENCE)
     lengths = engine.bond_lengths(water_box.positions)
     frame = [water_box.positions, 0.0, np.zeros_like(water_box.positions), 0.0]
     engine.refuse_explosion([*frame[:3], 850.0], 300.0, lengths)
@@ -121,20 +122,13 @@ def test_a_box_may_give_off_heat_but_not_get_thrice_as_hot(water_box, flexible_w
 
 def test_the_system_decides_on_the_engine(water_box, flexible_water):
     molecule = MolecularSystem.from_preset("water")
-    assert isinstance(engine_for(molecule, force_field("mmff94"), threads=1), LangevinEngine)
-    box_engine = engine_for(water_box, flexible_water, **REFERENCE)
+    assert isinstance(engine_for(molecule, force_field("mmff94"), Dynamics()), LangevinEngine)
+    box_engine = engine_for(water_box, flexible_water, REFERENCE)
     assert isinstance(box_engine, PeriodicEngine)
     assert box_engine.platform.getName() == "Reference"
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"platform": "cpu"}, r"platform='cpu' is not available to OpenMM here; choose from Ref"),
-        ({"threads": 0}, r"threads=0 is not a number of threads"),
-        ({"time_step": -1.0}, r"time_step=-1.0 must be positive"),
-    ],
-)
-def test_bad_setting_of_a_box_is_named(water_box, flexible_water, settings, message):
+def test_platform_that_is_missing_is_named(water_box, flexible_water):
+    message = r"platform='cpu' is not available to OpenMM here; choose from Ref"
     with pytest.raises(InputError, match=message):
-        PeriodicEngine(water_box, flexible_water, **settings)
+        PeriodicEngine(water_box, flexible_water, Dynamics(platform="cpu"))

@@ -9,9 +9,10 @@ import pytest
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield import OPLS, TIP3P, force_field
-from gpip_plugins.sampling.forcefield.assembly import KJ, assemble
+from gpip_plugins.sampling.forcefield.assembly import assemble
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.units import KCAL
 
 # Written by reference/make_reference.py with LAMMPS of 22 July 2025.
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "lammps.json").read_text())
@@ -34,8 +35,8 @@ def evaluate(system, positions):
     for number, force in enumerate(system.getForces()):
         term = GROUPS.get(force.getName(), "torsions")
         state = context.getState(energy=True, groups={number})
-        energies[term] = energies.get(term, 0.0) + state.getPotentialEnergy()._value / KJ
-    forces = context.getState(forces=True).getForces(asNumpy=True)._value / (10 * KJ)
+        energies[term] = energies.get(term, 0.0) + state.getPotentialEnergy()._value / KCAL
+    forces = context.getState(forces=True).getForces(asNumpy=True)._value / (10 * KCAL)
     return energies, forces
 
 

@@ -1,0 +1,179 @@
+"""A data set that is sampled where it is missing: from settings to a database."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import fasteners
+
+from gpip_plugins import __version__
+from gpip_plugins.io.paths import remove_partial
+from gpip_plugins.sampling.campaign.merge import describe_cost, merge
+from gpip_plugins.sampling.campaign.plan import CoveredSystem, Plan, covered_systems, make_plan
+from gpip_plugins.sampling.campaign.run import estimate_run, run_plan
+from gpip_plugins.sampling.campaign.shards import missing
+from gpip_plugins.sampling.campaign.stored import check_folder, compare, record
+from gpip_plugins.sampling.settings import SamplingSettings
+
+__all__ = ["generate"]
+
+log = logging.getLogger(__name__)
+
+MAX_LISTED: Final = 16  # systems whose coverage is printed; of more only those on a fall-back
+
+
+def generate(settings: SamplingSettings) -> bool:
+    """Sample a database if it is missing, else check that it is the one asked for.
+
+    A database that is there is used if it was made with the same settings, and refused otherwise.
+    Sampling resumes after an interruption; of several processes one samples and the others wait.
+    Frames depend on the settings and the seed only, not on the number of cores.
+
+    Every row has `energy` (eV, (1,)), `forces` (eV/Å, (n_atoms, 3)), both of the force field, the
+    thermostat's `temperature` and the frame's `kinetic_temperature` (K, (1,)), and the key-value
+    pairs `system`, `force_field` and `replica`. The settings stand in the metadata under
+    `sampling`, the cost of every stage under `cost`.
+
+    Args:
+        settings: of the sampling.
+
+    Returns:
+        Whether the database is there: of several parts only the last one finds it.
+
+    Raises:
+        InputError: for every setting that cannot work, before anything is simulated; when
+            trajectories explode.
+    """
+    datapath = Path(settings.datapath)
+    covered = covered_systems(settings)
+    lock = fasteners.InterProcessLock(datapath.with_name(f".{datapath.name}.generating"))
+    if datapath.exists():
+        log.info("%s is there already.", datapath)
+        compare(datapath, record(settings, covered))
+        _make_up_for_report(settings, covered, lock)
+        return True
+    plan = make_plan(settings, covered)
+    _check(settings, plan)
+    if settings.workers.parts > 1:
+        _sample(settings, plan, covered)
+    if not lock.acquire(blocking=False):
+        log.warning("Another process is generating %s; waiting for it.", datapath)
+        lock.acquire()
+    try:
+        if not datapath.exists():
+            # What a killed process left; with the lock held, none is writing now.
+            remove_partial(datapath)
+            if settings.workers.parts == 1:
+                _sample(settings, plan, covered)
+            if _others_have_tasks_left(settings, plan):
+                return False
+            _write(settings, plan, covered)
+    finally:
+        lock.release()
+    compare(datapath, record(settings, covered))
+    return True
+
+
+def _make_up_for_report(
+    settings: SamplingSettings,
+    covered: Sequence[CoveredSystem],
+    lock: fasteners.InterProcessLock,
+) -> None:
+    """Finish a run that was stopped before its report, unless a process is still at it."""
+    if settings.shards.exists() and lock.acquire(blocking=False):
+        try:
+            _finish(settings, covered)
+        finally:
+            lock.release()
+
+
+def _check(settings: SamplingSettings, plan: Plan) -> None:
+    """Refuse what would fail only after the sampling."""
+    check_folder(Path(settings.datapath).parent, plan)
+    if settings.output.labels is not None:
+        from gpip_plugins.report.beside import check_labels
+
+        check_labels(settings.output.labels, settings.schedule.n_frames)
+
+
+def _sample(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSystem]) -> None:
+    """Run the tasks of this part, after printing what they are and how long they take."""
+    tasks = plan.share(settings.workers.part, settings.workers.parts)
+    to_run = missing(tasks, settings.shards)
+    log.info(
+        "Sampling %d frames into %s: %d system(s) at %d temperature(s), %d of %d tasks to run "
+        "here.",
+        settings.schedule.n_frames,
+        settings.datapath,
+        len(covered),
+        len(settings.schedule.temperatures),
+        len(to_run),
+        len(tasks),
+    )
+    n_covered = 0
+    for system, _, coverage in covered:
+        first_choice = coverage.force_field == settings.force_field
+        n_covered += first_choice
+        if not first_choice or len(covered) <= MAX_LISTED:
+            log.info("%s: %s.", system.name, coverage.sentence())
+    log.info(
+        "force_field=%s covers %d of %d system(s) completely (%.0f %%).",
+        settings.force_field,
+        n_covered,
+        len(covered),
+        100 * n_covered / len(covered),
+    )
+    if to_run:
+        log.info("Estimated time: %s.", estimate_run(plan, settings))
+    run_plan(plan, settings)
+
+
+def _others_have_tasks_left(settings: SamplingSettings, plan: Plan) -> bool:
+    """Return whether other parts have to run before the database can be written; say so."""
+    left = missing(plan.tasks, settings.shards)
+    if left:
+        log.info(
+            "Part %d of %d is done; other parts have %d of %d tasks left.",
+            settings.workers.part,
+            settings.workers.parts,
+            len(left),
+            len(plan.tasks),
+        )
+    return bool(left)
+
+
+def _write(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSystem]) -> None:
+    """Write the database, report on it and remove the shards."""
+    metadata: dict[str, Any] = {
+        "sampling": record(settings, covered),
+        "coverage": {system.name: asdict(coverage) for system, _, coverage in covered},
+        "generator": f"gpip_plugins {__version__}",
+    }
+    n_rows, cost = merge(plan, settings, metadata)
+    cost |= _finish(settings, covered)
+    log.info("%s", describe_cost(cost, n_rows))
+
+
+def _finish(
+    settings: SamplingSettings, covered: Sequence[CoveredSystem]
+) -> dict[str, dict[str, float]]:
+    """Write the quality report, remove the shards, and return what the report cost."""
+    cost = {}
+    if settings.output.quality:
+        # Imported here: pictures take a second to import, which opening a database need not.
+        from gpip_plugins.report.beside import report_beside
+
+        n_atoms = sum(len(system.numbers) for system, *_ in covered) / len(covered)
+        seconds = report_beside(
+            Path(settings.datapath),
+            n_atoms,
+            settings.output.labels,
+            settings.seed,
+            settings.workers.progress,
+        )
+        cost["quality report"] = {"core_seconds": round(seconds, 3), "gpu_seconds": 0.0}
+    shutil.rmtree(settings.shards)
+    return cost

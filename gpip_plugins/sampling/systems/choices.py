@@ -1,0 +1,27 @@
+"""The molecules of MD17 as choices of the recipes' group `data/system`, without a file for each.
+
+As all that Hydra's plugins import, this needs nothing but Hydra and the standard library.
+"""
+
+from hydra.core.config_store import ConfigStore
+
+from gpip_plugins.sampling.systems.presets import MOLECULES
+
+__all__ = ["register_molecules"]
+
+
+def register_molecules() -> None:
+    """Make `data/system=aspirin` and its seven relatives known to Hydra.
+
+    Every choice sets `data.system` to `gpip_plugins.sampling.systems.sources.Presets` of that name.
+
+    Example:
+        >>> register_molecules()
+        >>> "aspirin.yaml" in ConfigStore.instance().list("data/system")
+        True
+    """
+    store = ConfigStore.instance()
+    for name in MOLECULES:
+        source = {"_target_": "gpip_plugins.sampling.systems.sources.Presets", "molecules": name}
+        node = {"system": source}
+        store.store(name, node, group="data/system", package="data", provider="gpip_plugins")
