@@ -52,7 +52,8 @@ class EquivariantTransformer(nn.Module):
         max_z: rows of the embeddings; elements up to `max_z - 1`. Row 0 belongs to no element.
 
     Raises:
-        InputError: a setting that TorchMD-Net does not have.
+        InputError: a setting is out of range or has an unknown name, or the heads do not divide
+            the features.
 
     Example:
         >>> from gpip_plugins.representation import CosineCutoff, ExpNormalRBF
@@ -96,7 +97,9 @@ class EquivariantTransformer(nn.Module):
         self.distance_influence = check_choice(
             "distance_influence", distance_influence, _INFLUENCES
         )
-        self.vector_norm = vector_norm and check_choice("vector_norm", vector_norm, ["whitened"])
+        if vector_norm is not None:
+            check_choice("vector_norm", vector_norm, ["whitened"])
+        self.vector_norm = vector_norm
         self.vector_cutoff = vector_cutoff
         self.max_z = check_whole("max_z", max_z, least=2)
         self.radial_basis = radial_basis
@@ -129,12 +132,7 @@ class EquivariantTransformer(nn.Module):
             `vector_representation`, shape (n_atoms, 3, n_atom_basis).
         """
         z = inputs[properties.Z]
-        r_ij, idx_i, idx_j = (
-            inputs[properties.Rij],
-            inputs[properties.idx_i],
-            inputs[properties.idx_j],
-        )
-        pairs = self._pairs(r_ij, idx_i, idx_j, z.shape[0])
+        pairs = self._pairs(inputs)
         x = self.embedding(z)
         if self.neighbor_embedding is not None:
             x = self.neighbor_embedding(z, x, neighbors_of(pairs, z.shape[0]))
@@ -149,11 +147,10 @@ class EquivariantTransformer(nn.Module):
         inputs["vector_representation"] = vec
         return inputs
 
-    def _pairs(
-        self, r_ij: torch.Tensor, idx_i: torch.Tensor, idx_j: torch.Tensor, n_atoms: int
-    ) -> Pairs:
+    def _pairs(self, inputs: dict[str, torch.Tensor]) -> Pairs:
         """Return the pairs of the neighbour list, and behind them every atom with itself."""
-        itself = torch.arange(n_atoms, device=idx_i.device)
+        r_ij, n_atoms = inputs[properties.Rij], inputs[properties.Z].shape[0]
+        itself = torch.arange(n_atoms, device=r_ij.device)
         d_ij = torch.linalg.vector_norm(r_ij, dim=1)
         # The distance of an atom to itself is zero, and so is the direction.
         direction = torch.cat([r_ij / d_ij.unsqueeze(1), r_ij.new_zeros((n_atoms, 3))])
@@ -165,8 +162,8 @@ class EquivariantTransformer(nn.Module):
             within = (d_ij >= self._range[0]) & (d_ij < self._range[1])
             envelope = torch.cat([within.to(phi.dtype), phi.new_ones(n_atoms)]).unsqueeze(1)
         return Pairs(
-            torch.cat([idx_i, itself]),
-            torch.cat([idx_j, itself]),
+            torch.cat([inputs[properties.idx_i], itself]),
+            torch.cat([inputs[properties.idx_j], itself]),
             self.radial_basis(distance),
             phi,
             envelope,

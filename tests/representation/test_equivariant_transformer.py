@@ -142,6 +142,22 @@ def small(**settings):
     return EquivariantTransformer(8, 2, basis, CosineCutoff(CUTOFF), n_heads=2, **settings)
 
 
+@pytest.mark.parametrize("vector_cutoff", [True, False])
+def test_pairs_beyond_the_cutoff_change_nothing(vector_cutoff):
+    """Neighbour lists with a skin, as in simulations, hold such pairs."""
+    model = small(vector_cutoff=vector_cutoff).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    found = []
+    for radius in (CUTOFF, CUTOFF + 2.0):
+        batch = make_batch([random_molecule(9, seed=3)], radius)
+        out = model(PairwiseDistances()(batch))
+        found.append((len(batch[properties.idx_i]), out["vector_representation"]))
+    assert found[0][0] < found[1][0]
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-12, atol=1e-12)
+
+
 def test_without_the_vector_cutoff_the_energy_jumps():
     """TorchMD-Net's default; everything else of the kit holds."""
     report = check_representation(
