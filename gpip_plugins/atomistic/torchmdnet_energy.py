@@ -1,27 +1,58 @@
-"""TorchMD-Net's energy head. Not among the imports of the package, as it imports TorchMD-Net."""
+"""TorchMD-Net's energy head."""
+
+from collections import OrderedDict
 
 import torch
 from schnetpack import properties
+from schnetpack.nn import Dense
 from torch import nn
 
-from gpip_plugins.representation._torchmdnet import blocks
+from gpip_plugins.errors import check_choice
+from gpip_plugins.representation.activations import ACTIVATIONS
 
 __all__ = ["TorchMDNetEnergy"]
 
 
-class _GatedBlock(blocks.GatedEquivariantBlock):
-    """TorchMD-Net's gated block, with a norm whose derivatives are finite for zero vectors."""
+class GatedBlock(nn.Module):
+    r"""Mixes scalars and vectors, with the parameters of TorchMD-Net's block.
+
+    .. math::
+        (s, g) = W_2\, \sigma\left(W_1 [x, |U_1 \vec v|] + b_1\right) + b_2,\quad
+        x' = s \text{ or } \sigma(s),\quad \vec v' = g \odot U_2 \vec v
+
+    K. T. Schütt et al., PaiNN, arXiv:2102.03150. The derivatives of the norm are zero for vectors
+    that are zero.
+
+    Args:
+        n_in: number of features.
+        n_out: number of features of the result.
+        activation: the function sigma.
+        activated: whether the resulting scalars pass the function, too.
+    """
+
+    def __init__(self, n_in: int, n_out: int, activation: str, activated: bool):
+        super().__init__()
+        self.n_out = n_out
+        act = ACTIVATIONS[activation]
+        self.vec1_proj = Dense(n_in, n_in, bias=False)
+        self.vec2_proj = Dense(n_in, n_out, bias=False)
+        # TorchMD-Net counts the activation as a layer of its own.
+        layers = {"0": Dense(2 * n_in, n_in, activation=act), "2": Dense(n_in, 2 * n_out)}
+        self.update_net = nn.Sequential(OrderedDict(layers=nn.Sequential(OrderedDict(layers))))
+        self.act = act if activated else nn.Identity()
 
     def forward(self, x: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mixed scalars, (n_atoms, n_out), and vectors, (n_atoms, 3, n_out).
+
+        Args:
+            x: scalars, shape (n_atoms, n_in).
+            v: vectors, shape (n_atoms, 3, n_in).
+        """
         squares = self.vec1_proj(v).square().sum(dim=1)
         zero = squares == 0
         norm = squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
-        x = self.update_net(torch.cat([x, norm], dim=1))
-        x, gate = torch.split(x, self.out_channels, dim=1)
-        v = gate.unsqueeze(1) * self.vec2_proj(v)
-        if self.act is not None:
-            x = self.act(x)
-        return x, v
+        x, gate = torch.split(self.update_net(torch.cat([x, norm], dim=1)), self.n_out, dim=1)
+        return self.act(x), gate.unsqueeze(1) * self.vec2_proj(v)
 
 
 class TorchMDNetEnergy(nn.Module):
@@ -36,7 +67,7 @@ class TorchMDNetEnergy(nn.Module):
 
     Args:
         n_in: number of features, those of the representation.
-        activation: a name of TorchMD-Net, see `EquivariantTransformer`.
+        activation: one of `ACTIVATIONS`, see `EquivariantTransformer`.
         output_key: name of the energy.
         mean: constant added to the energy of a system.
         std: unit of the network's energies.
@@ -65,16 +96,15 @@ class TorchMDNetEnergy(nn.Module):
         atomref: torch.Tensor | None = None,
     ):
         super().__init__()
+        check_choice("activation", activation, ACTIVATIONS)
         self.output_key = output_key
         self.model_outputs = [output_key]
         self.output_network = nn.ModuleList(
             [
-                _GatedBlock(n_in, n_in // 2, activation=activation, scalar_activation=True),
-                _GatedBlock(n_in // 2, 1, activation=activation),
+                GatedBlock(n_in, n_in // 2, activation, activated=True),
+                GatedBlock(n_in // 2, 1, activation, activated=False),
             ]
         )
-        for block in self.output_network:
-            block.reset_parameters()
         self.register_buffer("mean", torch.tensor(float(mean)))
         self.register_buffer("std", torch.tensor(float(std)))
         self.register_buffer("atomref", torch.zeros(100) if atomref is None else atomref.clone())

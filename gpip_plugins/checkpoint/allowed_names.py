@@ -39,7 +39,6 @@ PACKAGES = (
     "schnetpack.transform",
     "torch.nn.modules",
     "torch.optim",
-    "torchmdnet.models",
     "torchmetrics.aggregation",
     "torchmetrics.regression",
 )

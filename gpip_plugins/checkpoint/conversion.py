@@ -23,32 +23,33 @@ def convert_checkpoint(
     Args:
         source: Lightning checkpoint of TorchMD-Net or of "Pre-training via Denoising".
         target: file to be written.
-        overwrite: whether it may replace an existing file.
+        overwrite: whether an existing file may be replaced.
 
     Returns:
-        What was found, and the words with which `spktrain` sets up the same network.
+        What was found, and the settings with which `spktrain` builds the same network.
 
     Raises:
         InputError: the source cannot be loaded or is no file of TorchMD-Net, or the target exists
             or cannot be written.
     """
-    path = existing("IN", source, "name a checkpoint of TorchMD-Net")
+    path = existing("source", source, "name a checkpoint of TorchMD-Net")
     check_target(resolve(target), ("",), overwrite, path)
-    checkpoint = load(path, key="IN")
+    checkpoint = load(path)
     if checkpoint.kind != "torchmdnet":
         raise InputError(
-            f"IN={source} is a file of SchNetPack already; use it as pretrained.path or as a model."
+            f"source={source} is a file of SchNetPack already; use it as pretrained.path or as a"
+            " model."
         )
     with whole_file(resolve(target)) as partial:
         torch.save(checkpoint.module, partial)
     outputs = [name for module in checkpoint.module.output_modules for name in module.model_outputs]
     found = f"representation, {', '.join(outputs) or 'no energy'}"
-    words = " ".join(_words(checkpoint.module.representation))
-    return f"{found}; the same network: spktrain ... {words}"
+    settings = " ".join(_settings(checkpoint.module.representation))
+    return f"{found}; the same network: spktrain ... {settings}"
 
 
-def _words(representation: nn.Module) -> list[str]:
-    """Return the words that set up the same representation in `spktrain`."""
+def _settings(representation: nn.Module) -> list[str]:
+    """Return the arguments with which `spktrain` builds the same representation."""
     basis, cutoff_fn = representation.radial_basis, representation.cutoff_fn
     root = "model.representation"
     names = ("n_atom_basis", "n_interactions", "n_heads", "activation", "attention_activation")

@@ -3,7 +3,7 @@
 Two kinds of file have the same layout: those of TorchMD-Net itself and those of "Pre-training via
 Denoising" (S. Zaidi et al., arXiv:2206.00133), which builds on an older TorchMD-Net. Weights are
 named `model.representation_model...` and `model.output_model...`, and `hyper_parameters` holds the
-settings. TorchMD-Net is imported only when there is such a file.
+settings. TorchMD-Net itself is not imported.
 """
 
 import re
@@ -14,6 +14,8 @@ from schnetpack.atomistic import Forces, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from torch import nn
 
+from gpip_plugins import representation as ours
+from gpip_plugins.atomistic.torchmdnet_energy import TorchMDNetEnergy
 from gpip_plugins.errors import InputError
 
 __all__ = ["from_torchmdnet", "is_torchmdnet"]
@@ -92,8 +94,6 @@ def from_torchmdnet(path: str, content: Mapping) -> NeuralNetworkPotential:
 
 def _representation(path: str, settings: Mapping) -> nn.Module:
     """Build the representation for TorchMD-Net's settings."""
-    from gpip_plugins import representation as ours
-
     architecture = settings.get("model")
     if architecture != "equivariant-transformer":
         raise InputError(
@@ -157,8 +157,6 @@ def _prior_names(settings: Mapping) -> set[str]:
 
 def _energy(path: str, settings: Mapping, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     """Build the energy head with its weights and constants."""
-    from gpip_plugins.atomistic.torchmdnet_energy import TorchMDNetEnergy
-
     # TorchMD-Net 0.x had `prior_model.atomref`, later versions `prior_model.0.atomref`.
     references = [
         value

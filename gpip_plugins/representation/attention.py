@@ -1,27 +1,25 @@
 r"""Layers of the Equivariant Transformer on SchNetPack's list of pairs.
 
-Parameters, their initial values and their meaning are those of TorchMD-Net's layers, from which the
-classes descend; what is computed with them is written anew for SchNetPack's pairs:
-
-- an atom's attention to itself (a self-loop, at zero distance and without a direction) is a pair
-  behind those of the neighbour list. Pairs of an atom with its own periodic image are like all
-  others, whereas TorchMD-Net takes every pair of equal indices for a self-loop;
-- the vectors are zero before the first layer, so that its terms with vectors are left out;
-- the weights of all layers are gathered at once, in an order that separates the three parts of the
-  values (for scalars, directions, old vectors) from the start (`StackedWeights`).
+They follow P. Thölke, G. De Fabritiis, arXiv:2202.02541, with the names and shapes of TorchMD-Net's
+parameters. An atom attends to itself by a pair at zero distance and without a direction, behind the
+pairs of the neighbour list. So pairs of an atom with its periodic image are like all others,
+whereas TorchMD-Net takes every pair of equal indices for an atom with itself.
 
 Shapes: `n_atoms`, `n_pairs`, `n_atom_basis` features, `n_rbf` radial functions.
 """
 
 import torch
+from schnetpack.nn import Dense
+from torch import nn
 from torch.nn import functional
 
-from gpip_plugins.representation._torchmdnet import attention, blocks
+from gpip_plugins.representation.activations import ACTIVATIONS
+from gpip_plugins.representation.pairs import Pairs
 
-__all__ = ["EquivariantAttention", "NeighborEmbedding"]
+__all__ = ["EquivariantAttention", "NeighborEmbedding", "ValueProjection"]
 
 
-class NeighborEmbedding(blocks.NeighborEmbedding):
+class NeighborEmbedding(nn.Module):
     r"""Mixes the elements of the neighbours into the embedding of an atom.
 
     .. math::
@@ -37,35 +35,62 @@ class NeighborEmbedding(blocks.NeighborEmbedding):
     """
 
     def __init__(self, n_atom_basis: int, n_rbf: int, max_z: int):
-        super().__init__(n_atom_basis, n_rbf, 0.0, 1.0, max_z)
-        del self.cutoff  # evaluated once for all layers
+        super().__init__()
+        self.embedding = nn.Embedding(max_z, n_atom_basis)
+        self.distance_proj = Dense(n_rbf, n_atom_basis)
+        self.combine = Dense(2 * n_atom_basis, n_atom_basis)
 
-    def forward(
-        self,
-        z: torch.Tensor,
-        x: torch.Tensor,
-        idx_i: torch.Tensor,
-        idx_j: torch.Tensor,
-        radial: torch.Tensor,
-        phi: torch.Tensor,
-    ) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, x: torch.Tensor, pairs: Pairs) -> torch.Tensor:
         """Return the mixed embedding, shape (n_atoms, n_atom_basis).
 
         Args:
             z: atomic numbers, shape (n_atoms,).
             x: embedding, shape (n_atoms, n_atom_basis).
-            idx_i: centres, shape (n_pairs,).
-            idx_j: neighbours, shape (n_pairs,).
-            radial: radial functions, shape (n_pairs, n_rbf).
-            phi: cutoff function, shape (n_pairs, 1).
+            pairs: the neighbours.
         """
-        neighbors = self.embedding(z).index_select(0, idx_j)
-        message = self.distance_proj(radial) * phi * neighbors
-        total = torch.zeros_like(x).index_add(0, idx_i, message)
+        message = (
+            self.distance_proj(pairs.radial)
+            * pairs.phi
+            * self.embedding(z).index_select(0, pairs.idx_j)
+        )
+        total = torch.zeros_like(x).index_add(0, pairs.idx_i, message)
         return self.combine(torch.cat([x, total], dim=1))
 
 
-class EquivariantAttention(attention.EquivariantMultiHeadAttention):
+class ValueProjection(Dense):
+    """Linear map to three values of every feature, with an activation if wanted.
+
+    TorchMD-Net's weights are sorted by heads, and within a head by the three values. Each value is
+    computed by a map of its own: a CPU works faster on these blocks of `n_atom_basis` features than
+    on slices of one large tensor.
+
+    Args:
+        n_in: number of inputs.
+        n_atom_basis: number of features.
+        n_heads: number of heads, into which the features are divided.
+        activation: function of the values; None: the identity.
+
+    Example:
+        >>> ValueProjection(4, n_atom_basis=8, n_heads=2)(torch.randn(5, 4))[0].shape
+        torch.Size([5, 8])
+    """
+
+    def __init__(self, n_in: int, n_atom_basis: int, n_heads: int, activation=None):
+        super().__init__(n_in, 3 * n_atom_basis, activation=activation)
+        self.by_head = [n_heads, 3, n_atom_basis // n_heads]
+
+    def forward(self, input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the three values of inputs, (..., n_in); each of shape (..., n_atom_basis)."""
+        w, w1, w2 = self.weight.unflatten(0, self.by_head).transpose(0, 1).flatten(1, 2).unbind(0)
+        b, b1, b2 = self.bias.unflatten(0, self.by_head).transpose(0, 1).flatten(1).unbind(0)
+        return (
+            self.activation(functional.linear(input, w, b)),
+            self.activation(functional.linear(input, w1, b1)),
+            self.activation(functional.linear(input, w2, b2)),
+        )
+
+
+class EquivariantAttention(nn.Module):
     r"""One layer: attention of every atom to its neighbours and to itself.
 
     .. math::
@@ -83,12 +108,12 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
         n_atom_basis: number of features.
         n_rbf: number of radial functions.
         n_heads: number of attention heads.
-        activation: activation of the filters, a name of TorchMD-Net.
-        attention_activation: activation of the attention weights.
+        activation: activation of the filters, see `ACTIVATIONS`.
+        attention_activation: activation of the attention weights, one of the same.
         distance_influence: which of keys and values have a filter: `keys`, `values`, `both`,
             `none`.
-        vector_cutoff: whether the cutoff function also multiplies the vector messages.
-        first: whether all vectors are zero before this layer.
+        first: whether all vectors are zero before this layer, so that its terms with vectors are
+            left out.
     """
 
     def __init__(
@@ -99,114 +124,69 @@ class EquivariantAttention(attention.EquivariantMultiHeadAttention):
         activation: str,
         attention_activation: str,
         distance_influence: str,
-        vector_cutoff: bool,
         first: bool,
     ):
-        super().__init__(
-            n_atom_basis,
-            n_rbf,
-            distance_influence,
-            n_heads,
-            blocks.act_class_mapping[activation],
-            attention_activation,
-            0.0,
-            1.0,
-            vector_cutoff,
-        )
+        super().__init__()
         self.first = first
-        del self.cutoff  # evaluated once for all layers
-
-    def projection_rows(self) -> torch.Tensor:
-        """Return the rows of queries, keys, and the values of scalars, directions, old vectors.
-
-        They count the rows of `q_proj`, `k_proj`, `v_proj`, one after the other.
-        """
-        n = self.hidden_channels
-        scalars, vectors, directions = 2 * n + self._value_rows()
-        return torch.cat([torch.arange(2 * n), scalars, directions, vectors])
-
-    def filter_rows(self) -> list[torch.Tensor]:
-        """Return the rows of the filters of the values, in the same order, and of the keys.
-
-        They count the rows of `dk_proj` and `dv_proj`, where these exist. Old vectors need none in
-        the first layer.
-        """
-        rows: list[torch.Tensor] = []
-        keys = [] if self.dk_proj is None else [torch.arange(self.hidden_channels)]
-        if self.dv_proj is not None:
-            scalars, vectors, directions = len(keys) * self.hidden_channels + self._value_rows()
-            rows = [scalars, directions] if self.first else [scalars, directions, vectors]
-        return rows + keys
-
-    def n_filter_rows(self) -> int:
-        """Return the number of rows of `dk_proj` and `dv_proj`."""
-        maps = [one for one in (self.dk_proj, self.dv_proj) if one is not None]
-        return sum(one.out_features for one in maps)
-
-    def _value_rows(self) -> torch.Tensor:
-        """Return the rows of scalars, vectors, directions; TorchMD-Net stores them by heads."""
-        rows = torch.arange(3 * self.hidden_channels)
-        return rows.view(self.num_heads, 3, self.head_dim).transpose(0, 1).flatten(1)
+        n, act = n_atom_basis, ACTIVATIONS[activation]
+        self.by_head = [n_heads, n // n_heads]
+        self.attention_activation = ACTIVATIONS[attention_activation]
+        self.layernorm = nn.LayerNorm(n)
+        self.q_proj = Dense(n, n)
+        self.k_proj = Dense(n, n)
+        self.v_proj = ValueProjection(n, n, n_heads)
+        self.o_proj = Dense(n, 3 * n)
+        self.vec_proj = Dense(n, 3 * n, bias=False)
+        keys, values = (distance_influence in (name, "both") for name in ("keys", "values"))
+        self.dk_proj = Dense(n_rbf, n, activation=act) if keys else None
+        self.dv_proj = ValueProjection(n_rbf, n, n_heads, act) if values else None
 
     def forward(
-        self,
-        x: torch.Tensor,
-        vec: torch.Tensor,
-        idx_i: torch.Tensor,
-        idx_j: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor,
-        filters: list[torch.Tensor],
-        phi: torch.Tensor,
-        direction: torch.Tensor,
+        self, x: torch.Tensor, vec: torch.Tensor, pairs: Pairs
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scalars and vectors with what the layer adds to them.
 
         Args:
             x: scalars, shape (n_atoms, n_atom_basis).
             vec: vectors, shape (n_atoms, 3, n_atom_basis); zero before the first layer.
-            idx_i: centres, shape (n_pairs,); the pairs contain every atom with itself.
-            idx_j: neighbours, shape (n_pairs,).
-            weight: of the linear maps of the scalars, sorted by `projection_rows`; shape
-                (5 n_atom_basis, n_atom_basis).
-            bias: of the same, shape (5 n_atom_basis,).
-            filters: distance filters, sorted by `filter_rows`; each of shape (n_pairs,
-                n_atom_basis).
-            phi: cutoff function, shape (n_pairs, 1).
-            direction: unit vectors from centre to neighbour, zero for an atom with itself,
-                multiplied by the cutoff function if that is wanted for the vectors; shape
-                (n_pairs, 3, 1).
+            pairs: every atom with its neighbours and with itself.
         """
-        n, heads = self.hidden_channels, [self.num_heads, self.head_dim]
-        q, k, scalars, directions, vectors = torch.split(
-            functional.linear(self.layernorm(x), weight, bias), [n, n, n, n, n], dim=1
-        )
-        score = q.index_select(0, idx_i) * k.index_select(0, idx_j)
-        if self.dk_proj is not None:
-            score = score * filters[-1]
-        strength = self.attn_activation(score.unflatten(1, heads).sum(dim=2)) * phi
-
-        s = self._value(scalars, idx_j, filters, 0).unflatten(1, heads) * strength.unsqueeze(2)
-        y = torch.zeros_like(x).index_add(0, idx_i, s.flatten(1))
-        o1, o2, o3 = torch.split(self.o_proj(y), n, dim=1)
+        h = self.layernorm(x)
+        s, s1, s2 = self._values(h, pairs)
+        message = (s.unflatten(1, self.by_head) * self._attention(h, pairs)).flatten(1)
+        y = torch.zeros_like(x).index_add(0, pairs.idx_i, message)
+        o1, o2, o3 = self.o_proj(y).chunk(3, dim=1)
         x = x + o3
-        message = self._value(directions, idx_j, filters, 1).unsqueeze(1) * direction
+        message = s2.unsqueeze(1) * pairs.direction.unsqueeze(2)
         if self.first:
-            # Keeps a gradient, of zero, for all parameters: distributed training waits for each.
-            return x + 0.0 * self.vec_proj.weight.sum(), vec.index_add(0, idx_i, message)
+            # A gradient of zero: distributed training waits for that of every parameter.
+            x = x + 0.0 * self.vec_proj.weight.sum()
+        else:
+            s1 = (s1 * pairs.envelope).unsqueeze(1)
+            message = torch.addcmul(message, s1, vec.index_select(0, pairs.idx_j))
+            vec1, vec2, vec3 = self.vec_proj(vec).chunk(3, dim=2)
+            x = x + o2 * (vec1 * vec2).sum(dim=1)
+            vec = vec + o1.unsqueeze(1) * vec3
+        return x, vec.index_add(0, pairs.idx_i, message)
 
-        s1 = self._value(vectors, idx_j, filters, 2)
-        if self.vector_cutoff:
-            s1 = s1 * phi
-        message = torch.addcmul(message, vec.index_select(0, idx_j), s1.unsqueeze(1))
-        vec1, vec2, vec3 = torch.split(self.vec_proj(vec), n, dim=2)
-        x = x + (vec1 * vec2).sum(dim=1) * o2
-        vec = vec + vec3 * o1.unsqueeze(1)
-        return x, vec.index_add(0, idx_i, message)
+    def _attention(self, h: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+        """Return the attention weights a, shape (n_pairs, n_heads, 1)."""
+        q = self.q_proj(h).index_select(0, pairs.idx_i)
+        score = q * self.k_proj(h).index_select(0, pairs.idx_j)
+        if self.dk_proj is not None:
+            score = score * self.dk_proj(pairs.radial)
+        score = score.unflatten(1, self.by_head).sum(dim=2)
+        return (self.attention_activation(score) * pairs.phi).unsqueeze(2)
 
-    def _value(
-        self, v: torch.Tensor, idx_j: torch.Tensor, filters: list[torch.Tensor], part: int
-    ) -> torch.Tensor:
-        """Return a part of the neighbours' values, filtered; shape (n_pairs, n_atom_basis)."""
-        v_j = v.index_select(0, idx_j)
-        return v_j if self.dv_proj is None else v_j * filters[part]
+    def _values(
+        self, h: torch.Tensor, pairs: Pairs
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the filtered values s, s1, s2 of the neighbours, (n_pairs, n_atom_basis) each."""
+        v, v1, v2 = self.v_proj(h)
+        s = v.index_select(0, pairs.idx_j)
+        s1 = v1.index_select(0, pairs.idx_j)
+        s2 = v2.index_select(0, pairs.idx_j)
+        if self.dv_proj is not None:
+            d, d1, d2 = self.dv_proj(pairs.radial)
+            s, s1, s2 = s * d, s1 * d1, s2 * d2
+        return s, s1, s2

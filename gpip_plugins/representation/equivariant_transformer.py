@@ -3,12 +3,11 @@
 import torch
 from schnetpack import properties
 from torch import nn
-from torch.nn import functional
 
-from gpip_plugins.errors import InputError
-from gpip_plugins.representation._torchmdnet import blocks
+from gpip_plugins.errors import InputError, check_choice, check_whole
+from gpip_plugins.representation.activations import ACTIVATIONS
 from gpip_plugins.representation.attention import EquivariantAttention, NeighborEmbedding
-from gpip_plugins.representation.stacked_weights import StackedWeights
+from gpip_plugins.representation.pairs import Pairs, neighbors_of
 from gpip_plugins.representation.vector_norm import WhitenedVectorNorm
 
 __all__ = ["EquivariantTransformer"]
@@ -53,7 +52,8 @@ class EquivariantTransformer(nn.Module):
         max_z: rows of the embeddings; elements up to `max_z - 1`. Row 0 belongs to no element.
 
     Raises:
-        InputError: a setting that TorchMD-Net does not have.
+        InputError: a setting is out of range or has an unknown name, or the heads do not divide
+            the features.
 
     Example:
         >>> from gpip_plugins.representation import CosineCutoff, ExpNormalRBF
@@ -88,62 +88,34 @@ class EquivariantTransformer(nn.Module):
         max_z: int = 100,
     ):
         super().__init__()
-        for key, name in (
-            ("activation", activation),
-            ("attention_activation", attention_activation),
-        ):
-            _one_of(key, name, blocks.act_class_mapping)
-        _one_of("distance_influence", distance_influence, _INFLUENCES)
+        self.n_atom_basis, self.n_heads = _check_heads(n_atom_basis, n_heads)
+        self.n_interactions = check_whole("n_interactions", n_interactions, least=1)
+        self.activation = check_choice("activation", activation, ACTIVATIONS)
+        self.attention_activation = check_choice(
+            "attention_activation", attention_activation, ACTIVATIONS
+        )
+        self.distance_influence = check_choice(
+            "distance_influence", distance_influence, _INFLUENCES
+        )
         if vector_norm is not None:
-            _one_of("vector_norm", vector_norm, ["whitened"])
-        if n_interactions < 1:
-            raise InputError(f"n_interactions={n_interactions} leaves no layer; give 1 or more.")
-        if n_heads < 1 or n_atom_basis % n_heads:
-            raise InputError(
-                f"n_atom_basis={n_atom_basis} is not divisible by n_heads={n_heads}; choose a"
-                " multiple."
-            )
-        self.n_atom_basis = n_atom_basis
-        self.n_interactions = n_interactions
-        self.n_heads = n_heads
-        self.activation = activation
-        self.attention_activation = attention_activation
-        self.distance_influence = distance_influence
-        self.vector_cutoff = vector_cutoff
+            check_choice("vector_norm", vector_norm, ["whitened"])
         self.vector_norm = vector_norm
-        self.max_z = max_z
+        self.vector_cutoff = vector_cutoff
+        self.max_z = check_whole("max_z", max_z, least=2)
+        self.radial_basis = radial_basis
         self.cutoff_fn = cutoff_fn
         self.cutoff = cutoff_fn.cutoff
-        self.radial_basis = radial_basis
-        self._range = (
-            float(getattr(cutoff_fn, "cutoff_lower", 0.0)),
-            float(getattr(cutoff_fn, "cutoff_upper", cutoff_fn.cutoff)),
-        )
+        self._range = float(getattr(cutoff_fn, "cutoff_lower", 0.0)), float(cutoff_fn.cutoff)
 
         n_rbf = radial_basis.n_rbf
+        attention = (activation, attention_activation, distance_influence)
         self.embedding = nn.Embedding(max_z, n_atom_basis)
         self.neighbor_embedding = (
             NeighborEmbedding(n_atom_basis, n_rbf, max_z) if neighbor_embedding else None
         )
         self.attention_layers = nn.ModuleList(
-            EquivariantAttention(
-                n_atom_basis,
-                n_rbf,
-                n_heads,
-                activation,
-                attention_activation,
-                distance_influence,
-                vector_cutoff,
-                first=layer == 0,
-            )
-            for layer in range(n_interactions)
-        )
-        layers = list(self.attention_layers)
-        self.projections = StackedWeights(
-            [[layer.projection_rows()] for layer in layers], [5 * n_atom_basis] * n_interactions
-        )
-        self.filters = StackedWeights(
-            [layer.filter_rows() for layer in layers], [layer.n_filter_rows() for layer in layers]
+            EquivariantAttention(n_atom_basis, n_rbf, n_heads, *attention, first=k == 0)
+            for k in range(n_interactions)
         )
         self.out_norm = nn.LayerNorm(n_atom_basis)
         self.out_norm_vec = WhitenedVectorNorm(n_atom_basis) if vector_norm else None
@@ -160,48 +132,13 @@ class EquivariantTransformer(nn.Module):
             `vector_representation`, shape (n_atoms, 3, n_atom_basis).
         """
         z = inputs[properties.Z]
-        r_ij = inputs[properties.Rij]
-        idx_i = inputs[properties.idx_i]
-        idx_j = inputs[properties.idx_j]
-
-        d_ij = torch.linalg.vector_norm(r_ij, dim=1)
-        if not self.vector_cutoff:
-            # Without it vector messages do not vanish beyond the cutoff, to which lists may reach.
-            within = torch.nonzero((d_ij >= self._range[0]) & (d_ij < self._range[1])).squeeze(1)
-            d_ij, r_ij = d_ij.index_select(0, within), r_ij.index_select(0, within)
-            idx_i, idx_j = idx_i.index_select(0, within), idx_j.index_select(0, within)
-        direction = r_ij / d_ij.unsqueeze(1)
-        n_atoms, n_pairs = z.shape[0], d_ij.shape[0]
-        # Every atom with itself, behind the pairs: the distance is zero, and so is the direction.
-        itself = torch.arange(n_atoms, device=z.device)
-        direction = torch.cat([direction, r_ij.new_zeros((n_atoms, 3))]).unsqueeze(2)
-        distance = torch.cat([d_ij, d_ij.new_zeros(n_atoms)])
-
-        radial = self.radial_basis(distance)
-        phi = self.cutoff_fn(distance).unsqueeze(1)
-        if self.vector_cutoff:
-            direction = direction * phi.unsqueeze(2)
-
+        pairs = self._pairs(inputs)
         x = self.embedding(z)
         if self.neighbor_embedding is not None:
-            x = self.neighbor_embedding(z, x, idx_i, idx_j, radial[:n_pairs], phi[:n_pairs])
-        idx_i, idx_j = torch.cat([idx_i, itself]), torch.cat([idx_j, itself])
-        vec = x.new_zeros((n_atoms, 3, x.shape[1]))
-        weights, biases = self._projections()
-        filter_weight, filter_bias = self._filter_weights(radial)
-        at_once = _at_once(radial)
-        every = self._all_filters(radial, filter_weight, filter_bias) if at_once else []
-        weight_by_filter, bias_by_filter = filter_weight.unbind(0), filter_bias.unbind(0)
-        start = 0
-        for k, layer in enumerate(self.attention_layers):
-            end = start + self.filters.n_blocks[k]
-            own = every[start:end]
-            if not at_once:
-                for m in range(start, end):
-                    product = functional.linear(radial, weight_by_filter[m], bias_by_filter[m])
-                    own.append(layer.act(product))
-            x, vec = layer(x, vec, idx_i, idx_j, weights[k], biases[k], own, phi, direction)
-            start = end
+            x = self.neighbor_embedding(z, x, neighbors_of(pairs, z.shape[0]))
+        vec = x.new_zeros((x.shape[0], 3, x.shape[1]))
+        for layer in self.attention_layers:
+            x, vec = layer(x, vec, pairs)
         x = self.out_norm(x)
         if self.out_norm_vec is not None:
             vec = self.out_norm_vec(vec)
@@ -210,55 +147,36 @@ class EquivariantTransformer(nn.Module):
         inputs["vector_representation"] = vec
         return inputs
 
-    def _projections(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Return by layer weights and biases of the linear maps of the scalars."""
-        weights: list[torch.Tensor] = []
-        biases: list[torch.Tensor] = []
-        for layer in self.attention_layers:
-            weights += [layer.q_proj.weight, layer.k_proj.weight, layer.v_proj.weight]
-            biases += [layer.q_proj.bias, layer.k_proj.bias, layer.v_proj.bias]
-        weight, bias = self.projections(weights, biases)
-        return list(weight.unbind(0)), list(bias.unbind(0))
-
-    def _filter_weights(self, radial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weights and biases of all distance filters.
-
-        Their shapes are (n_filters, n_atom_basis, n_rbf) and (n_filters, n_atom_basis).
-        """
-        weights: list[torch.Tensor] = []
-        biases: list[torch.Tensor] = []
-        for layer in self.attention_layers:
-            if layer.dk_proj is not None:
-                weights.append(layer.dk_proj.weight)
-                biases.append(layer.dk_proj.bias)
-            if layer.dv_proj is not None:
-                weights.append(layer.dv_proj.weight)
-                biases.append(layer.dv_proj.bias)
-        if len(weights) == 0:
-            return radial.new_zeros((0, 0, 0)), radial.new_zeros((0, 0))
-        return self.filters(weights, biases)
-
-    def _all_filters(
-        self, radial: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-    ) -> list[torch.Tensor]:
-        """Return the distance filters of all layers, each of shape (n_pairs, n_atom_basis)."""
-        if weight.shape[0] == 0:
-            return []
-        same = radial.expand(weight.shape[0], -1, -1)
-        product = torch.baddbmm(bias.unsqueeze(1), same, weight.transpose(1, 2))
-        return list(self.attention_layers[0].act(product).unbind(0))
+    def _pairs(self, inputs: dict[str, torch.Tensor]) -> Pairs:
+        """Return the pairs of the neighbour list, and behind them every atom with itself."""
+        r_ij, n_atoms = inputs[properties.Rij], inputs[properties.Z].shape[0]
+        itself = torch.arange(n_atoms, device=r_ij.device)
+        d_ij = torch.linalg.vector_norm(r_ij, dim=1)
+        # The distance of an atom to itself is zero, and so is the direction.
+        direction = torch.cat([r_ij / d_ij.unsqueeze(1), r_ij.new_zeros((n_atoms, 3))])
+        distance = torch.cat([d_ij, d_ij.new_zeros(n_atoms)])
+        phi = self.cutoff_fn(distance).unsqueeze(1)
+        envelope = phi
+        if not self.vector_cutoff:
+            # Messages between vectors end at the cutoff, beyond which a neighbour list may reach.
+            within = (d_ij >= self._range[0]) & (d_ij < self._range[1])
+            envelope = torch.cat([within.to(phi.dtype), phi.new_ones(n_atoms)]).unsqueeze(1)
+        return Pairs(
+            torch.cat([inputs[properties.idx_i], itself]),
+            torch.cat([inputs[properties.idx_j], itself]),
+            self.radial_basis(distance),
+            phi,
+            envelope,
+            direction * envelope,
+        )
 
 
-def _at_once(radial: torch.Tensor) -> bool:
-    """Whether all layers' filters are computed before the first layer.
-
-    On a GPU it is starting an operation that costs. On a CPU it is fetching from memory what was
-    computed long ago: there a training step took 10 to 30 % longer. All filters together need
-    memory, so that large systems, for which starting no longer counts, go layer by layer.
-    """
-    return radial.is_cuda and radial.shape[0] <= 100_000
-
-
-def _one_of(key: str, name: str, choices) -> None:
-    if name not in choices:
-        raise InputError(f"{key}={name} is unknown; use one of {', '.join(choices)}.")
+def _check_heads(n_atom_basis: int, n_heads: int) -> tuple[int, int]:
+    """Return number of features and number of heads, which divides it."""
+    check_whole("n_atom_basis", n_atom_basis, least=1)
+    check_whole("n_heads", n_heads, least=1)
+    if n_atom_basis % n_heads:
+        raise InputError(
+            f"n_atom_basis={n_atom_basis} is not divisible by n_heads={n_heads}; choose a multiple."
+        )
+    return n_atom_basis, n_heads

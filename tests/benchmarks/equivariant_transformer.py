@@ -178,6 +178,8 @@ def main() -> None:
     torch.set_num_threads(1)
     random.seed(0)
     batches = {
+        "ethanol, 1": distorted(molecule("CH3CH2OH"), 1),
+        "ethanol, 10": distorted(molecule("CH3CH2OH"), 10),
         "ethanol, 32": distorted(molecule("CH3CH2OH"), 32),
         "aspirin, 32": distorted(aspirin(), 32),
         "water, 192 atoms": distorted(water(), 1),

@@ -168,7 +168,8 @@ def test_a_checkpoint_of_torchmdnet_gives_its_energies_and_forces(own_checkpoint
     assert "exists already" in capsys.readouterr().err
     arguments = ["convert-checkpoint", str(tmp_path / "et_model"), str(tmp_path / "other")]
     assert main(arguments) == 1
-    assert "is a file of SchNetPack already" in capsys.readouterr().err
+    sentence = f"gpip: IN {tmp_path / 'et_model'} is a file of SchNetPack already"
+    assert sentence in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
 
@@ -233,10 +234,10 @@ def test_another_setting_is_told(denoising_checkpoint, changed, sentence):
     "changed, sentence",
     [
         ({"model": "tensornet"}, "TorchMD-Net's model=tensornet; only equivariant-transformer"),
-        ({"distance_influence": "all"}, "distance_influence=all is unknown; use one of keys"),
+        ({"distance_influence": "all"}, "distance_influence='all' is unknown; choose from keys"),
         ({"num_heads": 3}, "n_atom_basis=16 is not divisible by n_heads=3"),
         ({"rbf_type": "bessel"}, "rbf_type=bessel, which TorchMD-Net does not know"),
-        ({"layernorm_on_vec": "rms"}, "vector_norm=rms is unknown; use one of whitened"),
+        ({"layernorm_on_vec": "rms"}, "vector_norm='rms' is unknown; choose from whitened"),
         ({"num_layers": 3}, "attention_layers.2.layernorm.weight is None in the file"),
         ({"distance_influence": "keys"}, "dv_proj.weight is .* in the file and should be None"),
         ({"atom_filter": 1}, "trained with atom_filter=1"),
