@@ -26,6 +26,9 @@ __all__ = ["Mixture"]
 
 log = logging.getLogger(__name__)
 
+#: one data set, or several by name, such as the molecules of MD17
+Members = MixtureMember | Mapping[str, MixtureMember]
+
 ACKNOWLEDGEABLE = ("units", "levels_of_theory", "force_sizes")
 #: Root mean square forces of thermal, stretched and compressed molecules lie within this factor of
 #: one another; kcal/mol taken for eV is a factor of 23.
@@ -44,7 +47,8 @@ class Mixture(GpipDataModule):
 
     Args:
         datapath: the folder from which the paths of members count.
-        members: name to `MixtureMember`; names consist of letters, digits and underscores.
+        members: name to `MixtureMember`, or to several of them by name; names consist of letters,
+            digits and underscores.
         batch_size: configurations in a training batch.
         forces_key: name of the forces in the mixture.
         kinds: use only members of these kinds; None for all.
@@ -64,7 +68,7 @@ class Mixture(GpipDataModule):
     def __init__(
         self,
         datapath: str,
-        members: Mapping[str, MixtureMember] | None,
+        members: Mapping[str, Members] | None,
         batch_size: int,
         forces_key: str = "forces",
         kinds: Sequence[str] | None = None,
@@ -212,8 +216,11 @@ def _chosen(
 ) -> list[MixtureMember]:
     """Return the members of the wanted kinds, each with its name."""
     wanted = None if kinds is None else [Kind.of(kind, "data.kinds") for kind in kinds]
-    found = []
+    single: dict[str, MixtureMember] = {}
     for name, member in (members or {}).items():
+        single |= member.items() if isinstance(member, Mapping) else [(name, member)]
+    found = []
+    for name, member in single.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise InputError(
                 f"data.members.{name} has a name with other signs than letters, digits and "

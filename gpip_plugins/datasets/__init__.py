@@ -3,6 +3,7 @@
 from gpip_plugins.datasets.classical_md import ClassicalMD
 from gpip_plugins.datasets.force_centric import ANI1x, PCQM4Mv2, Poly24
 from gpip_plugins.datasets.labelled_files import LabelledFiles
+from gpip_plugins.datasets.md17_members import md17_members
 from gpip_plugins.datasets.molecules import ISO17, MD17, QM9
 from gpip_plugins.datasets.water import FuWater
 
@@ -16,4 +17,5 @@ __all__ = [
     "LabelledFiles",
     "PCQM4Mv2",
     "Poly24",
+    "md17_members",
 ]

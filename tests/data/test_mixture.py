@@ -13,7 +13,7 @@ from gpip_plugins import properties
 from gpip_plugins.data import Mixture, MixtureMember, MixtureSampler, shares
 from gpip_plugins.errors import InputError
 from gpip_plugins.properties import Kind
-from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task import PretextOutput
 from gpip_plugins.transform import ForceTargets, NeighborList, SubtractCenter
 
 KCAL = 0.0433641153
