@@ -13,10 +13,10 @@ from gpip_plugins.analysis.equal_structures import Structures, check_tolerance, 
 from gpip_plugins.data.checks import check_database
 from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing, resolve
 from gpip_plugins.io.structures import read_structures
 from gpip_plugins.labels.frames import listing
-from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["Leakage", "check_leakage", "leakage_of_files", "read_file", "structures_of"]
 
@@ -103,8 +103,8 @@ def read_file(path: str, progress: bool = True) -> Structures:
     """
     full = resolve(path)
     if full.endswith(".db"):
-        metadata = check_database(full, None, None, key="DATA")
-        scale = length_in_angstrom(metadata["_distance_unit"] or "Ang")
+        check_database(full, None, None)
+        scale = Database(full).scale
         with connect(full, use_lock_file=False) as database:
             bar = tqdm(database.select(), "reading", database.count(), disable=not progress)
             found = ((row.numbers, row.positions * scale, row.pbc) for row in bar)

@@ -75,8 +75,8 @@ class PretextOutput(ModelOutput):
         )
         if loss_weight < 0.0:
             raise InputError(
-                f"The weight of the pretext output '{title or name}' is {loss_weight}, which would "
-                "reward errors; give 0 to switch it off, or a positive one."
+                f"loss_weight={loss_weight} of the pretext output '{title or name}' would reward "
+                "errors; give 0 to switch it off, or a positive one."
             )
         self.selection = selection
         self.title = title or name

@@ -189,7 +189,7 @@ def test_signs_of_the_gradient_head_are_opposite():
     }
     first = physical(dict(inputs))[properties.noise]
     torch.testing.assert_close(first, -code(dict(inputs))[properties.noise])
-    with pytest.raises(InputError, match="sign=up"):
+    with pytest.raises(InputError, match="sign='up' is unknown"):
         GradientNoise(N, sign="up")
 
 
