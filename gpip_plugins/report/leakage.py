@@ -17,6 +17,7 @@ from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing, resolve
 from gpip_plugins.io.structures import read_structures
 from gpip_plugins.labels.frames import listing
+from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["Leakage", "check_leakage", "leakage_of_files", "read_file", "structures_of"]
 
