@@ -270,11 +270,11 @@ class MixtureMember:
                 f"{self.where}.kind=equilibrium, but {n_off} of its {len(size)} configurations, "
                 f"the first being {int((size > self.max_equilibrium_force).int().argmax())}, have "
                 f"root mean square forces above {self.max_equilibrium_force:g} eV/Å, the largest "
-                f"{float(size.max()):.3g}; set kind=off_equilibrium, or raise "
+                f"{float(size.max()):.3g}; set {self.where}.kind=off_equilibrium, or raise "
                 f"{self.where}.max_equilibrium_force."
             )
         if self.forces_are == Kind.OFF_EQUILIBRIUM and self.force_size < 1e-6:
             raise InputError(
                 f"{self.where}.kind=off_equilibrium, but all of its forces are zero; set "
-                "kind=equilibrium, or import its forces."
+                f"{self.where}.kind=equilibrium, or import its forces."
             )

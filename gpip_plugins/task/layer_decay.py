@@ -31,7 +31,7 @@ class ModelPart:
 
 
 def model_parts(model: nn.Module) -> list[ModelPart]:
-    """Return the parts of a model that hold parameters, in its own order, with their depth.
+    """Return the parts of a model that hold parameters, in its order, with their depth.
 
     Blocks are found, not named: they are the items of the `nn.ModuleList`s of the representation,
     of which the longest count (PaiNN: `interactions` and `mixing`, Equivariant Transformer:
