@@ -10,7 +10,7 @@ from torch import nn
 
 from gpip_plugins.task.outputs import PretextOutput
 
-__all__ = ["GpipTask", "heads_in_order", "in_parallel", "writes"]
+__all__ = ["GpipTask", "heads_in_order"]
 
 
 class GpipTask(AtomisticTask):

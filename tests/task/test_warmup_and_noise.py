@@ -192,3 +192,20 @@ def test_the_loss_is_that_of_the_labels_plus_the_weighted_noise(
 def test_a_pretext_without_its_noise_is_told(make_task, make_model, make_data, make_trainer):
     with pytest.raises(InputError, match=r"add gpip_plugins\.transform\.GaussianNoise"):
         make_trainer().fit(noisy_task(make_task, make_model, VectorNoise(8)), make_data())
+
+
+def test_the_summary_asks_any_callback_for_where_weights_come_from(
+    make_task, make_data, make_trainer, capsys
+):
+    class FromElsewhere(Callback):
+        def weights_from(self):
+            return "elsewhere"
+
+        def head_from(self):
+            return "the head of elsewhere"
+
+    task = make_task(freeze=["representation.embedding"])
+    make_trainer(FromElsewhere()).fit(task, make_data())
+    printed = capsys.readouterr().out
+    assert "frozen:    representation.embedding\n" in printed
+    assert "head:      the head of elsewhere" in printed
