@@ -33,7 +33,7 @@ Example:
 from enum import IntEnum
 from typing import Final
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import check_choice
 
 R_clean: Final[str] = "_positions_clean"
 Z_clean: Final[str] = "_atomic_numbers_clean"
@@ -85,17 +85,14 @@ class Kind(IntEnum):
     PERTURBED = 3
 
     @classmethod
-    def of(cls, name: str, key: str = "kind") -> "Kind":
+    def of(cls, name: str) -> "Kind":
         """Return the kind that a data set can have by its name.
 
         Args:
             name: off_equilibrium, equilibrium or unlabelled.
-            key: what the user calls this setting, for the message.
 
         Raises:
             InputError: for another name.
         """
         names = [kind.name.lower() for kind in cls if kind != cls.PERTURBED]
-        if name not in names:
-            raise InputError(f"{key}={name} is no kind of data; choose from {', '.join(names)}.")
-        return cls[name.upper()]
+        return cls[check_choice("kind", name, names).upper()]

@@ -10,7 +10,7 @@ from schnetpack.nn import build_gated_equivariant_mlp
 from torch import nn
 
 from gpip_plugins import properties
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice
 
 __all__ = ["GradientNoise", "VectorNoise"]
 
@@ -62,9 +62,9 @@ class VectorNoise(nn.Module):
         """Write the predicted noise in units of sigma, shape (n_atoms, 3)."""
         if "vector_representation" not in inputs:
             raise InputError(
-                "VectorNoise found no vector_representation; use the gradient head "
+                "VectorNoise finds no vector_representation; use the gradient head "
                 "(pretext=[mask,noise_gradient,contrast]), or for SO3net "
-                "model.representation.return_vector_representation=true."
+                "return_vector_representation=true of the representation."
             )
         features = (inputs["scalar_representation"], inputs["vector_representation"])
         _, vectors = self.outnet(features)
@@ -105,8 +105,7 @@ class GradientNoise(Atomwise):
         output_key: str = properties.noise,
         energy_key: str = properties.pseudo_energy,
     ):
-        if sign not in ("physical", "gpip"):
-            raise InputError(f"sign={sign} is unknown; use sign=physical or sign=gpip.")
+        check_choice("sign", sign, ("physical", "gpip"))
         super().__init__(n_in=n_in, n_hidden=n_hidden, n_layers=n_layers, output_key=energy_key)
         self.noise_key = output_key
         self.model_outputs = [output_key]

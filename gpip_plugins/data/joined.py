@@ -116,5 +116,5 @@ def _rows_per_system(label: str, having: Sequence[InMemoryAtomsData]) -> int | N
         return counts.pop()
     raise InputError(
         f"the label '{label}' has one row per atom in one data set of the mixture and not in "
-        "another; leave it out of data.load_properties."
+        "another; leave it out of load_properties."
     )

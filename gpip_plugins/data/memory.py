@@ -66,7 +66,7 @@ class InMemoryAtomsData(ASEAtomsData):
             elif not atomwise:
                 raise InputError(
                     f"'{key}' in {self.datapath} has neither one row per atom nor the same number "
-                    "of rows in every configuration; leave it out of data.load_properties."
+                    "of rows in every configuration; leave it out of load_properties."
                 )
 
     @property

@@ -5,10 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from schnetpack.data import SplittingStrategy
-from schnetpack.data.splitting import random_split
 from schnetpack.units import convert_units
 
 from gpip_plugins import properties
@@ -16,8 +14,7 @@ from gpip_plugins.data.joined import JoinedAtomsData
 from gpip_plugins.data.mixture_member import MixtureMember
 from gpip_plugins.data.mixture_sampler import MixtureSampler, Scheme, shares
 from gpip_plugins.data.module import GpipDataModule
-from gpip_plugins.data.splits import check_sizes, check_split_file
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice, check_whole
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.properties import Kind
 from gpip_plugins.transform.training_split import training_labels
@@ -25,6 +22,9 @@ from gpip_plugins.transform.training_split import training_labels
 __all__ = ["Mixture"]
 
 log = logging.getLogger(__name__)
+
+#: one data set, or several by name, such as the molecules of MD17
+Members = MixtureMember | Mapping[str, MixtureMember]
 
 ACKNOWLEDGEABLE = ("units", "levels_of_theory", "force_sizes")
 #: Root mean square forces of thermal, stretched and compressed molecules lie within this factor of
@@ -44,7 +44,8 @@ class Mixture(GpipDataModule):
 
     Args:
         datapath: the folder from which the paths of members count.
-        members: name to `MixtureMember`; names consist of letters, digits and underscores.
+        members: name to `MixtureMember`, or to several of them by name; names consist of letters,
+            digits and underscores.
         batch_size: configurations in a training batch.
         forces_key: name of the forces in the mixture.
         kinds: use only members of these kinds; None for all.
@@ -64,7 +65,7 @@ class Mixture(GpipDataModule):
     def __init__(
         self,
         datapath: str,
-        members: Mapping[str, MixtureMember] | None,
+        members: Mapping[str, Members] | None,
         batch_size: int,
         forces_key: str = "forces",
         kinds: Sequence[str] | None = None,
@@ -76,15 +77,13 @@ class Mixture(GpipDataModule):
     ):
         folder = resolve(datapath)
         self.members = _chosen(members, kinds, folder)
-        for given in ("train_sampler_cls", "data_workdir"):
-            if kwargs.get(given) is not None:
-                raise InputError(f"data.{given} does not go with data=mixture; leave it out.")
+        for name in ("train_sampler_cls", "data_workdir"):
+            if kwargs.get(name) is not None:
+                raise InputError(f"{name} does not go with a mixture; leave it out.")
         for entry in acknowledge:
-            if entry not in ACKNOWLEDGEABLE:
-                raise InputError(
-                    f"data.acknowledge names {entry}, which is nothing to acknowledge; choose "
-                    f"from {', '.join(ACKNOWLEDGEABLE)}."
-                )
+            check_choice("acknowledge", entry, ACKNOWLEDGEABLE)
+        if epoch_size is not None:
+            check_whole("epoch_size", epoch_size, least=1)
         kwargs.setdefault("load_properties", [forces_key])
         # Positions of all have to be in one unit.
         kwargs["distance_unit"] = kwargs.get("distance_unit") or "Ang"
@@ -100,8 +99,6 @@ class Mixture(GpipDataModule):
         self.acknowledge = tuple(acknowledge)
         self._check_levels()
         shares([1] * len(self.members), [m.weight for m in self.members], sampling, temperature)
-        if epoch_size is not None and epoch_size < 1:
-            raise InputError(f"data.epoch_size={epoch_size} is not positive; leave it out.")
 
     @property
     def dataset_names(self) -> list[str]:
@@ -149,7 +146,7 @@ class Mixture(GpipDataModule):
         self._check_force_sizes()
         counts = dict.fromkeys(("num_train", "num_val", "num_test"), 0)
         for member, part in zip(self.members, parts, strict=True):
-            for key, count in _counts(member, len(part)).items():
+            for key, count in member.counts(len(part)).items():
                 counts[key] += count
         self.num_train, self.num_val, self.num_test = counts.values()
         return JoinedAtomsData(parts, [m.forces_are for m in self.members], self.datapath)
@@ -174,8 +171,8 @@ class Mixture(GpipDataModule):
         found = ", ".join(f"{name}: {level}" for name, level in levels.items())
         if "levels_of_theory" not in self.acknowledge:
             raise InputError(
-                f"data.members differ in level_of_theory ({found}); leave members out, or if this "
-                "is meant set data.acknowledge=[levels_of_theory]."
+                f"members differ in level_of_theory ({found}); leave members out, or if this "
+                "is meant set acknowledge=[levels_of_theory]."
             )
         log.warning("Forces of different levels of theory are mixed (%s).", found)
 
@@ -186,9 +183,9 @@ class Mixture(GpipDataModule):
             if wanted.get(label) is None and not _equal_units(list(units.values())):
                 found = ", ".join(f"{name}: {unit}" for name, unit in units.items())
                 raise InputError(
-                    f"data.members have '{label}' in different units ({found}); name the one to "
-                    f"convert them to in data.property_units, or leave '{label}' out of "
-                    "data.load_properties."
+                    f"members have '{label}' in different units ({found}); name the one to "
+                    f"convert them to in property_units, or leave '{label}' out of "
+                    "load_properties."
                 )
 
     def _check_force_sizes(self) -> None:
@@ -202,8 +199,8 @@ class Mixture(GpipDataModule):
                 f"those of {least} ({sizes[most]:.3g} and {sizes[least]:.3g} eV/Å, root mean "
                 "square), as if one of them were in other units; import it again with the right "
                 "ones, set "
-                f"data.members.{most}.force_scale, or if this is meant set "
-                "data.acknowledge=[force_sizes]."
+                f"members.{most}.force_scale, or if this is meant set "
+                "acknowledge=[force_sizes]."
             )
 
 
@@ -211,41 +208,27 @@ def _chosen(
     members: Mapping[str, MixtureMember], kinds: Sequence[str] | None, folder: str
 ) -> list[MixtureMember]:
     """Return the members of the wanted kinds, each with its name."""
-    wanted = None if kinds is None else [Kind.of(kind, "data.kinds") for kind in kinds]
-    found = []
+    wanted = None if kinds is None else [Kind.of(kind) for kind in kinds]
+    single: dict[str, MixtureMember] = {}
     for name, member in (members or {}).items():
+        single |= member.items() if isinstance(member, Mapping) else [(name, member)]
+    chosen = []
+    for name, member in single.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise InputError(
-                f"data.members.{name} has a name with other signs than letters, digits and "
+                f"members.{name} has a name with other signs than letters, digits and "
                 "underscores; rename it."
             )
         member.bind(name, folder)
         if wanted is None or member.forces_are in wanted:
-            found.append(member)
-    if not found:
+            chosen.append(member)
+    if not chosen:
         raise InputError(
-            "data.members names no data set"
-            + ("" if kinds is None else f" of data.kinds={list(kinds)}")
+            "members names no data set"
+            + ("" if kinds is None else f" of kinds={list(kinds)}")
             + "; name one, for example 'data/members=[equilibrium,off_equilibrium]'."
         )
-    return found
-
-
-def _counts(member: MixtureMember, total: int) -> dict[str, int]:
-    """Return the sizes of a member's partitions in configurations."""
-    if member.split_file is not None:
-        # The sizes of the settings are those of a random split.
-        free = dict.fromkeys(member.sizes)
-        check_split_file(member.split_file, free, total, member.path, member.where)
-        with np.load(member.split_file) as arrays:
-            return {f"num_{part}": len(arrays[f"{part}_idx"]) for part in ("train", "val", "test")}
-    check_sizes(member.sizes, total, member.path, member.where)
-    counts = {
-        key: int(size * total) if isinstance(size, float) else size
-        for key, size in member.sizes.items()
-    }
-    known = sum(count for count in counts.values() if count not in (None, -1))
-    return {k: total - known if count in (None, -1) else count for k, count in counts.items()}
+    return chosen
 
 
 def _equal_units(units: Sequence[str]) -> bool:
@@ -267,12 +250,7 @@ class _SplitEach(SplittingStrategy):
         ).tolist()
         parts, first = ([], [], []), 0
         for member, total in zip(self.members, sizes, strict=True):
-            if member.split_file is not None:
-                with np.load(member.split_file) as arrays:
-                    own = [arrays[f"{part}_idx"].tolist() for part in ("train", "val", "test")]
-            else:
-                own = random_split(total, *_counts(member, total).values())
-            for part, rows in zip(parts, own, strict=True):
+            for part, rows in zip(parts, member.split(total), strict=True):
                 part.extend(first + int(row) for row in rows)
             first += total
         return [[part[k] for k in torch.randperm(len(part)).tolist()] for part in parts]

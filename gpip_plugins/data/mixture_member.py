@@ -1,21 +1,35 @@
 """One data set of a mixture: where it is, what its forces are, and how much of it is used."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from schnetpack import properties
 from schnetpack.data import AtomsDataModule
+from schnetpack.data.splitting import random_split
 from schnetpack.units import convert_units
 
 from gpip_plugins.data.checks import check_database, check_values
 from gpip_plugins.data.memory import InMemoryAtomsData
-from gpip_plugins.data.splits import Sizes
-from gpip_plugins.errors import InputError
+from gpip_plugins.data.splits import Sizes, check_sizes, check_split_file, read_split_file
+from gpip_plugins.errors import InputError, check_number, with_names
 from gpip_plugins.io.paths import existing, resolve
 from gpip_plugins.properties import Kind
 
 __all__ = ["MixtureMember"]
+
+#: settings whose names stand in messages
+SETTINGS = (
+    "kind",
+    "datapath",
+    "weight",
+    "force_scale",
+    "num_train",
+    "num_val",
+    "num_test",
+    "split_file",
+)
 
 
 class MixtureMember:
@@ -59,8 +73,8 @@ class MixtureMember:
         units: Mapping[str, str] | None = None,
         level_of_theory: str | None = None,
         force_scale: float = 1.0,
-        num_train: int | float | None = 0.8,
-        num_val: int | float | None = 0.1,
+        num_train: int | float | None = 0.9,
+        num_val: int | float | None = 0.05,
         num_test: int | float | None = None,
         split_file: str | None = None,
         max_equilibrium_force: float = 0.1,
@@ -81,16 +95,30 @@ class MixtureMember:
         """Take the name in the mixture and check the settings.
 
         Args:
-            name: name of this data set; messages call it `data.members.NAME`.
+            name: name of this data set; messages call its settings `members.NAME.KEY`.
             folder: absolute path that relative ones count from.
         """
         self.name = name
-        self.where = f"data.members.{name}"
-        self.forces_are = Kind.of(self.kind, f"{self.where}.kind")
+        self.where = f"members.{name}"
+        with self.naming_itself():
+            self._check_settings(folder)
+
+    @contextlib.contextmanager
+    def naming_itself(self) -> Iterator[None]:
+        """Tell mistakes by the keys of this member: `num_val` as `members.NAME.num_val`."""
+        try:
+            yield
+        except InputError as error:
+            keys = {key: f"{self.where}.{key}=" for key in SETTINGS}
+            error.args = (with_names(str(error), keys),)
+            raise
+
+    def _check_settings(self, folder: str) -> None:
+        self.forces_are = Kind.of(self.kind)
         if (self.datapath is None) == (self.source is None):
             raise InputError(
-                f"{self.where} has {'neither' if self.source is None else 'both'} datapath "
-                f"{'nor' if self.source is None else 'and'} source; give one of them."
+                f"{self.where} has {'neither' if self.source is None else 'both'} a datapath "
+                f"{'nor' if self.source is None else 'and'} a source; give one of them."
             )
         self.path = (
             self.source.datapath
@@ -99,25 +127,51 @@ class MixtureMember:
         )
         if not self.path.endswith(".db"):
             raise InputError(
-                f"{self.where}.datapath={self.datapath} does not end in .db, the ending of an ASE "
-                "database; make one with `gpip import`, or rename it."
+                f"datapath={self.datapath} does not end in .db, the ending of an ASE database; "
+                "make one with `gpip import`, or rename it."
             )
-        for key, least in (("weight", 0.0), ("force_scale", None)):
-            value = getattr(self, key)
-            if not (value > 0.0 or value == least):
-                raise InputError(
-                    f"{self.where}.{key}={value} is not positive; use for example {key}=1."
-                )
+        check_number("weight", self.weight, least=0.0, example=1.0)
+        check_number("force_scale", self.force_scale, above=0.0, example=1.0)
         if self.split_file is not None:
-            self.split_file = existing(
-                f"{self.where}.split_file",
-                self.split_file,
-                "name an existing file, or leave it out for a random split",
-            )
+            remedy = "name an existing file, or leave it out for a random split"
+            self.split_file = existing("split_file", self.split_file, remedy)
 
-    def own_name(self, label: str) -> str:
+    def stored_name(self, label: str) -> str:
         """Return the name of a label in the database."""
         return self.labels.get(label, label)
+
+    def counts(self, total: int) -> dict[str, int]:
+        """Return the sizes of the partitions in configurations.
+
+        Args:
+            total: configurations in the database.
+
+        Raises:
+            InputError: see `gpip_plugins.data.splits`.
+        """
+        with self.naming_itself():
+            if self.split_file is not None:
+                # The sizes of the settings are those of a random split.
+                check_split_file(self.split_file, dict.fromkeys(self.sizes), total, self.path)
+                parts = read_split_file(self.split_file)
+                return {f"num_{part}": len(indices) for part, indices in parts.items()}
+            check_sizes(self.sizes, total, self.path)
+        counts = {
+            key: int(size * total) if isinstance(size, float) else size
+            for key, size in self.sizes.items()
+        }
+        known = sum(count for count in counts.values() if count not in (None, -1))
+        return {k: total - known if count in (None, -1) else count for k, count in counts.items()}
+
+    def split(self, total: int) -> list[list[int]]:
+        """Return the configurations for training, validation and test.
+
+        Args:
+            total: configurations in the database.
+        """
+        if self.split_file is not None:
+            return [indices.tolist() for indices in read_split_file(self.split_file).values()]
+        return random_split(total, *self.counts(total).values())
 
     def read(
         self,
@@ -142,32 +196,19 @@ class MixtureMember:
             InputError: see `gpip_plugins.data.checks`; also for labels that are named and missing,
                 units that differ, and forces that contradict the kind.
         """
-        metadata = check_database(self.path, None, None, distance_unit, f"{self.where}.datapath")
-        stated = metadata["_property_unit_dict"]
-        named = [self.own_name(label) for label in self.labels]
-        needed = [self.own_name(forces_key)] if self.forces_are == Kind.OFF_EQUILIBRIUM else []
-        for name in (*named, *needed):
-            if name not in stated:
-                raise InputError(
-                    f"{self.where} needs the label '{name}', but {self.path} has only "
-                    f"{sorted(stated)}; set {self.where}.labels.{forces_key} to the name of its "
-                    "forces, or another kind."
-                )
-        present = {
-            label: self.own_name(label) for label in wanted if self.own_name(label) in stated
-        }
-        names = list(dict.fromkeys(present.values()))
-        dataset = InMemoryAtomsData(
-            self.path,
-            load_properties=names,
-            distance_unit=distance_unit,
-        )
+        with self.naming_itself():
+            stated = check_database(self.path, None, None, distance_unit)
+        self._check_labels(forces_key, stated)
+        names = {label: self.stored_name(label) for label in wanted}
+        present = {label: name for label, name in names.items() if name in stated}
+        unique = list(dict.fromkeys(present.values()))
+        dataset = InMemoryAtomsData(self.path, load_properties=unique, distance_unit=distance_unit)
         dataset.load(progress=progress)
         check_values(dataset.tensors, dataset.tensors[properties.n_atoms], self.path)
         #: unit of every label before its conversion
         self.read_units = {k: self.units.get(k, stated[name]) for k, name in present.items()}
-        stored = {name: dataset.tensors.pop(name) for name in names}
-        rows = {name: dataset.rows_per_system.pop(name, None) for name in names}
+        stored = {name: dataset.tensors.pop(name) for name in unique}
+        rows = {name: dataset.rows_per_system.pop(name, None) for name in unique}
         for label, name in present.items():
             factor = self._factor(label, stated[name], units.get(label), trust_units)
             if label == forces_key:
@@ -179,6 +220,19 @@ class MixtureMember:
                 dataset.rows_per_system[label] = rows[name]
         return dataset
 
+    def _check_labels(self, forces_key: str, stated: Mapping[str, str]) -> None:
+        """Check that the database has the labels that are named, and forces where they are due."""
+        named = [self.stored_name(label) for label in self.labels]
+        if self.forces_are == Kind.OFF_EQUILIBRIUM:
+            named.append(self.stored_name(forces_key))
+        for name in named:
+            if name not in stated:
+                raise InputError(
+                    f"{self.where} needs the label '{name}', but {self.path} has only "
+                    f"{sorted(stated)}; set {self.where}.labels.{forces_key} to the name of its "
+                    "forces, or another kind."
+                )
+
     def _factor(self, label: str, stated: str, wanted: str | None, trust_units: bool) -> float:
         """Return what one unit of a label is in the unit of the mixture."""
         own = self.units.get(label, stated)
@@ -188,12 +242,12 @@ class MixtureMember:
         except Exception as error:
             raise InputError(
                 f"{self.where}: '{label}' cannot be converted from '{own}' to '{wanted}'; name a "
-                f"unit that ASE knows in {self.where}.units or data.property_units."
+                f"unit that ASE knows in {self.where}.units or property_units."
             ) from error
         if not same and not trust_units:
             raise InputError(
                 f"{self.where}.units.{label}={own}, but {self.path} states '{stated}'; take it "
-                "out, or if the database is wrong add `units` to data.acknowledge."
+                "out, or if the database is wrong add `units` to acknowledge."
             )
         return factor
 
@@ -216,11 +270,11 @@ class MixtureMember:
                 f"{self.where}.kind=equilibrium, but {n_off} of its {len(size)} configurations, "
                 f"the first being {int((size > self.max_equilibrium_force).int().argmax())}, have "
                 f"root mean square forces above {self.max_equilibrium_force:g} eV/Å, the largest "
-                f"{float(size.max()):.3g}; set kind=off_equilibrium, or raise "
+                f"{float(size.max()):.3g}; set {self.where}.kind=off_equilibrium, or raise "
                 f"{self.where}.max_equilibrium_force."
             )
         if self.forces_are == Kind.OFF_EQUILIBRIUM and self.force_size < 1e-6:
             raise InputError(
                 f"{self.where}.kind=off_equilibrium, but all of its forces are zero; set "
-                "kind=equilibrium, or import its forces."
+                f"{self.where}.kind=equilibrium, or import its forces."
             )

@@ -1,12 +1,12 @@
 """How often the data sets of a mixture come in an epoch, and in which order."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch.utils.data import Sampler
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice, check_number
 
 __all__ = ["MixtureSampler", "shares"]
 
@@ -39,20 +39,15 @@ def shares(
         >>> shares([900, 100], [1.0, 1.0], "temperature", 2.0)
         tensor([0.7500, 0.2500], dtype=torch.float64)
     """
+    check_choice("sampling", sampling, get_args(Scheme))
+    if sampling == "temperature":
+        check_number("temperature", temperature, least=1.0, example=2.0)
     exponents = {"size": 1.0, "even": 0.0, "temperature": 1.0 / max(temperature, 1e-9)}
-    if sampling not in exponents:
-        raise InputError(
-            f"data.sampling={sampling} is unknown; choose from {', '.join(exponents)}."
-        )
-    if sampling == "temperature" and not temperature >= 1.0:
-        raise InputError(
-            f"data.temperature={temperature} is below 1; use for example data.temperature=2."
-        )
     n, w = (torch.tensor(list(x), dtype=torch.float64) for x in (sizes, weights))
     parts = w * n.pow(exponents[sampling])
     if not parts.sum() > 0.0:
         raise InputError(
-            "data.members have weights that sum to zero, so that nothing would be drawn; give at "
+            "members have weights that sum to zero, so that nothing would be drawn; give at "
             "least one of them a positive weight."
         )
     return parts / parts.sum()

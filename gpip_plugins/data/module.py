@@ -70,18 +70,18 @@ class GpipDataModule(AtomsDataModule):
             units = {name: unit for name, unit in units.items() if name not in unused}
         if datapath is None:
             raise InputError(
-                "data.datapath is not given; name a database, for example data.datapath=labels.db."
+                "datapath=null names no database; give for example datapath=labels.db."
             )
         if not str(datapath).endswith(".db"):
             raise InputError(
-                f"data.datapath={datapath} does not end in .db, the ending of an ASE database; "
+                f"datapath={datapath} does not end in .db, the ending of an ASE database; "
                 "make one of labelled structures with `gpip import`, or rename it."
             )
         split_file = kwargs.get("split_file")
         # The default name is made in the folder of the run; any other is the user's own file.
         if split_file not in (None, DEFAULT_SPLIT):
             remedy = "name an existing file, or leave it out for a random split"
-            kwargs["split_file"] = existing("data.split_file", split_file, remedy)
+            kwargs["split_file"] = existing("split_file", split_file, remedy)
         super().__init__(
             resolve(datapath), batch_size, num_workers=num_workers, property_units=units, **kwargs
         )
@@ -189,7 +189,7 @@ class GpipDataModule(AtomsDataModule):
                 with contextlib.suppress(OSError):
                     os.remove(copy_of)
             raise InputError(
-                f"{self.datapath} cannot be copied to data.data_workdir={self.data_workdir} "
+                f"{self.datapath} cannot be copied to data_workdir={self.data_workdir} "
                 f"({error.strerror}); make room there, name another folder or leave it out."
             ) from error
         self._check_database(datapath)

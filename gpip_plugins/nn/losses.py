@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import check_number
 
 __all__ = ["ForceLoss", "NTXentLoss", "ScaledCosineError"]
 
@@ -32,9 +32,7 @@ class ScaledCosineError(nn.Module):
 
     def __init__(self, gamma: float = 2.0):
         super().__init__()
-        if gamma < 1.0:
-            raise InputError(f"gamma={gamma} is below 1; the scaled cosine error needs gamma >= 1.")
-        self.gamma = gamma
+        self.gamma = check_number("gamma", gamma, least=1.0, example=2.0)
 
     def forward(self, x_out: torch.Tensor, x_0: torch.Tensor) -> torch.Tensor:
         """Return the mean error.
@@ -89,15 +87,9 @@ class NTXentLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.1, include_positive: bool = False, eps: float = 1e-3):
         super().__init__()
-        if eps <= 0.0:
-            raise InputError(f"eps={eps} is not positive; use for example eps=1e-3.")
-        if temperature <= 0.0:
-            raise InputError(
-                f"temperature={temperature} is not positive; use for example temperature=0.1."
-            )
-        self.temperature = temperature
+        self.temperature = check_number("temperature", temperature, above=0.0, example=0.1)
         self.include_positive = include_positive
-        self.eps = eps
+        self.eps = check_number("eps", eps, above=0.0, example=1e-3)
 
     def forward(self, h_a: torch.Tensor, h_b: torch.Tensor) -> torch.Tensor:
         """Return the contrast loss.
@@ -142,9 +134,7 @@ class ForceLoss(nn.Module):
 
     def __init__(self, p: float = 2.0):
         super().__init__()
-        if not 1.0 <= p <= 2.0:
-            raise InputError(f"p={p} is outside [1, 2]; use for example p=2.")
-        self.p = p
+        self.p = check_number("p", p, least=1.0, most=2.0, example=2.0)
 
     def forward(self, forces: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the mean in (eV/Å)^p.

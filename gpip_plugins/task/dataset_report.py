@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from gpip_plugins.task.outputs import PretextOutput, RowMean
+from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task.row_mean import RowMean
 
 __all__ = ["DatasetReport"]
 
@@ -75,15 +76,15 @@ class DatasetReport(nn.Module):
         Args:
             subset: val or test.
         """
-        found = {}
+        means = {}
         for key, mean in self.means.items():
             if not key.startswith(f"{subset}_"):
                 continue
             loss, metrics = mean.compute(), self.metrics[key]
             # All ranks see the same sum, so that all come to the same decision.
             if not torch.isnan(loss):
-                found[f"{key}_loss"] = loss
-                found |= {f"{key}_{name}": metric.compute() for name, metric in metrics.items()}
+                means[f"{key}_loss"] = loss
+                means |= {f"{key}_{name}": metric.compute() for name, metric in metrics.items()}
             for metric in (mean, *metrics.values()):
                 metric.reset()
-        return found
+        return means

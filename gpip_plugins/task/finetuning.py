@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from pytorch_lightning.utilities import rank_zero_only
-from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
-from schnetpack.task import AtomisticTask, ModelOutput
+from schnetpack.task import ModelOutput
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from gpip_plugins.errors import InputError
-from gpip_plugins.task.freezing import freeze, rest_frozen_norms
-from gpip_plugins.task.layer_decay import parameter_groups, units_of
+from gpip_plugins.errors import InputError, check_number, check_whole
+from gpip_plugins.task.base import GpipTask, writes
+from gpip_plugins.task.freezing import freeze, keep_frozen_norms
+from gpip_plugins.task.layer_decay import model_parts, parameter_groups
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.scalars import ScalarOutput, errors_in_milli
 from gpip_plugins.task.summary import summary
@@ -22,7 +22,7 @@ __all__ = ["FineTuningTask"]
 DEFAULT_WARMUP = 100  # steps
 
 
-class FineTuningTask(AtomisticTask):
+class FineTuningTask(GpipTask):
     r"""SchNetPack's task, which can freeze modules and keep a pretext as an auxiliary loss.
 
     .. math:: L = L_{labels} + \sum_t w_t L_t, \qquad \eta_d(s) = \min(1, s / s_w) \, \eta \, f^d
@@ -68,33 +68,18 @@ class FineTuningTask(AtomisticTask):
         warmup_steps: int | None = 0,
         **kwargs,
     ):
-        if not 0.0 < layer_decay <= 1.0:
-            raise InputError(
-                f"task.layer_decay={layer_decay} is outside (0, 1]; use for example "
-                "task.layer_decay=0.8, or 1 for one learning rate."
-            )
-        if warmup_steps is not None and warmup_steps < 0:
-            raise InputError(
-                f"task.warmup_steps={warmup_steps} is negative; use for example "
-                "task.warmup_steps=100, or 0 for no warm-up."
-            )
-        auxiliary_names = {output.name for output in auxiliaries}
-        # The energy stays the first module, whatever was added; forces free the graph in
-        # evaluation, so they stay behind a head that takes a derivative too.
-        model.output_modules = nn.ModuleList(
-            sorted(model.output_modules, key=lambda module: _place(module, auxiliary_names))
-            if auxiliaries
-            else model.output_modules
-        )
-        super().__init__(model, outputs, warmup_steps=warmup_steps or 0, **kwargs)
+        if warmup_steps is not None:
+            check_whole("warmup_steps", warmup_steps, least=0)
+        super().__init__(model, outputs, auxiliaries, warmup_steps=warmup_steps or 0, **kwargs)
         self._choose_warmup = warmup_steps is None
-        self.auxiliaries = nn.ModuleList(auxiliaries)
         self.freeze_patterns = [freeze] if isinstance(freeze, str) else list(freeze)
-        self.layer_decay = layer_decay
+        self.layer_decay = check_number(
+            "layer_decay", layer_decay, above=0.0, most=1.0, example=0.8
+        )
         self._auxiliary_losses: list[tuple[PretextOutput, torch.Tensor]] = []
 
     def setup(self, stage: str | None = None) -> None:
-        """Freeze, and check the auxiliary outputs with one configuration, before training."""
+        """Freeze, and take the scales of the labels, before training starts."""
         super().setup(stage)
         if stage != "fit":
             return
@@ -102,16 +87,12 @@ class FineTuningTask(AtomisticTask):
         for output in self.outputs:
             if isinstance(output, ScalarOutput):
                 output.take_scale(self.model.postprocessors)
-        if self.auxiliaries:
-            configuration = self.trainer.datamodule.train_dataset[0]
-            for output in self.auxiliaries:
-                output.check(configuration, self.model.model_outputs)
 
     def train(self, mode: bool = True):
         """Go into training mode, except for frozen normalisation."""
         super().train(mode)
         if mode:
-            rest_frozen_norms(self.model)
+            keep_frozen_norms(self.model)
         return self
 
     def on_train_start(self) -> None:
@@ -154,8 +135,8 @@ class FineTuningTask(AtomisticTask):
                 return cls(params=self._groups(), **settings)
             except ValueError as error:
                 raise InputError(
-                    f"task.optimizer_cls={cls.__name__} takes no groups of parameters ({error}); "
-                    "use for example torch.optim.AdamW, or task.layer_decay=1."
+                    f"optimizer_cls={cls.__name__} takes no groups of parameters ({error}); "
+                    "use for example torch.optim.AdamW, or layer_decay=1."
                 ) from error
 
         # SchNetPack builds the scheduler around it.
@@ -181,9 +162,8 @@ class FineTuningTask(AtomisticTask):
         )
         if then != now:
             raise InputError(
-                f"task.freeze={self.freeze_patterns} and task.layer_decay={self.layer_decay} are "
-                "not those of the run that is resumed; take them from its config.yaml, or start "
-                "another run with run.id=NAME."
+                f"freeze={self.freeze_patterns} and layer_decay={self.layer_decay} are not those "
+                "of the run that is resumed; take them from its config.yaml, or start another run."
             )
 
     def optimizer_step(self, epoch=None, batch_idx=None, optimizer=None, optimizer_closure=None):
@@ -213,11 +193,7 @@ class FineTuningTask(AtomisticTask):
         for output, part in self._auxiliary_losses:
             loss = loss + output.loss_weight * part
             self.log(f"train_{output.name}_loss", part.detach(), on_step=True, on_epoch=False)
-        parallel = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if self._auxiliary_losses and parallel:
-            # A vector head has weights for scalars that nobody reads: ranks would wait for them.
-            loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
-        return loss
+        return self.with_all_gradients(loss) if self._auxiliary_losses else loss
 
     def save_model(self, path: str, do_postprocessing: bool | None = None):
         """Save the model without the heads of auxiliary tasks."""
@@ -225,7 +201,7 @@ class FineTuningTask(AtomisticTask):
         names = {output.name for output in self.auxiliaries}
         if names:
             self.model.output_modules = nn.ModuleList(
-                module for module in modules if not _writes(module, names)
+                module for module in modules if not writes(module, names)
             )
             self.model.collect_outputs()
         try:
@@ -234,26 +210,15 @@ class FineTuningTask(AtomisticTask):
             self.model.output_modules, self.model.model_outputs = modules, outputs
 
     def _groups(self) -> list[dict]:
-        units = units_of(self.model)
-        inside = {id(p) for unit in units for p in unit.parameters}
+        parts = model_parts(self.model)
+        inside = {id(p) for part in parts for p in part.parameters}
         others = [p for p in self.parameters() if id(p) not in inside]
-        return parameter_groups(units, others, self.lr, self.layer_decay)
+        return parameter_groups(parts, others, self.lr, self.layer_decay)
 
     def _check_warmup(self) -> None:
         n_steps = self.trainer.estimated_stepping_batches
         if self.warmup_steps >= n_steps:
             raise InputError(
-                f"task.warmup_steps={self.warmup_steps} is not less than the {n_steps} steps of "
-                "the whole run; use fewer, or a larger trainer.max_epochs."
+                f"warmup_steps={self.warmup_steps} is not less than the {n_steps} steps of the "
+                "whole run; use fewer, or a larger max_epochs."
             )
-
-
-def _writes(module: nn.Module, names: set[str]) -> bool:
-    return not names.isdisjoint(getattr(module, "model_outputs", None) or [])
-
-
-def _place(module: nn.Module, auxiliary_names: set[str]) -> int:
-    """Return 0 for heads of labels, 1 for auxiliary ones, 2 for derivatives."""
-    if isinstance(module, (Forces, Response)):
-        return 2
-    return int(_writes(module, auxiliary_names))

@@ -9,10 +9,10 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["freeze", "rest_frozen_norms"]
+__all__ = ["freeze", "keep_frozen_norms"]
 
 
-def freeze(model: nn.Module, patterns: Sequence[str], key: str = "task.freeze") -> list[str]:
+def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     """Freeze the modules whose names match; return their names.
 
     Frozen parameters get no gradient. Both derivatives with respect to positions (forces) and
@@ -21,7 +21,6 @@ def freeze(model: nn.Module, patterns: Sequence[str], key: str = "task.freeze") 
     Args:
         model: the model; names count from it, such as `representation.embedding`.
         patterns: shell patterns of names of modules; `*` stands for any characters, dots too.
-        key: what the user calls this setting, for the message.
 
     Raises:
         InputError: a pattern matches no module with parameters, or nothing would be left to train.
@@ -45,12 +44,12 @@ def freeze(model: nn.Module, patterns: Sequence[str], key: str = "task.freeze") 
             else:
                 what = "matches no module of the model"
             near = difflib.get_close_matches(pattern, holding, n=3, cutoff=0.3) or holding[:3]
-            raise InputError(f"{key}={pattern} {what}; near names are {', '.join(near)}.")
+            raise InputError(f"freeze={pattern} {what}; near names are {', '.join(near)}.")
         chosen += [name for name in found if name not in chosen]
     kept = {id(p) for name in chosen for p in modules[name].parameters()}
     if all(id(p) in kept for p in model.parameters()):
         raise InputError(
-            f"{key}=[{','.join(patterns)}] freezes every parameter of the model; leave at least a "
+            f"freeze=[{','.join(patterns)}] freezes every parameter of the model; leave at least a "
             "head to train, for example freeze=[representation]."
         )
     for name in chosen:
@@ -58,7 +57,7 @@ def freeze(model: nn.Module, patterns: Sequence[str], key: str = "task.freeze") 
     return chosen
 
 
-def rest_frozen_norms(model: nn.Module) -> None:
+def keep_frozen_norms(model: nn.Module) -> None:
     """Put the normalisation layers that are frozen into evaluation mode.
 
     In training mode batch normalisation would go on replacing its running mean and variance, which
@@ -68,6 +67,6 @@ def rest_frozen_norms(model: nn.Module) -> None:
         model: the model.
     """
     for module in model.modules():
-        own = list(module.parameters(recurse=False))
-        if isinstance(module, _NormBase) and own and not any(p.requires_grad for p in own):
+        direct = list(module.parameters(recurse=False))
+        if isinstance(module, _NormBase) and direct and not any(p.requires_grad for p in direct):
             module.eval()

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-__all__ = ["Unit", "parameter_groups", "units_of"]
+__all__ = ["ModelPart", "model_parts", "parameter_groups"]
 
 
 @dataclass
-class Unit:
-    """A part of a model that stands in one line of the table of a fine-tuning.
+class ModelPart:
+    """A part of a model with one depth, one line in the summary of a fine-tuning.
 
     Args:
         name: path of the module in the model, such as `representation.interactions.0`.
         depth: 0 for heads, then counted up towards the embedding.
-        parameters: its own parameters, shared ones only where they occur first.
+        parameters: of this part; shared ones only where they occur first.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Unit:
     parameters: list[nn.Parameter] = field(default_factory=list)
 
 
-def units_of(model: nn.Module) -> list[Unit]:
-    """Return the parts of a model that hold parameters, in its own order, with their depth.
+def model_parts(model: nn.Module) -> list[ModelPart]:
+    """Return the parts of a model that hold parameters, in its order, with their depth.
 
     Blocks are found, not named: they are the items of the `nn.ModuleList`s of the representation,
     of which the longest count (PaiNN: `interactions` and `mixing`, Equivariant Transformer:
@@ -48,7 +48,7 @@ def units_of(model: nn.Module) -> list[Unit]:
         >>> painn = spk.representation.PaiNN(8, 2, GaussianRBF(5, 4.0), CosineCutoff(4.0))
         >>> head = spk.atomistic.Atomwise(8, output_key="energy")
         >>> model = spk.model.NeuralNetworkPotential(painn, output_modules=[head])
-        >>> [(unit.name.removeprefix("representation."), unit.depth) for unit in units_of(model)]
+        >>> [(p.name.removeprefix("representation."), p.depth) for p in model_parts(model)]
         ... # doctest: +NORMALIZE_WHITESPACE
         [('embedding', 3), ('filter_net', 3), ('interactions.0', 2), ('interactions.1', 1),
          ('mixing.0', 2), ('mixing.1', 1), ('output_modules.0', 0)]
@@ -56,25 +56,24 @@ def units_of(model: nn.Module) -> list[Unit]:
     lists = _block_lists(getattr(model, "representation", None))
     n_blocks = len(next(iter(lists.values()), ()))
     # Beside the lists stand their siblings, also inside of a wrapped network.
-    n_parts = {"representation": max((key.count(".") for key in lists), default=1) + 1}
-    units: dict[tuple[str, int], Unit] = {}
+    n_words = {"representation": max((key.count(".") for key in lists), default=1) + 1}
+    found: dict[tuple[str, int], ModelPart] = {}
     lists_left = set(lists)
     for name, parameter in model.named_parameters():
         inside = next((key for key in lists if name.startswith(f"{key}.")), None)
         if inside is not None:
             lists_left.discard(inside)
             index = int(name[len(inside) + 1 :].split(".")[0])
-            unit_name, depth = f"{inside}.{index}", n_blocks - index
+            part, depth = f"{inside}.{index}", n_blocks - index
         else:
-            parts = name.split(".")
-            unit_name = ".".join(parts[: min(n_parts.get(parts[0], 2), len(parts) - 1)] or parts)
-            if parts[0] == "representation":
+            words = name.split(".")
+            part = ".".join(words[: min(n_words.get(words[0], 2), len(words) - 1)] or words)
+            if words[0] == "representation":
                 depth = n_blocks + 1 if lists_left or not lists else 1
             else:
-                depth = n_blocks + 1 if parts[0] == "input_modules" else 0
-        unit = units.setdefault((unit_name, depth), Unit(unit_name, depth))
-        unit.parameters.append(parameter)
-    return list(units.values())
+                depth = n_blocks + 1 if words[0] == "input_modules" else 0
+        found.setdefault((part, depth), ModelPart(part, depth)).parameters.append(parameter)
+    return list(found.values())
 
 
 def _block_lists(representation: nn.Module | None) -> dict[str, nn.ModuleList]:
@@ -93,12 +92,12 @@ def _block_lists(representation: nn.Module | None) -> dict[str, nn.ModuleList]:
 
 
 def parameter_groups(
-    units: Sequence[Unit], others: Sequence[nn.Parameter], lr: float, decay: float
+    parts: Sequence[ModelPart], others: Sequence[nn.Parameter], lr: float, decay: float
 ) -> list[dict]:
     """Return the groups of parameters for an optimizer; frozen ones are in none.
 
     Args:
-        units: of the model.
+        parts: of the model.
         others: parameters outside of the model (of a loss), with the rate of the heads.
         lr: learning rate of the heads.
         decay: factor per step of depth, in (0, 1].
@@ -107,10 +106,10 @@ def parameter_groups(
         Groups from the deepest to the heads, each with `params`, `lr`, `name` and `lr_factor`.
     """
     by_depth: dict[int, list[nn.Parameter]] = {}
-    for unit in [*units, Unit("others", 0, list(others))]:
-        trained = [p for p in unit.parameters if p.requires_grad]
+    for part in [*parts, ModelPart("others", 0, list(others))]:
+        trained = [p for p in part.parameters if p.requires_grad]
         if trained:
-            by_depth.setdefault(unit.depth if decay < 1.0 else 0, []).extend(trained)
+            by_depth.setdefault(part.depth if decay < 1.0 else 0, []).extend(trained)
     return [
         {
             "params": by_depth[depth],

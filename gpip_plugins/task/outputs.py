@@ -6,18 +6,18 @@ import torch
 from schnetpack import properties as spk_properties
 from schnetpack.task import ModelOutput
 from torch import nn
-from torchmetrics import Metric
 
 from gpip_plugins import properties
 from gpip_plugins.errors import InputError
 
-__all__ = ["PretextOutput", "RowMean"]
+__all__ = ["PretextOutput"]
 
 #: which transform writes what an output needs, for the remedy in a message
 WRITTEN_BY = {
     properties.noise: "GaussianNoise",
     properties.is_masked: "MaskAtoms",
     properties.Z_clean: "MaskAtoms",
+    properties.embedding_clean: "MaskAtoms",
     properties.is_corrupted: "GaussianNoise or MaskAtoms",
     properties.is_labelled: "SelectCorrupted",
     properties.force_targets: "ForceTargets",
@@ -75,8 +75,8 @@ class PretextOutput(ModelOutput):
         )
         if loss_weight < 0.0:
             raise InputError(
-                f"The weight of the pretext output '{title or name}' is {loss_weight}, which would "
-                "reward errors; give 0 to switch it off, or a positive one."
+                f"loss_weight={loss_weight} of the pretext output '{title or name}' would reward "
+                "errors; give 0 to switch it off, or a positive one."
             )
         self.selection = selection
         self.title = title or name
@@ -95,7 +95,7 @@ class PretextOutput(ModelOutput):
             raise InputError(
                 f"The pretext output '{self.name}' is predicted by no output module (there are "
                 f"{', '.join(sorted(predicted))}); correct its name, or add the module to "
-                "pretexts.modules."
+                "output_modules."
             )
         wanted = {"selection": self.selection, "target_property": self.target_property}
         for setting, key in wanted.items():
@@ -105,9 +105,9 @@ class PretextOutput(ModelOutput):
             if setting == "target_property" and key in predicted and key != self.name:
                 continue
             remedy = (
-                f"add gpip_plugins.transform.{WRITTEN_BY[key]} to preprocessing"
+                f"add gpip_plugins.transform.{WRITTEN_BY[key]} to transforms"
                 if key in WRITTEN_BY
-                else f"correct {setting}, or load the label with data.load_properties"
+                else f"correct {setting}, or load the label with load_properties"
                 if setting == "target_property"
                 else f"correct {setting} (one of {', '.join(_selections(batch))})"
             )
@@ -184,29 +184,3 @@ def _selections(batch: Mapping[str, torch.Tensor]) -> list[str]:
         for key, value in batch.items()
         if value.dtype == torch.bool and key != spk_properties.pbc
     )
-
-
-class RowMean(Metric):
-    """Mean of a loss over the rows of all batches and ranks; NaN as long as there was none.
-
-    Example:
-        >>> mean = RowMean()
-        >>> for loss, n_rows in ((2.0, 3), (0.0, 0), (6.0, 1)):
-        ...     mean.update(torch.tensor(loss), n_rows)
-        >>> mean.compute()
-        tensor(3.)
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("n_rows", torch.tensor(0.0), dist_reduce_fx="sum")
-
-    def update(self, loss: torch.Tensor, n_rows: int) -> None:
-        """Add a batch: the mean over its rows, a scalar, and their number."""
-        self.total = self.total + loss * n_rows
-        self.n_rows = self.n_rows + n_rows
-
-    def compute(self) -> torch.Tensor:
-        """Return the mean."""
-        return self.total / self.n_rows

@@ -1,71 +1,84 @@
 """What a fine-tuning does, in words and numbers, before its first step."""
 
+from typing import Protocol, runtime_checkable
+
 from pytorch_lightning import Callback
 from schnetpack.task import AtomisticTask
 from schnetpack.train import ExponentialMovingAverage
 from schnetpack.transform import AddOffsets
 from torch import nn
 
-from gpip_plugins.task.layer_decay import Unit, units_of
-from gpip_plugins.train.pretrained import PretrainedRepresentation
+from gpip_plugins.task.layer_decay import ModelPart, model_parts
 from gpip_plugins.transform import AddAtomReferences, GaussianNoise, RestoreScale
 
-__all__ = ["summary", "table"]
+__all__ = ["SetsWeights", "summary", "table"]
 
 
-def table(units: list[Unit], lr: float, decay: float) -> list[str]:
+@runtime_checkable
+class SetsWeights(Protocol):
+    """A callback that gives a model its first weights, and can say from where."""
+
+    def weights_from(self) -> str | None:
+        """Return where the weights come from; None for random ones."""
+
+    def head_from(self) -> str | None:
+        """Return where the energy head comes from; None for a new one."""
+
+
+def table(parts: list[ModelPart], lr: float, decay: float) -> list[str]:
     """Return one line for every part of a model: parameters, and the rate or `frozen`.
 
     Args:
-        units: of the model.
+        parts: of the model.
         lr: learning rate of the heads.
         decay: factor per step of depth.
 
     Example:
         >>> linear, head = nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1)
-        >>> parts = [Unit("representation.interactions.0", 1, list(linear.parameters())),
-        ...          Unit("output_modules.0", 0, list(head.parameters()))]
+        >>> parts = [ModelPart("representation.interactions.0", 1, list(linear.parameters())),
+        ...          ModelPart("output_modules.0", 0, list(head.parameters()))]
         >>> print("\\n".join(table(parts, 1e-3, 0.5)))
           part of the model              parameters  depth  learning rate
           representation.interactions.0           6      1  frozen
           output_modules.0                        3      0  0.001
     """
-    width = max([len(unit.name) for unit in units] + [len("part of the model")])
+    width = max(len(name) for name in ("part of the model", *(part.name for part in parts)))
     lines = [f"  {'part of the model':{width}}  parameters  depth  learning rate"]
-    for unit in units:
-        sizes = [(p.numel(), p.requires_grad) for p in unit.parameters]
+    for part in parts:
+        sizes = [(p.numel(), p.requires_grad) for p in part.parameters]
         total = sum(size for size, _ in sizes)
         frozen = sum(size for size, trained in sizes if not trained)
-        rate = f"{lr * decay**unit.depth:.4g}"
+        rate = f"{lr * decay**part.depth:.4g}"
         if frozen == total:
             rate = "frozen"
         elif frozen:
             rate += f" ({frozen} parameters frozen)"
-        lines.append(f"  {unit.name:{width}}  {total:10d}  {unit.depth:5d}  {rate}")
+        lines.append(f"  {part.name:{width}}  {total:10d}  {part.depth:5d}  {rate}")
     return lines
 
 
 def summary(task: AtomisticTask) -> str:
-    """Return the account of a fine-tuning that is about to begin.
+    """Return what a fine-tuning is about to do, on several lines.
 
     Args:
         task: a `FineTuningTask` with its trainer.
     """
     trainer, model = task.trainer, task.model
-    units = units_of(model)
+    parts = model_parts(model)
+    start = next((c for c in trainer.callbacks if isinstance(c, SetsWeights)), None)
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     n_trained = sum(size for size, trained in sizes if trained)
     n_all = sum(size for size, _ in sizes)
-    lines = ["Fine-tuning:", *table(units, task.lr, task.layer_decay)]
+    lines = ["Fine-tuning:", *table(parts, task.lr, task.layer_decay)]
     facts = {
         "trained": f"{n_trained} of {n_all} parameters by {task.optimizer_cls.__name__}",
-        "frozen": _frozen(task.freeze_patterns, trainer.callbacks),
+        "frozen": _frozen(task.freeze_patterns, start),
         "rates": f"times {task.layer_decay:g} for every step of depth"
         if task.layer_decay < 1.0
         else "the same for all that is trained",
         "warm-up": f"{task.warmup_steps} steps" if task.warmup_steps else "none",
         "schedule": _schedule(task.lr_schedulers()),
-        "head": _head(trainer.callbacks),
+        "head": (start and start.head_from()) or "new",
         "auxiliary": _auxiliary(task),
         "energies": _energies(model.postprocessors),
         "averaging": _averaging(trainer.callbacks),
@@ -73,27 +86,14 @@ def summary(task: AtomisticTask) -> str:
     return "\n".join([*lines, *(f"  {title + ':':<11}{text}" for title, text in facts.items())])
 
 
-def _pretrained(callbacks: list[Callback]) -> PretrainedRepresentation | None:
-    found = [c for c in callbacks if isinstance(c, PretrainedRepresentation)]
-    return found[0] if found else None
-
-
-def _frozen(patterns: list[str], callbacks: list[Callback]) -> str:
-    start = _pretrained(callbacks)
-    random = start is None or (start.path is None and start.ckpt_path is None)
-    remark = " (at random values: no pretrained.path is given)" if patterns and random else ""
+def _frozen(patterns: list[str], start: SetsWeights | None) -> str:
+    random = start is None or start.weights_from() is None
+    remark = " (at random values: no pre-trained weights are loaded)" if patterns and random else ""
     return (", ".join(patterns) or "nothing") + remark
 
 
 def _schedule(scheduler: object) -> str:
     return type(scheduler).__name__ if scheduler else "constant"
-
-
-def _head(callbacks: list[Callback]) -> str:
-    start = _pretrained(callbacks)
-    if start is not None and start.resumes:
-        return "that of the run that goes on"
-    return (start and start.head_source) or "new"
 
 
 def _auxiliary(task: AtomisticTask) -> str:
@@ -110,17 +110,17 @@ def _auxiliary(task: AtomisticTask) -> str:
 
 
 def _energies(postprocessors: nn.ModuleList) -> str:
-    found = []
+    texts = []
     for transform in postprocessors:
         if isinstance(transform, AddAtomReferences):
-            found.append(f"references of {transform.property} {transform.account}")
+            texts.append(f"references of {transform.property} {transform.account}")
         elif isinstance(transform, RestoreScale):
             mean, scale = float(transform.mean), float(transform.scale)
-            found.append(f"{transform.property} standardised (mean {mean:.5g}, std {scale:.4g})")
+            texts.append(f"{transform.property} standardised (mean {mean:.5g}, std {scale:.4g})")
         elif isinstance(transform, AddOffsets) and transform.add_mean:
             per = " per atom" if transform.is_extensive else ""
-            found.append(f"mean {transform._property}{per} removed: {float(transform.mean):.6g}")
-    return "; ".join(found) or "as they are"
+            texts.append(f"mean {transform._property}{per} removed: {float(transform.mean):.6g}")
+    return "; ".join(texts) or "as they are"
 
 
 def _averaging(callbacks: list[Callback]) -> str:

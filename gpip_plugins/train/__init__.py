@@ -9,6 +9,7 @@ from gpip_plugins.train.model_checkpoint import *
 from gpip_plugins.train.moving_average import *
 from gpip_plugins.train.next_steps import *
 from gpip_plugins.train.pretrained import *
+from gpip_plugins.train.recipe_keys import *
 from gpip_plugins.train.run_lock import *
 from gpip_plugins.train.safe_globals import *
 from gpip_plugins.train.weight_transfer import *

@@ -50,7 +50,7 @@ def _check_elements(embedding: nn.Module, elements: Iterable[int]) -> None:
         names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in lacking)
         raise InputError(
             f"The data hold {names}, for which the embedding of the representation has no row; "
-            "use an embedding with more rows (model.representation.nuclear_embedding) or leave "
+            "use an embedding with more rows (nuclear_embedding of the representation) or leave "
             "these configurations out."
         )
 
@@ -67,7 +67,7 @@ def _check_token(embedding: nn.Module, token: int, elements: list[int]) -> None:
     candidates = [0, *range(150, 0, -1)]
     free = next((z for z in candidates if z not in elements and row_trains(embedding, z)), None)
     remedy = (
-        f"set globals.mask_token={free}"
+        f"set mask_token={free}"
         if free is not None
         else "unfreeze the embedding or use one with more rows"
     )

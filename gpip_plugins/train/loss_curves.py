@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -203,39 +204,10 @@ def draw(
 
     for index, (panel, datasets) in enumerate(panels.items()):
         axes = figure.add_subplot(n_rows, n_columns, index + 1)
-        output, _, metric = panel.rpartition("_")
-        axes.set_title(titles.get(output, output.replace("_", " ")) or "total loss", fontsize=11)
-        unit = units.get(output) if metric in ("mae", "rmse") else None
-        label = {"mae": "MAE", "rmse": "RMSE", "mse": "MSE"}.get(metric, metric)
-        axes.set_ylabel(f"{label} ({unit})" if unit else label)
-        axes.set_xlabel("epoch")
-        values: list[float] = []
-        lines = {
-            f"train_{panel}": {"color": "0.55", "linestyle": "--", "label": "training"},
-            f"val_{panel}": {"color": "tab:blue", "label": "validation"},
-        }
-        if len(datasets) > 1:
-            lines |= {
-                f"val_{column}": {"color": f"C{k + 1}", "linewidth": 0.8, "label": name}
-                for k, (column, name) in enumerate(datasets.items())
-            }
-        for column, style in lines.items():
-            points = [
-                (r["epoch"] + 1, r[column]) for r in rows if math.isfinite(r.get(column, math.nan))
-            ]
-            if points:
-                marker = "o" if len(points) < 12 else None
-                axes.plot(*zip(*points, strict=True), marker=marker, markersize=3.5, **style)
-                values += [value for _, value in points]
+        _label(axes, panel, titles, units)
+        values = _plot_lines(axes, rows, panel, datasets)
         if values and min(values) > 0:
-            axes.set_yscale("log")
-            # Powers of ten alone would leave a short axis without numbers.
-            ratio = max(values) / min(values)
-            if ratio < 100:
-                locator = MaxNLocator(5) if ratio < 4 else LogLocator(subs=(1, 2, 5))
-                axes.yaxis.set_major_locator(locator)
-                axes.yaxis.set_minor_locator(NullLocator())
-            axes.yaxis.set_major_formatter("{x:g}")
+            _set_log_scale(axes, values)
         if len({row["epoch"] for row in rows}) < 12:
             axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(True, which="both", alpha=0.25)
@@ -243,3 +215,49 @@ def draw(
         if index == 0 or len(datasets) > 1:
             axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def _label(axes: Axes, panel: str, titles: Mapping[str, str], units: Mapping[str, str]) -> None:
+    """Write heading and labels of a panel."""
+    output, _, metric = panel.rpartition("_")
+    axes.set_title(titles.get(output, output.replace("_", " ")) or "total loss", fontsize=11)
+    unit = units.get(output) if metric in ("mae", "rmse") else None
+    label = {"mae": "MAE", "rmse": "RMSE", "mse": "MSE"}.get(metric, metric)
+    axes.set_ylabel(f"{label} ({unit})" if unit else label)
+    axes.set_xlabel("epoch")
+
+
+def _plot_lines(
+    axes: Axes, rows: list[Row], panel: str, datasets: Mapping[str, str]
+) -> list[float]:
+    """Draw training, validation and, if there are several, data sets; return all values."""
+    lines = {
+        f"train_{panel}": {"color": "0.55", "linestyle": "--", "label": "training"},
+        f"val_{panel}": {"color": "tab:blue", "label": "validation"},
+    }
+    if len(datasets) > 1:
+        lines |= {
+            f"val_{column}": {"color": f"C{k + 1}", "linewidth": 0.8, "label": name}
+            for k, (column, name) in enumerate(datasets.items())
+        }
+    values: list[float] = []
+    for column, style in lines.items():
+        points = [
+            (r["epoch"] + 1, r[column]) for r in rows if math.isfinite(r.get(column, math.nan))
+        ]
+        if points:
+            marker = "o" if len(points) < 12 else None
+            axes.plot(*zip(*points, strict=True), marker=marker, markersize=3.5, **style)
+            values += [value for _, value in points]
+    return values
+
+
+def _set_log_scale(axes: Axes, values: list[float]) -> None:
+    axes.set_yscale("log")
+    # Powers of ten alone would leave a short axis without numbers.
+    ratio = max(values) / min(values)
+    if ratio < 100:
+        locator = MaxNLocator(5) if ratio < 4 else LogLocator(subs=(1, 2, 5))
+        axes.yaxis.set_major_locator(locator)
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")

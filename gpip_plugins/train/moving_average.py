@@ -1,4 +1,4 @@
-"""Moving average of the weights that training does not lose its place by."""
+"""Moving average of the weights, beside which training goes on undisturbed."""
 
 import schnetpack.train
 from pytorch_lightning import LightningModule, Trainer

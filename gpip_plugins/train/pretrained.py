@@ -108,6 +108,14 @@ class PretrainedRepresentation(Callback):
             self.transfer.unseen = [element_symbol(z) for z in present if z not in known]
             self._message = report(self.transfer)
 
+    def weights_from(self) -> str | None:
+        """Return where the weights of the run come from; None for random ones."""
+        return self.ckpt_path or self.path
+
+    def head_from(self) -> str | None:
+        """Return where the energy head comes from; None for a new one."""
+        return "that of the run that goes on" if self.resumes else self.head_source
+
     def _head(self, checkpoint: Checkpoint, model: nn.Module) -> dict[str, str]:
         """Return the pair of output modules whose head is taken over, if one is."""
         if not self.head:

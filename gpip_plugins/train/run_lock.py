@@ -41,7 +41,7 @@ class RunLock(Callback):
     @rank_zero_only
     def acquire(self) -> None:
         """Take the lock, if this process does not hold it yet."""
-        lock_folder(self.folder, "choose another folder with run.id=NAME", self.name)
+        lock_folder(self.folder, "choose another folder (spktrain: run.id=NAME)", self.name)
 
     def release(self) -> None:
         """Give the folder free."""

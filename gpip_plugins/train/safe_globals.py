@@ -38,8 +38,8 @@ class SafeGlobals(Callback):
         wanted, done = trainer.max_epochs, checkpoint.get("epoch", 0) + 1
         if trainer.training and wanted not in (None, -1) and done > wanted:
             raise InputError(
-                f"trainer.max_epochs={wanted}, but the run that would go on has {done} epochs "
-                "behind it; give a larger number, or start another run with run.id=NAME."
+                f"max_epochs={wanted}, but the run that would go on has {done} epochs "
+                "behind it; give a larger number, or start another run (spktrain: run.id=NAME)."
             )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

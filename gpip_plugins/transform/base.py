@@ -105,7 +105,7 @@ class RandomTransform(BatchTransform):
             if gpip_properties.force_targets in inputs:
                 raise InputError(
                     f"{type(self).__name__} would change configurations whose forces are learned; "
-                    "put SelectCorrupted before ForceTargets in data.transforms."
+                    "put SelectCorrupted before ForceTargets in transforms."
                 )
             R = inputs[properties.R]
             chosen = torch.ones(len(R), dtype=torch.bool, device=R.device)

@@ -4,7 +4,7 @@ import torch
 from schnetpack import properties as spk_properties
 
 from gpip_plugins import properties
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_number
 from gpip_plugins.nn.graphs import scatter_mean, system_index
 from gpip_plugins.properties import Kind
 from gpip_plugins.transform.base import RandomTransform
@@ -60,20 +60,13 @@ class ForceTargets(RandomTransform):
         seed: int | None = None,
     ):
         super().__init__(seed)
-        if not 0.0 < sigma <= 1.0:
-            raise InputError(f"sigma={sigma} Å is outside (0, 1]; use for example sigma=0.05.")
-        if not stiffness >= 0.0:
-            raise InputError(
-                f"stiffness={stiffness} eV/Å^2 is negative; use for example stiffness=30."
-            )
-        if not 0.0 <= perturbed_fraction <= 1.0:
-            raise InputError(
-                f"perturbed_fraction={perturbed_fraction} is outside [0, 1]; use for example "
-                "perturbed_fraction=0.5."
-            )
-        self.sigma = sigma
-        self.stiffness = stiffness
-        self.perturbed_fraction = perturbed_fraction
+        self.sigma = check_number("sigma", sigma, above=0.0, most=1.0, unit="Å", example=0.05)
+        self.stiffness = check_number(
+            "stiffness", stiffness, least=0.0, unit="eV/Å^2", example=30.0
+        )
+        self.perturbed_fraction = check_number(
+            "perturbed_fraction", perturbed_fraction, least=0.0, most=1.0, example=0.5
+        )
         self.forces_key = forces_key
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -85,12 +78,12 @@ class ForceTargets(RandomTransform):
         """
         if properties.kind not in inputs:
             raise InputError(
-                "ForceTargets needs configurations that tell their kind; use data=mixture, also "
-                "for a single database."
+                "ForceTargets needs configurations that tell their kind; use a mixture "
+                "(data=mixture), also for a single database."
             )
         if properties.R_clean in inputs or properties.Z_clean in inputs:
             raise InputError(
-                "ForceTargets comes after noise or mask in data.transforms; put it before them."
+                "ForceTargets comes after noise or mask in transforms; put it before them."
             )
         idx_m, n_atoms = system_index(inputs), inputs[spk_properties.n_atoms]
         R, kind = inputs[spk_properties.R], inputs[properties.kind]
@@ -124,7 +117,7 @@ class ForceTargets(RandomTransform):
     def _forces(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         if self.forces_key not in inputs:
             raise InputError(
-                f"ForceTargets found no label '{self.forces_key}'; set forces_key (in our recipes "
-                "globals.forces_key) and data.load_properties to the name of the forces."
+                f"forces_key={self.forces_key} is no label of the data; set it to the name of the "
+                "forces, and name it in load_properties."
             )
         return inputs[self.forces_key]

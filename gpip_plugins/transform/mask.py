@@ -4,7 +4,7 @@ import torch
 from schnetpack import properties as spk_properties
 
 from gpip_plugins import properties
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_number
 from gpip_plugins.nn.graphs import system_index
 from gpip_plugins.transform.base import RandomTransform
 
@@ -53,16 +53,10 @@ class MaskAtoms(RandomTransform):
         seed: int | None = None,
     ):
         super().__init__(seed)
-        if not 0.0 <= mask_rate <= 1.0:
-            raise InputError(
-                f"mask_rate={mask_rate} is outside [0, 1]; use for example mask_rate=0.15."
-            )
-        if not 0.0 <= random_rate <= 1.0:
-            raise InputError(
-                f"random_rate={random_rate} is outside [0, 1]; use for example random_rate=0.1."
-            )
-        self.mask_rate = mask_rate
-        self.random_rate = random_rate
+        self.mask_rate = check_number("mask_rate", mask_rate, least=0.0, most=1.0, example=0.15)
+        self.random_rate = check_number(
+            "random_rate", random_rate, least=0.0, most=1.0, example=0.1
+        )
         self.mask_token = mask_token
         self.elements = None if elements is None else torch.as_tensor(list(elements))
 

@@ -4,7 +4,7 @@ import torch
 from schnetpack import properties as spk_properties
 
 from gpip_plugins import properties
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_number
 from gpip_plugins.nn.graphs import scatter_mean, system_index
 from gpip_plugins.transform.base import RandomTransform
 
@@ -33,17 +33,13 @@ class SelectCorrupted(RandomTransform):
 
     def __init__(self, fraction: float = 0.5, seed: int | None = None):
         super().__init__(seed)
-        if not 0.0 <= fraction <= 1.0:
-            raise InputError(
-                f"fraction={fraction} is outside [0, 1]; use for example fraction=0.5."
-            )
-        self.fraction = fraction
+        self.fraction = check_number("fraction", fraction, least=0.0, most=1.0, example=0.5)
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Write `is_corrupted` and `is_labelled`, both bool of shape (n_atoms,)."""
         if properties.is_corrupted in inputs:
             raise InputError(
-                "SelectCorrupted comes after noise or mask in data.transforms; put it first."
+                "SelectCorrupted comes after noise or mask in transforms; put it first."
             )
         n_atoms = inputs[spk_properties.n_atoms]
         first = torch.cumsum(n_atoms, 0) - n_atoms
@@ -91,9 +87,7 @@ class GaussianNoise(RandomTransform):
         only_in_training: bool = False,
     ):
         super().__init__(seed)
-        if not 0.0 <= sigma <= 1.0:
-            raise InputError(f"sigma={sigma} Å is outside [0, 1]; use for example sigma=0.15.")
-        self.sigma = sigma
+        self.sigma = check_number("sigma", sigma, least=0.0, most=1.0, unit="Å", example=0.15)
         self.remove_mean = remove_mean
         self.only_in_training = only_in_training
         self.active = True

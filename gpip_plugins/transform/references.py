@@ -95,7 +95,7 @@ class _AtomReferences:
             names = ", ".join(element_symbol(z) for z in unseen)
             raise InputError(
                 f"The training configurations hold no {names}, so no reference energy can be "
-                "fitted for it; split the data otherwise (data.split_file), or use "
+                "fitted for it; split the data otherwise (split_file), or use "
                 "references=mean."
             )
         atomref = torch.zeros_like(self.atomref)

@@ -4,7 +4,7 @@ import torch
 from schnetpack import properties
 from schnetpack.transform import MatScipyNeighborList
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import check_number
 from gpip_plugins.nn.graphs import complete_pairs, scatter_mean, system_index
 from gpip_plugins.transform.base import BatchTransform
 
@@ -53,9 +53,7 @@ class NeighborList(BatchTransform):
 
     def __init__(self, cutoff: float, max_atoms_all_pairs: int = 200):
         super().__init__()
-        if cutoff <= 0.0:
-            raise InputError(f"cutoff={cutoff} Å is not positive; use for example cutoff=5.0.")
-        self.cutoff = cutoff
+        self.cutoff = check_number("cutoff", cutoff, above=0.0, unit="Å", example=5.0)
         self.max_atoms_all_pairs = max_atoms_all_pairs
         self.search = MatScipyNeighborList(cutoff)
 
@@ -77,7 +75,7 @@ class NeighborList(BatchTransform):
         return inputs
 
     def _one_by_one(self, inputs):
-        pieces = []
+        pairs = []
         first = 0
         cell = inputs[properties.cell].view(-1, 3, 3)
         pbc = inputs[properties.pbc].view(-1, 3)
@@ -91,7 +89,7 @@ class NeighborList(BatchTransform):
                     properties.pbc: pbc[k],
                 }
             )
-            pieces.append(
+            pairs.append(
                 (
                     found[properties.idx_i] + first,
                     found[properties.idx_j] + first,
@@ -99,4 +97,4 @@ class NeighborList(BatchTransform):
                 )
             )
             first += n
-        return tuple(torch.cat(column) for column in zip(*pieces, strict=True))
+        return tuple(torch.cat(column) for column in zip(*pairs, strict=True))

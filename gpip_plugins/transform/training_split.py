@@ -39,7 +39,7 @@ def training_labels(datamodule, name: str) -> TrainingLabels:
     rows = [dataset.raw()] if hasattr(dataset, "raw") else list(dataset.iter_properties())
     if not rows or name not in rows[0]:
         raise InputError(
-            f"The training data have no label '{name}'; name it in data.load_properties, or "
+            f"The training data have no label '{name}'; name it in load_properties, or "
             "correct the property of the transform."
         )
     values, Z, n_atoms = (

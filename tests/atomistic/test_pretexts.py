@@ -16,7 +16,7 @@ from gpip_plugins import properties
 from gpip_plugins.atomistic import Contrastive, GradientNoise, MaskedAtoms, VectorNoise
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn import NTXentLoss, ScaledCosineError
-from gpip_plugins.task.pretraining import PretextOutput, PretrainingTask
+from gpip_plugins.task import PretextOutput, PretrainingTask
 from gpip_plugins.testing import (
     Subject,
     assert_batch_independent,
@@ -189,7 +189,7 @@ def test_signs_of_the_gradient_head_are_opposite():
     }
     first = physical(dict(inputs))[properties.noise]
     torch.testing.assert_close(first, -code(dict(inputs))[properties.noise])
-    with pytest.raises(InputError, match="sign=up"):
+    with pytest.raises(InputError, match="sign='up' is unknown"):
         GradientNoise(N, sign="up")
 
 

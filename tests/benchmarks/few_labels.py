@@ -112,7 +112,7 @@ class Runs:
             f"trainer.limit_train_batches={max(1, steps // study.pretrain_epochs)}",
         ]
         if arm.is_corrupted:
-            overrides.append(f"globals.sigma={sigma}")
+            overrides.append(f"globals.noise_sigma={sigma}")
         return folder if self.train(overrides, folder, seed, test=False) else None
 
     def train(self, overrides: list[str], folder: Path, seed: int, test: bool) -> dict | None:

@@ -36,7 +36,7 @@ def test_a_good_database_passes(write):
 
 
 def test_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"data.datapath=.*none.db does not exist; give the path"):
+    with pytest.raises(InputError, match=r"datapath=.*none.db does not exist; give the path"):
         set_up(tmp_path / "none.db")
 
 
@@ -88,13 +88,13 @@ def test_names_that_the_database_does_not_know(write, key):
 
 @pytest.mark.parametrize("unit", ["parsec per fortnight", "eVolt"])
 def test_units_that_do_not_exist(write, unit):
-    with pytest.raises(InputError, match=rf"data.property_units.energy={unit} cannot be converted"):
+    with pytest.raises(InputError, match=rf"property_units.energy={unit} cannot be converted"):
         set_up(write(), property_units={"energy": unit})
 
 
 @pytest.mark.parametrize("unit", ["A", "parsec", "eV"])
 def test_length_units_that_do_not_exist(write, unit):
-    with pytest.raises(InputError, match=rf"data.distance_unit={unit} is not a length unit; use"):
+    with pytest.raises(InputError, match=rf"distance_unit={unit} is not a length unit; use"):
         set_up(write(), distance_unit=unit)
 
 
@@ -104,13 +104,13 @@ def test_other_files_than_databases(tmp_path):
 
 
 def test_working_folder(write, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"data.datapath=.*none.db does not exist; give the path"):
+    with pytest.raises(InputError, match=r"datapath=.*none.db does not exist; give the path"):
         set_up(tmp_path / "none.db", data_workdir=str(tmp_path / "fast"))
     path = write()
     assert set_up(path, data_workdir=str(tmp_path / "fast")).elements == [1, 6, 8]
     assert (tmp_path / "fast" / "data.db").is_file()
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot be copied to data.data_workdir=.*file/fast \("):
+    with pytest.raises(InputError, match=r"cannot be copied to data_workdir=.*file/fast \("):
         set_up(path, data_workdir=str(tmp_path / "file" / "fast"))
 
 
@@ -118,7 +118,7 @@ def test_a_copy_that_fills_the_working_folder_is_not_taken_for_the_database(
     write, tmp_path, full_disk
 ):
     path = write()
-    with full_disk(4096), pytest.raises(InputError, match=r"cannot be copied to data.data_workdir"):
+    with full_disk(4096), pytest.raises(InputError, match=r"cannot be copied to data_workdir"):
         set_up(path, data_workdir=str(tmp_path / "fast"))
     assert not (tmp_path / "fast" / "data.db").exists()
     set_up(path, data_workdir=str(tmp_path / "fast"))

@@ -13,7 +13,7 @@ from gpip_plugins import properties
 from gpip_plugins.data import Mixture, MixtureMember, MixtureSampler, shares
 from gpip_plugins.errors import InputError
 from gpip_plugins.properties import Kind
-from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task import PretextOutput
 from gpip_plugins.transform import ForceTargets, NeighborList, SubtractCenter
 
 KCAL = 0.0433641153
@@ -254,7 +254,11 @@ def test_ranks_share_an_epoch_among_them():
 
 MISTAKES = {
     "no database": ({"off": {"datapath": "none.db"}}, {}, r"members.off.datapath=.*none.db does"),
-    "unknown kind": ({"off": {"kind": "minimum"}}, {}, "off.kind=minimum is no kind"),
+    "unknown kind": (
+        {"off": {"kind": "minimum"}},
+        {},
+        "off.kind='minimum' is unknown; choose from off_eq",
+    ),
     "no forces": ({"minima": {"kind": "off_equilibrium"}}, {}, "minima needs the label 'forces'"),
     "minima with forces": ({"off": {"kind": "equilibrium"}}, {}, "10 of its 10 .*off_equilibrium"),
     "other units": ({"off": {"units": {"forces": "eV/Ang"}}}, {}, "states 'kcal/mol/Ang'.*acknowl"),
@@ -264,15 +268,23 @@ MISTAKES = {
         r"off: PBE\).*acknowledge=\[levels_of_theory\]",
     ),
     "weights": ({"off": {"weight": 0}, "minima": {"weight": 0}}, {}, "sum to zero"),
-    "negative weight": ({"off": {"weight": -1}}, {}, "off.weight=-1 is not positive"),
-    "scale": ({"off": {"force_scale": 0}}, {}, "off.force_scale=0 is not positive"),
-    "sampling": ({}, {"sampling": "all"}, "sampling=all is unknown"),
-    "temperature": ({}, {"sampling": "temperature", "temperature": 0}, "temperature=0 is below 1"),
-    "nothing of this kind": ({}, {"kinds": ["unlabelled"]}, r"no data set of data.kinds"),
-    "acknowledge": ({}, {"acknowledge": ["all"]}, "names all, .*choose from units"),
+    "negative weight": ({"off": {"weight": -1}}, {}, "off.weight=-1 is not a number of at least 0"),
+    "scale": ({"off": {"force_scale": 0}}, {}, "off.force_scale=0 is not a number above 0"),
+    "sampling": ({}, {"sampling": "all"}, "sampling='all' is unknown; choose from size"),
+    "temperature": (
+        {},
+        {"sampling": "temperature", "temperature": 0},
+        "temperature=0 is not a number of at least 1",
+    ),
+    "nothing of this kind": ({}, {"kinds": ["unlabelled"]}, r"no data set of kinds"),
+    "acknowledge": (
+        {},
+        {"acknowledge": ["all"]},
+        "acknowledge='all' is unknown; choose from units",
+    ),
     "size": ({"off": {"num_val": 0}}, {}, r"members.off.num_val=0 leaves no configuration"),
     "name": ({"o.f": {"kind": "equilibrium", "datapath": "minima.db"}}, {}, "rename it"),
-    "no path": ({"off": {"datapath": None}}, {}, "neither datapath nor source"),
+    "no path": ({"off": {"datapath": None}}, {}, "neither a datapath nor a source"),
 }
 
 

@@ -13,18 +13,18 @@ from gpip_plugins.errors import InputError
         (
             (0.8, 0.1, None),
             5,
-            r"data.num_val=0.1 leaves no configuration of the 5 in labels.db",
+            r"num_val=0.1 leaves no configuration of the 5 in labels.db",
         ),
-        ((0.1, 0.5, None), 9, r"data.num_train=0.1 leaves no .* for training; .* data.num_train=1"),
-        ((8, 0, None), 9, r"data.num_val=0 leaves no configuration .* for validation"),
-        ((9, -1, 0), 9, r"data.num_val=-1 leaves no configuration .* for validation"),
-        ((8, None, None), 9, r"data.num_val=None is not a number; give .* data.split_file"),
-        ((None, 1, None), 9, r"data.num_train=None is not a number"),
-        ((True, 1, None), 9, r"data.num_train=True is not a number"),
-        (("8", 1, None), 9, r"data.num_train=8 is not a number"),
-        ((-3, 1, None), 9, r"data.num_train=-3 is neither a whole number nor a fraction"),
-        ((8.0, 1, None), 9, r"data.num_train=8.0 is neither a whole number nor a fraction"),
-        ((-1, 1, None), 9, r"data.num_train=-1 and data.num_test=None both ask for the rest"),
+        ((0.1, 0.5, None), 9, r"num_train=0.1 leaves no .* for training; .* num_train=1"),
+        ((8, 0, None), 9, r"num_val=0 leaves no configuration .* for validation"),
+        ((9, -1, 0), 9, r"num_val=-1 leaves no configuration .* for validation"),
+        ((8, None, None), 9, r"num_val=None is not a number; give .* split_file"),
+        ((None, 1, None), 9, r"num_train=None is not a number"),
+        ((True, 1, None), 9, r"num_train=True is not a number"),
+        (("8", 1, None), 9, r"num_train=8 is not a number"),
+        ((-3, 1, None), 9, r"num_train=-3 is neither a whole number nor a fraction"),
+        ((8.0, 1, None), 9, r"num_train=8.0 is neither a whole number nor a fraction"),
+        ((-1, 1, None), 9, r"num_train=-1 and num_test=None both ask for the rest"),
         ((8, 1, 1), 9, r"ask for 10 configurations, but labels.db holds 9; lower one"),
     ],
 )
@@ -62,10 +62,10 @@ def save(path, train=(3, 1), val=(0,), test=(2,)):
         (
             {},
             {"num_train": 8},
-            r"data.num_train=8 asks for 8 .* has 2 in train_idx; set data",
+            r"num_train=8 asks for 8 .* has 2 in train_idx; set num_train",
         ),
         ({"test": [1]}, {}, r"names configuration 1 more than once"),
-        ({}, {"num_val": 0.5}, r"data.num_val=0.5 asks for 6 .* has 1 in val_idx"),
+        ({}, {"num_val": 0.5}, r"num_val=0.5 asks for 6 .* has 1 in val_idx"),
     ],
 )
 def test_split_files_of_other_data(tmp_path, parts, sizes, message):
@@ -89,7 +89,7 @@ def test_the_module_checks_its_split_file_before_it_is_used(write, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     save("split.npz", train=range(900))
     path = write()
-    with pytest.raises(InputError, match=r"data.split_file=split.npz puts configuration 12 into"):
+    with pytest.raises(InputError, match=r"split_file=split.npz puts configuration 12 into"):
         GpipDataModule(path, 4, num_train=0.8, num_val=0.1).setup("fit")
     save("split.npz", test=())
     data = GpipDataModule(path, 4, num_train=2, num_val=1, num_test=0)

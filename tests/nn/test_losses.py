@@ -88,5 +88,5 @@ def test_latents_of_usual_length_do_not_feel_eps():
     torch.manual_seed(0)
     h_a, h_b = (0.01 * torch.randn(5, 8) for _ in range(2))
     torch.testing.assert_close(NTXentLoss()(h_a, h_b), NTXentLoss(eps=1e-12)(h_a, h_b))
-    with pytest.raises(InputError, match=r"eps=0.0 is not positive"):
+    with pytest.raises(InputError, match=r"eps=0.0 is not a number above 0"):
         NTXentLoss(eps=0.0)

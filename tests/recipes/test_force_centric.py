@@ -84,7 +84,11 @@ def test_losses_of_every_kind_and_data_set(train, folder):
 
 
 def test_weights_enter_the_loss(train, folder):
-    words = ("globals.w_F=3", "globals.w_0=0", "globals.w_D=0.5")
+    words = (
+        "globals.dft_force_weight=3",
+        "globals.zero_force_weight=0",
+        "globals.denoising_force_weight=0.5",
+    )
     found = logged(train(*OREO, *SIZES, *WHOLE, *words, datapath=folder))
     expected = 3 * found["dft_forces_loss"] + 0.5 * found["approximate_forces_loss"]
     assert found["loss"] == pytest.approx(expected, rel=1e-5)

@@ -28,8 +28,8 @@ def test_settings_of_the_paper(compose, data):
         "experiment=gpip_pretrain",
         "data=configurations",
         "data.datapath=frames.db",
-        f"globals.alpha={alpha}",
-        f"globals.beta={beta}",
+        f"globals.noise_weight={alpha}",
+        f"globals.contrast_weight={beta}",
         f"globals.mask_rate={mask_rate}",
         f"globals.lr={lr}",
         f"data.batch_size={batch}",
@@ -54,7 +54,7 @@ def test_settings_of_the_paper(compose, data):
 def test_experiments_of_the_paper_s_data_sets_have_its_settings(compose, data):
     alpha, beta, mask_rate, lr, batch = PAPER[data]
     config = compose(f"experiment=gpip_{data}", "size=paper")
-    assert (config.globals.alpha, config.globals.beta) == (alpha, beta)
+    assert (config.globals.noise_weight, config.globals.contrast_weight) == (alpha, beta)
     assert (config.globals.mask_rate, config.globals.lr) == (mask_rate, lr)
     assert (config.data.batch_size, config.trainer.max_epochs) == (batch, 3)
     assert config.task.optimizer_cls == "torch.optim.Adam"
@@ -91,7 +91,7 @@ def test_what_only_the_code_of_the_authors_does(compose):
     config = compose(
         "experiment=gpip_pretrain",
         "pretext=[mask,noise_gradient,contrast]",
-        "globals.gamma=1",
+        "globals.mask_exponent=1",
         "globals.lr=5e-5",
         "globals.mask_rate=0.1",
         "data.batch_size=64",
@@ -119,7 +119,7 @@ def test_what_only_the_paper_says(compose):
     config = compose(
         "experiment=gpip_pretrain",
         "pretext=[mask_embedding,noise,contrast]",
-        "globals.gamma=3",
+        "globals.mask_exponent=3",
         "task.optimizer_cls=torch.optim.Adam",
     )
     output = hydra.utils.instantiate(config.task.outputs)[0]

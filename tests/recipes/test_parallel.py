@@ -40,7 +40,12 @@ def spktrain(run_program):
 @pytest.mark.slow
 def test_two_ranks_end_and_agree_with_one_process(spktrain, database, tmp_path):
     """A rate of zero leaves both with the same weights, in whatever order they train."""
-    words = (f"data.datapath={database}", "globals.lr=0", "globals.beta=0", "trainer.max_epochs=1")
+    words = (
+        f"data.datapath={database}",
+        "globals.lr=0",
+        "globals.contrast_weight=0",
+        "trainer.max_epochs=1",
+    )
     parallel = ("trainer.devices=2", "+trainer.strategy=ddp")
     np.savez(tmp_path / "s.npz", train_idx=range(5), val_idx=range(5, 11), test_idx=[11])
     words += (f"data.split_file={tmp_path / 's.npz'}", "data.num_train=5", "data.num_test=1")

@@ -6,7 +6,7 @@ from schnetpack.train import ReduceLROnPlateau
 from torch import nn
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.task import freeze, rest_frozen_norms, units_of
+from gpip_plugins.task import freeze, keep_frozen_norms, model_parts
 
 
 def weights(model):
@@ -35,7 +35,7 @@ def test_frozen_weights_do_not_move_and_the_others_do(
         assert (id(p) in in_optimizer) == (not frozen)
     printed = capsys.readouterr().out
     assert "representation.interactions.0         288      2  frozen" in printed
-    assert "(at random values: no pretrained.path is given)" in printed
+    assert "(at random values: no pre-trained weights are loaded)" in printed
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_rates_fall_block_by_block(make_model, make_task, make_data, make_traine
     rate_of = {id(p): g["lr"] for g in trainer.optimizers[0].param_groups for p in g["params"]}
     assert len(rate_of) == len(list(task.parameters()))
     found = {
-        unit.name.removeprefix("representation."): {rate_of[id(p)] for p in unit.parameters}
-        for unit in units_of(task.model)
+        part.name.removeprefix("representation."): {rate_of[id(p)] for p in part.parameters}
+        for part in model_parts(task.model)
     }
     for unit, depth in depths.items():
         assert found[unit] == {8e-3 * 0.5**depth}, unit
@@ -76,9 +76,9 @@ def test_blocks_of_another_package_and_what_comes_behind_them():
     model.representation = nn.Module()
     model.representation.et = Inner()
     model.output_modules = nn.ModuleList([nn.Linear(2, 1)])
-    depths = {unit.name.split(".", 2)[-1]: unit.depth for unit in units_of(model)}
+    depths = {unit.name.split(".", 2)[-1]: unit.depth for unit in model_parts(model)}
     assert depths["attention_layers.0"] == 3 and depths["attention_layers.2"] == 1
-    by_parameter = {id(p): u.depth for u in units_of(model) for p in u.parameters}
+    by_parameter = {id(p): u.depth for u in model_parts(model) for p in u.parameters}
     inner = model.representation.et
     assert by_parameter[id(inner.embedding.weight)] == 4
     assert by_parameter[id(inner.out_norm.weight)] == 1
@@ -89,7 +89,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics(make_task, make_model):
     model = nn.ModuleDict({"frozen": nn.BatchNorm1d(2), "free": nn.BatchNorm1d(2)})
     freeze(model, ["frozen"])
     model.train()
-    rest_frozen_norms(model)
+    keep_frozen_norms(model)
     for norm in model.values():
         norm(torch.randn(5, 2) + 3.0)
     assert torch.equal(model["frozen"].running_mean, torch.zeros(2))
@@ -120,7 +120,9 @@ def test_patterns_that_cannot_be_meant(make_model, patterns, words):
 
 @pytest.mark.parametrize("factor", [0.0, -0.5, 1.5])
 def test_factors_outside_their_range(make_task, factor):
-    with pytest.raises(InputError, match=rf"task.layer_decay={factor} is outside \(0, 1\]"):
+    with pytest.raises(
+        InputError, match=rf"layer_decay={factor} is not a number above 0 and of at most 1"
+    ):
         make_task(layer_decay=factor)
 
 

@@ -19,7 +19,7 @@ from gpip_plugins.atomistic import Contrastive, MaskedAtoms, VectorNoise
 from gpip_plugins.data import GpipDataModule
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn import NTXentLoss, ScaledCosineError
-from gpip_plugins.task.pretraining import PretextOutput, PretrainingTask
+from gpip_plugins.task import PretextOutput, PretrainingTask
 from gpip_plugins.train import ExponentialMovingAverage, ModelCheckpoint, SafeGlobals
 from gpip_plugins.transform import (
     GaussianNoise,
@@ -200,8 +200,11 @@ def test_a_metric_without_rows_is_not_logged_as_an_error_of_zero():
     [
         ({"name": "nose"}, "'nose' is predicted by no output module .*noise.*correct its name"),
         ({"selection": "_is_corruptd"}, r"selection=_is_corruptd.*one of _is_corrupted, _is_mask"),
-        ({"selection": properties.is_labelled}, "_is_labelled.*add .*SelectCorrupted to prepro"),
-        ({"target_property": "energi"}, "target_property=energi.*data.load_properties"),
+        (
+            {"selection": properties.is_labelled},
+            "_is_labelled.*add .*SelectCorrupted to transforms",
+        ),
+        ({"target_property": "energi"}, "target_property=energi.*with load_properties"),
     ],
 )
 def test_a_key_that_nothing_writes_is_told_before_training(make_data, tmp_path, settings, sentence):

@@ -8,8 +8,7 @@ from pytorch_lightning import Callback
 from gpip_plugins.atomistic import GradientNoise, VectorNoise
 from gpip_plugins.checkpoint import load_model
 from gpip_plugins.errors import InputError
-from gpip_plugins.task import FineTuningTask
-from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task import FineTuningTask, PretextOutput
 from gpip_plugins.train import CosineAnnealing, SafeGlobals
 from gpip_plugins.transform import GaussianNoise
 
@@ -126,7 +125,7 @@ def test_a_warmup_of_its_own_choice(make_task, make_data, make_trainer, max_epoc
 def test_a_warmup_longer_than_the_run(make_task, make_data, make_trainer):
     with pytest.raises(InputError, match=r"warmup_steps=4 is not less than the 4 steps"):
         make_trainer(max_epochs=2).fit(make_task(warmup_steps=4), make_data())
-    with pytest.raises(InputError, match=r"warmup_steps=-1 is negative"):
+    with pytest.raises(InputError, match=r"warmup_steps=-1 is not a whole number of at least 0"):
         make_task(warmup_steps=-1)
 
 
@@ -193,3 +192,20 @@ def test_the_loss_is_that_of_the_labels_plus_the_weighted_noise(
 def test_a_pretext_without_its_noise_is_told(make_task, make_model, make_data, make_trainer):
     with pytest.raises(InputError, match=r"add gpip_plugins\.transform\.GaussianNoise"):
         make_trainer().fit(noisy_task(make_task, make_model, VectorNoise(8)), make_data())
+
+
+def test_the_summary_asks_any_callback_for_where_weights_come_from(
+    make_task, make_data, make_trainer, capsys
+):
+    class FromElsewhere(Callback):
+        def weights_from(self):
+            return "elsewhere"
+
+        def head_from(self):
+            return "the head of elsewhere"
+
+    task = make_task(freeze=["representation.embedding"])
+    make_trainer(FromElsewhere()).fit(task, make_data())
+    printed = capsys.readouterr().out
+    assert "frozen:    representation.embedding\n" in printed
+    assert "head:      the head of elsewhere" in printed

@@ -74,10 +74,10 @@ def test_elements_without_a_row(kind, elements, message):
 @pytest.mark.parametrize(
     ("kind", "token", "message"),
     [
-        ("torch", 100, r"mask_token=100 is no row .* set globals.mask_token=0\."),
-        ("zeros", -1, r"mask_token=-1 is no row .* set globals.mask_token=0\."),
-        ("torch", 6, r"mask_token=6 is C, an element of the data, .* set globals.mask_token=0\."),
-        ("padded", 0, r"mask_token=0 .* never trains, .* set globals.mask_token=99\."),
+        ("torch", 100, r"mask_token=100 is no row .* set mask_token=0\."),
+        ("zeros", -1, r"mask_token=-1 is no row .* set mask_token=0\."),
+        ("torch", 6, r"mask_token=6 is C, an element of the data, .* set mask_token=0\."),
+        ("padded", 0, r"mask_token=0 .* never trains, .* set mask_token=99\."),
     ],
 )
 def test_tokens_that_cannot_stand_for_mask(kind, token, message):

@@ -96,10 +96,10 @@ def test_wrong_orders_are_refused():
 
 def test_data_without_kinds_or_forces_are_refused():
     inputs = batch([Kind.OFF_EQUILIBRIUM])
-    with pytest.raises(InputError, match=r"no label 'F'.*globals\.forces_key"):
+    with pytest.raises(InputError, match=r"forces_key=F is no label of the data; set it"):
         ForceTargets(forces_key="F")(dict(inputs))
     del inputs[properties.kind]
-    with pytest.raises(InputError, match="use data=mixture"):
+    with pytest.raises(InputError, match=r"use a mixture \(data=mixture\)"):
         ForceTargets()(inputs)
 
 
@@ -108,5 +108,5 @@ def test_data_without_kinds_or_forces_are_refused():
 )
 def test_settings_out_of_range(settings):
     (name,) = settings
-    with pytest.raises(InputError, match=f"{name}=.* use for example"):
+    with pytest.raises(InputError, match=f"{name}=.* give for example"):
         ForceTargets(**settings)

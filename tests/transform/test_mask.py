@@ -76,7 +76,7 @@ def test_rate_zero_masks_nothing():
 @pytest.mark.parametrize("name", ["mask_rate", "random_rate"])
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_rates_out_of_range(name, value):
-    with pytest.raises(InputError, match=rf"{name}={value} .* use for example"):
+    with pytest.raises(InputError, match=rf"{name}={value} .* give for example"):
         MaskAtoms(**{name: value})
 
 

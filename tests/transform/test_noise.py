@@ -96,13 +96,13 @@ def test_configurations_left_clean_keep_their_positions():
 
 @pytest.mark.parametrize("sigma", [-0.1, 1.5, float("nan")])
 def test_sigma_out_of_range(sigma):
-    with pytest.raises(InputError, match=r"sigma=.* use for example"):
+    with pytest.raises(InputError, match=r"sigma=.* give for example"):
         GaussianNoise(sigma=sigma)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.5])
 def test_fraction_out_of_range(fraction):
-    with pytest.raises(InputError, match=r"fraction=.* use for example"):
+    with pytest.raises(InputError, match=r"fraction=.* give for example"):
         SelectCorrupted(fraction=fraction)
 
 

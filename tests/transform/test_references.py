@@ -117,7 +117,7 @@ def test_an_element_without_reference_is_refused(make_data):
 
 
 def test_a_label_that_is_missing(make_data):
-    with pytest.raises(InputError, match=r"no label 'E_dft'; name it in data.load_properties"):
+    with pytest.raises(InputError, match=r"no label 'E_dft'; name it in load_properties"):
         make_data(["CH4", "H2O"], RemoveAtomReferences("E_dft"))
 
 

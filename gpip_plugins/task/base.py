@@ -1,0 +1,104 @@
+"""What the tasks of pre-training and fine-tuning share: the order of heads, and pretext outputs."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import torch
+from schnetpack.atomistic import Forces, Response
+from schnetpack.model import AtomisticModel
+from schnetpack.task import AtomisticTask, ModelOutput
+from torch import nn
+
+from gpip_plugins.task.outputs import PretextOutput
+
+__all__ = ["GpipTask", "heads_in_order"]
+
+
+class GpipTask(AtomisticTask):
+    """SchNetPack's task for a model whose heads may be pretexts.
+
+    The output modules are sorted (`heads_in_order`), so that the order in which a recipe names them
+    does not matter, and the keys of pretext outputs are checked before training starts.
+
+    Args:
+        model: the model.
+        outputs: whose losses are added up.
+        auxiliaries: outputs whose heads serve training alone.
+        **kwargs: those of `AtomisticTask`.
+
+    Raises:
+        InputError: from `setup`, if an output names a key that nothing writes.
+    """
+
+    def __init__(
+        self,
+        model: AtomisticModel,
+        outputs: list[ModelOutput],
+        auxiliaries: Sequence[PretextOutput] = (),
+        **kwargs,
+    ):
+        names = {output.name for output in auxiliaries}
+        model.output_modules = nn.ModuleList(heads_in_order(model.output_modules, names))
+        super().__init__(model, outputs, **kwargs)
+        self.auxiliaries = nn.ModuleList(auxiliaries)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Check the keys of pretext outputs with one configuration, before training starts."""
+        super().setup(stage)
+        if stage != "fit" or self.trainer.datamodule is None:
+            return
+        pretexts = [o for o in (*self.outputs, *self.auxiliaries) if isinstance(o, PretextOutput)]
+        if pretexts:
+            configuration = self.targets(self.trainer.datamodule.train_dataset[0])
+            for output in pretexts:
+                output.check(configuration, self.model.model_outputs)
+
+    def targets(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the batch as the transforms left it, with targets that the model itself gives."""
+        return dict(batch)
+
+    def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss, in a parallel run with a gradient for every weight, if only zero.
+
+        A batch without rows for one of the outputs, an output of weight zero, or the last vector
+        layers of a representation that only scalars are read from would else leave weights out, on
+        which the ranks wait.
+        """
+        if not in_parallel():
+            return loss
+        return loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+
+
+def heads_in_order(
+    modules: Iterable[nn.Module], auxiliary_names: Collection[str] = ()
+) -> list[nn.Module]:
+    """Return output modules: those of labels, auxiliary ones, then those that take derivatives.
+
+    The energy stays the first module, whatever was added. `Forces` and `Response` free the graph in
+    evaluation, which other heads that take a derivative need too (`GradientNoise`).
+
+    Args:
+        modules: of the model.
+        auxiliary_names: keys of the outputs that serve training alone.
+
+    Example:
+        >>> from schnetpack.atomistic import Atomwise
+        >>> energy, forces, noise = Atomwise(8, output_key="energy"), Forces(), Atomwise(
+        ...     8, output_key="noise")
+        >>> heads_in_order([noise, forces, energy], {"noise"}) == [energy, noise, forces]
+        True
+    """
+
+    def place(module: nn.Module) -> int:
+        return 2 if isinstance(module, Forces | Response) else int(writes(module, auxiliary_names))
+
+    return sorted(modules, key=place)
+
+
+def writes(module: nn.Module, names: Collection[str]) -> bool:
+    """Return whether an output module writes one of these keys."""
+    return not set(names).isdisjoint(getattr(module, "model_outputs", None) or [])
+
+
+def in_parallel() -> bool:
+    """Return whether other ranks take part."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

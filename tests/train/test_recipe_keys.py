@@ -1,0 +1,38 @@
+"""Mistakes that are found after the start are told by the keys of the recipe."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import gpip_plugins
+from gpip_plugins.errors import InputError
+from gpip_plugins.train import RecipeKeys
+
+RECIPE = Path(gpip_plugins.__file__).parents[1] / "recipes/train/callbacks/recipe_keys.yaml"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("freeze=nose matches no module", "task.freeze=nose matches no module"),
+        ("num_train=8 asks for 8", "data.num_train=8 asks for 8"),
+        ("set load_properties and property_units", "set data.load_properties and data.property_u"),
+        ("property_units.energy=x", "data.property_units.energy=x"),
+        ("members.qm9.num_val=0 leaves", "data.members.qm9.num_val=0 leaves"),
+        ("such as lr=0.1, or", "such as globals.lr=0.1, or"),
+        # A key that stands there already, and words of English.
+        ("lower data.num_train=8 and freeze the head", "lower data.num_train=8 and freeze the he"),
+    ],
+)
+def test_keys_as_they_are_typed(sentence, told):
+    callback = RecipeKeys(OmegaConf.load(RECIPE).recipe_keys["keys"])
+    error = InputError(sentence)
+    callback.on_exception(None, None, error)
+    assert str(error).startswith(told)
+
+
+def test_other_exceptions_stay_as_they_are():
+    error = ValueError("freeze=nose")
+    RecipeKeys(["task.freeze"]).on_exception(None, None, error)
+    assert str(error) == "freeze=nose"
