@@ -34,7 +34,7 @@ def convert_checkpoint(
     """
     path = existing("IN", source, "name a checkpoint of TorchMD-Net")
     check_target(resolve(target), ("",), overwrite, path)
-    checkpoint = load(path, key="IN")
+    checkpoint = load(path)
     if checkpoint.kind != "torchmdnet":
         raise InputError(
             f"IN={source} is a file of SchNetPack already; use it as pretrained.path or as a model."
