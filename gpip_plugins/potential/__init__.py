@@ -1,4 +1,4 @@
-"""A saved model in use: its card, prediction of single structures and of whole files."""
+"""A saved model in use: its card, prediction of whole files, the ASE calculator."""
 
 import lazy_loader
 
@@ -6,6 +6,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "calculator": ["GpipCalculator"],
         "card": ["Card"],
         "file_prediction": ["errors_of", "predict_file"],
         "files": ["Prediction", "check_files", "read_predictable", "write_predictions"],
@@ -16,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "load_potential",
             "require_outputs",
         ],
+        "neighbors": ["LastingNeighborList"],
         "prediction": ["Evaluation", "Potential"],
     },
 )

@@ -14,7 +14,9 @@ def add_predict(commands) -> None:
         "database or in any file that ASE reads, and prints the errors where there are labels.",
         epilog="example: gpip predict runs/ethanol/best_model test.xyz predicted.xyz",
     )
-    parser.add_argument("model_file", metavar="MODEL", help="best_model of a run, or the run's folder")
+    parser.add_argument(
+        "model_file", metavar="MODEL", help="best_model of a run, or the run's folder"
+    )
     parser.add_argument("source", metavar="DATA", help="structures")
     parser.add_argument("target", metavar="OUT", help="file to be written: .xyz, .extxyz or .npz")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default: 100")

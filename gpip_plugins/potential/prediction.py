@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from schnetpack import properties
 from schnetpack.interfaces import AtomsConverter
-from schnetpack.md.utils import activate_model_stress
+from schnetpack.md.utils import CalculatorError, activate_model_stress
 from schnetpack.model import AtomisticModel
 from schnetpack.transform import MatScipyNeighborList, Transform
 
@@ -113,11 +113,7 @@ class Potential:
         Args:
             structures: in Å.
             converter: from `converter`; None builds new neighbour lists.
-
-        Raises:
-            InputError: for an element that the model does not know.
         """
-        check_elements(self.model, np.concatenate([atoms.numbers for atoms in structures]))
         scaled = []
         for atoms in structures:
             cell = atoms.cell.array / self.distance_scale
@@ -158,6 +154,7 @@ class Potential:
             InputError: if a structure has an element that the model does not know, or if the
                 memory of the GPU does not hold the batch.
         """
+        check_elements(self.model, np.concatenate([atoms.numbers for atoms in structures]))
         try:
             result = self.evaluate(self.batch(structures))
         except torch.OutOfMemoryError as error:
@@ -175,7 +172,7 @@ class Potential:
             return self.model
         try:
             return activate_model_stress(copy.deepcopy(self.model), STRESS).to(self.device)
-        except Exception as error:  # SchNetPack's CalculatorError and whatever a foreign head does
+        except CalculatorError as error:
             raise InputError(
                 "The model cannot tell the stress, since its forces are not a derivative by "
                 "SchNetPack's Forces or Response; do without the stress, or train another model."

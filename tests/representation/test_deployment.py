@@ -26,7 +26,9 @@ def folder(tmp_path):
     outputs = [Atomwise(16, output_key="energy"), Forces()]
     model = NeuralNetworkPotential(representation, [PairwiseDistances()], outputs)
     (tmp_path / "run").mkdir()
-    Card(units={"energy": "eV"}, distance_unit="Ang", elements={"C": 1, "H": 1, "O": 1}).attach(model)
+    Card(units={"energy": "eV"}, distance_unit="Ang", elements={"C": 1, "H": 1, "O": 1}).attach(
+        model
+    )
     torch.save(model, tmp_path / "run" / "best_model")
     write(tmp_path / "ethanol.xyz", molecule("CH3CH2OH"))
     return tmp_path

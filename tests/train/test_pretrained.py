@@ -1,6 +1,5 @@
 """Starting from a pre-trained representation: what is loaded, when, and what is refused."""
 
-
 import pytest
 import torch
 from pytorch_lightning import Callback
