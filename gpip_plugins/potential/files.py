@@ -96,8 +96,8 @@ def _label(
         return np.asarray(value, dtype=float).reshape(shape)
     except (TypeError, ValueError):
         raise InputError(
-            f"{parameter}={name}: {where} has under this name {np.shape(value) or value} instead of "
-            f"numbers of shape {shape}; name the right label, or one that is not there to go "
+            f"{parameter}={name}: {where} has under this name {np.shape(value) or value} instead "
+            f"of numbers of shape {shape}; name the right label, or one that is not there to go "
             "without."
         ) from None
 

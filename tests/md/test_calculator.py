@@ -75,9 +75,9 @@ def test_other_names_of_the_same_units_are_no_contradiction(run_folder, tmp_path
 
 def test_without_a_card_the_units_must_be_given(run_folder, tmp_path, with_card):
     model = with_card(run_folder / "run", tmp_path, None)
-    with pytest.raises(InputError, match="^energy_unit is not given"):
+    with pytest.raises(InputError, match=r"^energy_unit is not given"):
         PotentialCalculator(model, WAITING)
-    with pytest.raises(InputError, match="^position_unit is not given"):
+    with pytest.raises(InputError, match=r"^position_unit is not given"):
         PotentialCalculator(model, WAITING, energy_unit="eV")
 
 

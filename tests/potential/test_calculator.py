@@ -28,9 +28,8 @@ def ethanol():
 def salt():
     """A crystal that is strained, of low symmetry, smaller than the cut-off's sphere."""
     atoms = bulk("NaCl", "rocksalt", a=5.6) * (1, 1, 2)
-    atoms.set_cell(
-        atoms.cell.array @ (np.eye(3) + [[0, 0.03, 0], [0, 0, 0.02], [0, 0, 0.01]]), True
-    )
+    strain = np.array([[0, 0.03, 0], [0, 0, 0.02], [0, 0, 0.01]])
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
     atoms.rattle(0.1, seed=1)
     return atoms
 
