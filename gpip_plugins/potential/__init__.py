@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "card": ["Card"],
         "file_prediction": ["errors_of", "predict_file"],
         "files": ["Prediction", "check_files", "read_predictable", "write_predictions"],
+        "info": ["describe"],
         "loading": [
             "agreed_cutoff",
             "agreed_units",

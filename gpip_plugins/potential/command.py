@@ -1,8 +1,9 @@
-"""The command `gpip predict`."""
+"""The commands `gpip predict` and `gpip info`."""
 
 import argparse
+import sys
 
-__all__ = ["add_predict"]
+__all__ = ["add_info", "add_predict"]
 
 
 def add_predict(commands) -> None:
@@ -94,3 +95,30 @@ def run_predict(args: argparse.Namespace) -> None:
         if f"{name}_mae" in result:
             mae, rmse = result[f"{name}_mae"], result[f"{name}_rmse"]
             print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")
+
+
+def add_info(commands) -> None:
+    """Register `gpip info`."""
+    parser = commands.add_parser(
+        "info",
+        help="print what a model, a checkpoint or a database says of itself",
+        description="Prints the card of a model (units, cut-off, elements, data, errors, versions) "
+        "or, of a database, its size, compositions, elements, labels with units, and metadata.",
+        epilog="example: gpip info runs/ethanol/best_model",
+    )
+    parser.add_argument("path", metavar="FILE", help="model, run's folder, checkpoint, database")
+    parser.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="package of your own that defines classes of the model",
+    )
+    parser.set_defaults(run=run_info)
+
+
+def run_info(args: argparse.Namespace) -> None:
+    """Print what the file says."""
+    from gpip_plugins.potential.info import describe
+
+    print(describe(args.path, tuple(args.trust), progress=sys.stderr.isatty()))
