@@ -54,9 +54,11 @@ def _node(module: nn.Module) -> dict[str, Any]:
     kind = type(module)
     node: dict[str, Any] = {"_target_": f"{kind.__module__}.{kind.__qualname__}"}
     for name, parameter in inspect.signature(kind.__init__).parameters.items():
-        value = getattr(module, name, None)
-        if isinstance(parameter.default, bool) and isinstance(value, nn.Module):
-            node[name] = True  # a choice that became a module
+        if not hasattr(module, name):
+            continue
+        value = getattr(module, name)
+        if isinstance(parameter.default, bool) and isinstance(value, nn.Module | None):
+            node[name] = value is not None  # a choice that became a module, or none
         elif isinstance(value, _PLAIN):
             node[name] = value
         elif name in ("radial_basis", "cutoff_fn") and isinstance(value, nn.Module):

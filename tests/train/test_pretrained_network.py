@@ -5,9 +5,10 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from gpip_plugins.checkpoint import load, settings_of
+from gpip_plugins.checkpoint import Checkpoint, load, settings_of
 from gpip_plugins.checkpoint.network import network_of
 from gpip_plugins.errors import InputError
+from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
 from gpip_plugins.train.pretrained_network import adopt_network
 
 RECIPE = """
@@ -56,6 +57,19 @@ def test_the_network_is_that_of_the_file(network, make_model, name):
     config.globals.cutoff = 3.0
     assert config.model.representation.cutoff_fn.cutoff == 3.0
     assert config.model.representation.radial_basis.cutoff == 3.0
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"neighbor_embedding": False, "vector_cutoff": False, "n_heads": 2}]
+)
+def test_the_equivariant_transformer_is_read_too(settings):
+    basis, cutoff = ExpNormalRBF(6, 4.0), CosineCutoff(4.0)
+    model = torch.nn.Module()
+    model.representation = EquivariantTransformer(8, 2, basis, cutoff, **settings)
+    file = Checkpoint("f", "0", "model", {}, model, settings_of(model.representation))
+    built = instantiate(network_of(file))
+    assert settings_of(built) == file.settings
+    built.load_state_dict(model.representation.state_dict())
 
 
 def test_weights_alone_tell_width_cutoff_and_basis(network):
