@@ -17,7 +17,9 @@ def add_convert_checkpoint(commands) -> None:
     )
     parser.add_argument("source", metavar="IN", help="checkpoint of TorchMD-Net, ending in .ckpt")
     parser.add_argument("target", metavar="OUT", help="file to be written, a best_model")
-    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--force", dest="overwrite", action="store_true", help="replace an existing file"
+    )
     parser.set_defaults(run=run_convert_checkpoint)
 
 
@@ -25,4 +27,4 @@ def run_convert_checkpoint(args: argparse.Namespace) -> None:
     """Convert and say what was found."""
     from gpip_plugins.checkpoint.conversion import convert_checkpoint
 
-    print(f"{args.target}: {convert_checkpoint(args.source, args.target, args.force)}")
+    print(f"{args.target}: {convert_checkpoint(args.source, args.target, args.overwrite)}")

@@ -185,7 +185,7 @@ class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalcula
         if len(model_files) < 2:
             raise InputError(
                 f"model_files={model_files} are fewer than two models; an ensemble needs two or "
-                "more, one model is calculator=gpip."
+                "more, and one model has a calculator of its own."
             )
         # SchNetPack's own constructor hands on only the arguments that it knows.
         PotentialCalculator.__init__(self, model_files, neighbor_list, **settings)
