@@ -17,8 +17,8 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gpip_plugins.checkpoint import load
-from gpip_plugins.checkpoint.network import network_of
 from gpip_plugins.errors import InputError
+from gpip_plugins.potential.network import network_of
 
 __all__ = ["PretrainedNetwork", "adopt_network"]
 
@@ -57,7 +57,7 @@ def adopt_network(
 
     Args:
         config: composed configuration of `spktrain`; changed in place.
-        network: what `gpip_plugins.checkpoint.network.network_of` read.
+        network: what `gpip_plugins.potential.network.network_of` read.
         overrides: words of the command line.
 
     Returns:

@@ -6,8 +6,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from gpip_plugins.checkpoint import Checkpoint, load, settings_of
-from gpip_plugins.checkpoint.network import network_of
 from gpip_plugins.errors import InputError
+from gpip_plugins.potential.network import network_of
 from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
 from gpip_plugins.train.pretrained_network import adopt_network
 
