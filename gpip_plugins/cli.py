@@ -15,7 +15,7 @@ from gpip_plugins.checkpoint.command import add_convert_checkpoint
 from gpip_plugins.errors import InputError, with_names
 from gpip_plugins.labels.command import add_import
 from gpip_plugins.labels.selection.command import add_select
-from gpip_plugins.potential.command import add_predict
+from gpip_plugins.potential.command import add_info, add_predict
 from gpip_plugins.report.command import add_leakage, add_quality
 from gpip_plugins.sampling.command import add_sample
 
@@ -27,6 +27,7 @@ COMMANDS = (
     add_quality,
     add_import,
     add_predict,
+    add_info,
     add_leakage,
     add_convert_checkpoint,
 )

@@ -20,6 +20,7 @@ from schnetpack.representation import PaiNN
 from schnetpack.transform import AddOffsets, CastTo64
 from scipy.spatial.transform import Rotation
 
+from gpip_plugins.potential import Card
 from gpip_plugins.train import ExponentialMovingAverage
 
 
@@ -29,9 +30,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="needs a GPU that torch finds"))
-
-
-CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
 
 
 @pytest.fixture(scope="session")
@@ -112,10 +110,26 @@ def run_folder(tmp_path_factory):
             AddOffsets("energy", add_mean=True, property_mean=torch.tensor(-10.0)),
         ],
     )
+    Card(units={"energy": "eV", "forces": "eV/Ang"}, distance_unit="Ang").attach(model)
     torch.save(model, folder / "run" / "best_model")
-    (folder / "run" / "config.yaml").write_text(CONFIG)
     write(folder / "ethanol.xyz", molecule("CH3CH2OH"))
     return folder
+
+
+@pytest.fixture
+def with_card():
+    """Return a function: a copy of the best_model of a run in a folder, with a card or without."""
+
+    def make(run, folder, card) -> str:
+        model = torch.load(run / "best_model", weights_only=False)
+        del model.gpip_card
+        if card is not None:
+            card.attach(model)
+        folder.mkdir(exist_ok=True)
+        torch.save(model, folder / "best_model")
+        return str(folder / "best_model")
+
+    return make
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def test_predicted_forces_are_the_gradient_of_the_predicted_energy(here):
     assert -slope == pytest.approx(arrays["forces"][2, 1], rel=0.02)
 
 
-def test_units_of_the_model_and_of_the_labels(here):
-    (here / "run" / "config.yaml").unlink()
+def test_units_of_the_model_and_of_the_labels(here, with_card):
+    with_card(here / "run", here / "run", None)
     assert main(["predict", "run", "test.xyz", "x.npz"]) == 1
     for unit in ("eV", "kcal/mol"):
         words = ["predict", "run", "test.xyz", f"{unit[:2]}.npz", "--energy-unit", unit]
@@ -139,7 +139,7 @@ def heavy_structure():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("predict none test.xyz out.xyz", "MODEL=none does not exist"),
+        ("predict none test.xyz out.xyz", "MODEL none does not exist"),
         ("predict test.xyz test.xyz out.xyz", "test.xyz is damaged or not a file of torch.save"),
         ("predict run none.xyz out.xyz", "none.xyz does not exist"),
         ("predict run test.xyz out.csv", "must end in one of .xyz"),
@@ -161,9 +161,9 @@ def heavy_structure():
             "has under this name water instead of numbers",
         ),
         ("predict run test.xyz out.xyz --device warp", "--device warp is not available"),
-        ("predict run test.xyz out.xyz --energy-key E", "--energy-key=E is not an output"),
-        ("predict run test.xyz out.xyz --energy-unit Ha", "contradicts the config.yaml"),
-        ("predict run test.xyz out.xyz --batch-size 0", "--batch-size 0 is less than 1"),
+        ("predict run test.xyz out.xyz --energy-key E", "--energy-key E is not an output"),
+        ("predict run test.xyz out.xyz --energy-unit Ha", "--energy-unit Ha contradicts the card"),
+        ("predict run test.xyz out.xyz --batch-size 0", "--batch-size 0 is not a whole number"),
         ("import test.xyz out.db", "does not say in which units"),
         ("import none.xyz out.db --energy-unit eV", "none.xyz does not exist"),
     ],

@@ -69,28 +69,31 @@ class Checkpoint:
         }
 
 
-def load(path: str | os.PathLike, trust: Sequence[str] = (), key: str = "checkpoint") -> Checkpoint:
+def load(
+    path: str | os.PathLike, trust: str | Sequence[str] = (), name: str = "path"
+) -> Checkpoint:
     """Load a file of weights to the CPU.
 
     Args:
         path: the file, or the folder of a run, whose `best_model` is taken. A relative path counts
             from the folder in which the command was typed.
         trust: packages of your own whose modules may occur in the file.
-        key: what the user calls this setting, for the message.
+        name: of the parameter that holds the path.
 
     Raises:
         InputError: the file is missing, damaged, empty, of another format, or it names a class or
             function that a model does not need.
     """
-    path = _existing_file(path, key)
+    path = _existing_file(path, name)
     try:
         with open(path, "rb") as handle:
             data = handle.read()
     except OSError as error:
         raise InputError(
-            f"{key}={path} cannot be read ({error.strerror}); mend its permissions."
+            f"{name}={path} cannot be read ({error.strerror}); mend its permissions."
         ) from error
-    content = _unpickle(path, data, tuple(trust))
+    trust = (trust,) if isinstance(trust, str) else tuple(trust)
+    content = _unpickle(path, data, trust)
     kind, module, tensors = _sort_out(path, content)
     if not tensors:
         raise InputError(f"{path} holds no weights; give the best_model of a finished run.")
@@ -106,8 +109,8 @@ def load(path: str | os.PathLike, trust: Sequence[str] = (), key: str = "checkpo
 def load_model(
     path: str | os.PathLike,
     device: str | torch.device = "cpu",
-    trust: Sequence[str] = (),
-    key: str = "checkpoint",
+    trust: str | Sequence[str] = (),
+    name: str = "path",
 ) -> AtomisticModel:
     """Load a model that is ready to predict: evaluation mode, post-processing on.
 
@@ -115,13 +118,13 @@ def load_model(
         path: a best_model, the folder of a run, or a Lightning checkpoint.
         device: where to put the model.
         trust: as in `load`.
-        key: as in `load`.
+        name: as in `load`.
 
     Raises:
         InputError: as in `load`; and if the file has weights but no model, a model without
             outputs, or a model of a SchNetPack older than 2.1.
     """
-    checkpoint = load(path, trust, key)
+    checkpoint = load(path, trust, name)
     model = checkpoint.module
     if not isinstance(model, AtomisticModel):
         raise InputError(
@@ -129,8 +132,8 @@ def load_model(
         )
     if not len(model.output_modules):
         raise InputError(
-            f"{checkpoint.path} has no energy that could be taken over, only a representation; give"
-            " it as pretrained.path and train."
+            f"{checkpoint.path} has no energy that could be taken over, only a representation;"
+            " fine-tune it first (pretrained.path)."
         )
     version = getattr(model, "spk_version", "2.0.4")
     if version == "2.0.4":
@@ -142,15 +145,15 @@ def load_model(
     return model.to(device).eval()
 
 
-def _existing_file(path: str | os.PathLike, key: str) -> str:
+def _existing_file(path: str | os.PathLike, name: str) -> str:
     """Return the absolute path of the file that is meant."""
-    path = existing(key, path, "name the best_model of a finished run")
+    path = existing(name, path, "name the best_model of a finished run")
     if not os.path.isdir(path):
         return path
     inside = os.path.join(path, "best_model")
     if not os.path.isfile(inside):
         raise InputError(
-            f"The folder {key}={path} has no best_model; give a file, or a finished run's folder."
+            f"The folder {name}={path} has no best_model; give a file, or a finished run's folder."
         )
     return inside
 
@@ -177,13 +180,18 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
         raise damaged from (None if error is damaged else error)
     if _TASK in reasons:
         raise InputError(f"{path} holds a whole training task; give the best_model beside it.")
+    if older := next((name for name in reasons if name.startswith("gpip_plugins.")), None):
+        raise InputError(
+            f"{path} was written by another version of gpip_plugins, for it names {older}, which"
+            " this one does not have; use it with the version that wrote it, or train again."
+        )
     if reasons:
         package = reasons[0].split(".")[0]
         raise InputError(
             f"{path} was not loaded because it uses {', '.join(reasons[:3])}, which a model of"
             f" SchNetPack does not need; if you wrote the file and {package} is your own package,"
-            f" add pretrained.trust=[{package}] (gpip predict: --trust {package}), otherwise save"
-            " the weights alone with torch.save(model.state_dict(), FILE)."
+            f" give trust={package}, otherwise save the weights alone with"
+            " torch.save(model.state_dict(), FILE)."
         )
     present = torch.serialization.get_safe_globals()
     # Leaving the context removes its names again, so what others added must not be among them.

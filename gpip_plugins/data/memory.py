@@ -77,12 +77,18 @@ class InMemoryAtomsData(ASEAtomsData):
     @property
     def elements(self) -> list[int]:
         """Atomic numbers that occur, ascending; of a subset, those of its configurations."""
+        return list(self.element_counts)
+
+    @property
+    def element_counts(self) -> dict[int, int]:
+        """Number of atoms of each element, by atomic number; of a subset, of its configurations."""
         numbers = self._tensors[properties.Z]
         if self.subset_idx is not None:
             wanted = torch.zeros(len(self._n_atoms), dtype=torch.bool)
             wanted[torch.as_tensor(self.subset_idx, dtype=torch.long)] = True
             numbers = numbers[wanted.repeat_interleave(self._n_atoms)]
-        return torch.unique(numbers).tolist()
+        found, counts = torch.unique(numbers, return_counts=True)
+        return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
     @property
     def rows_per_system(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 In stock SchNetPack the cut-off of the neighbour list and the units of the model are typed by hand
 for every simulation: a wrong number gives a wrong trajectory and no message. Here they are read
-from the model and from the record of its training; a value typed nevertheless must agree.
+from the file of the model; a value typed nevertheless must agree.
 """
 
 import logging
@@ -15,15 +15,14 @@ from schnetpack.md.neighborlist_md import NeighborListMD
 from schnetpack.md.utils import activate_model_stress
 from schnetpack.model import AtomisticModel
 
-from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import existing
-from gpip_plugins.potential.model import (
+from gpip_plugins.errors import InputError, with_names
+from gpip_plugins.potential.card import Card
+from gpip_plugins.potential.loading import (
     agreed_cutoff,
-    agreed_unit,
+    agreed_units,
     check_elements,
     load_potential,
     require_outputs,
-    training_units,
 )
 from gpip_plugins.units import energy_in_ev, length_in_angstrom
 
@@ -42,8 +41,7 @@ class PotentialCalculator(SchNetPackCalculator):
         force_key: name of the forces among the model's outputs.
         energy_key: name of the energy among the model's outputs, or None.
         stress_key: name of the stress; None unless the pressure is controlled.
-        energy_unit: unit of the model's energies; None takes it from the `config.yaml` that
-            `spktrain` left beside the model.
+        energy_unit: unit of the model's energies; None takes that of the model's card.
         position_unit: unit of the model's lengths; None as for `energy_unit`.
         required_properties: further outputs to be kept with every step.
         property_conversion: units of further outputs, as in SchNetPack.
@@ -69,13 +67,17 @@ class PotentialCalculator(SchNetPackCalculator):
         script_model: bool = False,
         trust: Sequence[str] = (),
     ):
-        self._trust = tuple(trust)
         files = [model_file] if isinstance(model_file, str) else list(model_file)
-        # Set before SchNetPack's constructor, which loads the models through `_load_model`.
-        units = [self._units_of(f, energy_key, energy_unit, position_unit) for f in files]
+        # Loaded before SchNetPack's constructor, which needs the units that are in the files.
+        self.potentials = [load_potential(file, trust=trust).to(torch.float64) for file in files]
+        self._waiting = list(self.potentials)
+        units = [
+            self._units_of(potential, file, energy_key or "energy", energy_unit, position_unit)
+            for potential, file in zip(self.potentials, files, strict=True)
+        ]
         if len({(energy_in_ev(e), length_in_angstrom(length)) for e, length in units}) > 1:
             raise InputError(
-                f"calculator.model_files hold models of different units, {units}; an ensemble "
+                f"model_files={files} are models of different units, {units}; an ensemble "
                 "needs models of the same units."
             )
         energy_unit, position_unit = units[0]
@@ -97,36 +99,33 @@ class PotentialCalculator(SchNetPackCalculator):
 
     @staticmethod
     def _units_of(
-        file: str, energy_key: str | None, energy_unit: str | None, position_unit: str | None
+        potential: AtomisticModel,
+        file: str,
+        energy_key: str,
+        energy_unit: str | None,
+        position_unit: str | None,
     ) -> tuple[str, str]:
         """Return the units of energy and length of one model."""
-        recorded = training_units(
-            existing("calculator.model_file", file, "name the best_model of a finished run")
-        )
-        name = energy_key or "energy"
-        return (
-            agreed_unit(name, "calculator.energy_unit", energy_unit, recorded),
-            agreed_unit("distance", "calculator.position_unit", position_unit, recorded),
-        )
+        try:
+            card = Card.from_model(potential, file)
+            return agreed_units(card, energy_unit, position_unit, energy_key)
+        except InputError as error:
+            # SchNetPack's name for the same.
+            names = {"distance_unit": "position_unit="}
+            raise InputError(with_names(str(error), names)) from None
 
     def _load_model(self, model_file: str) -> AtomisticModel:
-        """Load one model in double precision, as SchNetPack does, after checking its outputs."""
-        log.info(f"Loading model from {model_file}")
-        model = load_potential(model_file, "calculator.model_file", trust=self._trust).to(
-            torch.float64
-        )
+        """Prepare the next model, after checking its outputs; SchNetPack calls this in order."""
+        model = self._waiting.pop(0)
         if self.stress_key is not None:
             model = activate_model_stress(model, self.stress_key)
         require_outputs(
             model,
-            {
-                "calculator.force_key": self.force_key,
-                "calculator.energy_key": self.energy_key,
-                "calculator.stress_key": self.stress_key,
-            },
+            force_key=self.force_key,
+            energy_key=self.energy_key,
+            stress_key=self.stress_key,
         )
-        # Kept beside `self.model`, which TorchScript may replace by something without attributes.
-        self.potentials = [*getattr(self, "potentials", []), model]
+        # `self.potentials` keeps what TorchScript may replace by something without attributes.
         if self.script_model:
             model = torch.jit.script(model)
         self._deactivate_postprocessing(model)
@@ -134,14 +133,12 @@ class PotentialCalculator(SchNetPackCalculator):
 
     def _bind(self, neighbor_list: NeighborListMD | Callable[..., NeighborListMD]):
         """Give the neighbour list the cut-off of the models, or check the one that it has."""
-        key = "calculator.neighbor_list.cutoff"
         waits = not isinstance(neighbor_list, NeighborListMD)
         given = neighbor_list.keywords.get("cutoff") if waits else neighbor_list.cutoff
-        cutoffs = [agreed_cutoff(model, given, key) for model in self.potentials]
+        cutoffs = [agreed_cutoff(model, given) for model in self.potentials]
         if max(cutoffs) - min(cutoffs) > 1e-5:
             raise InputError(
-                f"calculator.model_files hold models of different cut-offs ({cutoffs}); an "
-                "ensemble needs one cut-off."
+                f"The models have different cut-offs ({cutoffs}); an ensemble needs one cut-off."
             )
         log.info(f"The model's cut-off is {cutoffs[0]:g}.")
         return neighbor_list(cutoff=cutoffs[0]) if waits else neighbor_list
@@ -158,10 +155,10 @@ class PotentialCalculator(SchNetPackCalculator):
         if not self._system_checked:
             if not torch.isfinite(system.positions).all():
                 raise InputError(
-                    "system.molecule_file holds positions that are not finite; repair the file."
+                    "The structure holds positions that are not finite; repair its file."
                 )
             for model in self.potentials:
-                check_elements(model, system.atom_types)
+                check_elements(model, system.atom_types.unique().tolist())
             self._system_checked = True
         super().calculate(system)
 
@@ -187,8 +184,8 @@ class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalcula
         model_files = list(model_files)
         if len(model_files) < 2:
             raise InputError(
-                f"calculator.model_files={model_files} names fewer than two models; an ensemble "
-                "needs two or more, one model is calculator=gpip."
+                f"model_files={model_files} are fewer than two models; an ensemble needs two or "
+                "more, and one model has a calculator of its own."
             )
         # SchNetPack's own constructor hands on only the arguments that it knows.
         PotentialCalculator.__init__(self, model_files, neighbor_list, **settings)

@@ -34,8 +34,8 @@ class StopWhenNotFinite(SimulationHook):
         if not torch.isfinite(simulator.system.positions).all():
             raise InputError(
                 f"The simulation broke down before step {simulator.step}: positions are not finite;"
-                " start nearer to a minimum, take a shorter dynamics.integrator.time_step, or a "
-                "better model."
+                " start nearer to a minimum, take a shorter time_step, or a better "
+                "model."
             )
 
 

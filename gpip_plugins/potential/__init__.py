@@ -1,4 +1,4 @@
-"""A saved model in use: prediction for single structures and for whole files."""
+"""A saved model in use: its card, prediction of whole files, the ASE calculator."""
 
 import lazy_loader
 
@@ -6,16 +6,19 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "calculator": ["GpipCalculator"],
+        "card": ["Card"],
+        "file_prediction": ["errors_of", "predict_file"],
         "files": ["Prediction", "check_files", "read_predictable", "write_predictions"],
-        "model": [
+        "info": ["describe"],
+        "loading": [
             "agreed_cutoff",
-            "agreed_unit",
+            "agreed_units",
             "check_elements",
             "load_potential",
             "require_outputs",
-            "training_units",
         ],
-        "potential": ["Potential"],
-        "predict": ["errors_of", "predict_file"],
+        "neighbors": ["LastingNeighborList"],
+        "prediction": ["Evaluation", "Potential"],
     },
 )

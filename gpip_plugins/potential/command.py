@@ -1,8 +1,9 @@
-"""The command `gpip predict`."""
+"""The commands `gpip predict` and `gpip info`."""
 
 import argparse
+import sys
 
-__all__ = ["add_predict"]
+__all__ = ["add_info", "add_predict"]
 
 
 def add_predict(commands) -> None:
@@ -14,15 +15,17 @@ def add_predict(commands) -> None:
         "database or in any file that ASE reads, and prints the errors where there are labels.",
         epilog="example: gpip predict runs/ethanol/best_model test.xyz predicted.xyz",
     )
-    parser.add_argument("model", metavar="MODEL", help="best_model of a run, or the run's folder")
-    parser.add_argument("data", metavar="DATA", help="structures")
-    parser.add_argument("out", metavar="OUT", help="file to be written: .xyz, .extxyz or .npz")
+    parser.add_argument(
+        "model_file", metavar="MODEL", help="best_model of a run, or the run's folder"
+    )
+    parser.add_argument("source", metavar="DATA", help="structures")
+    parser.add_argument("target", metavar="OUT", help="file to be written: .xyz, .extxyz or .npz")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default: 100")
     parser.add_argument("--device", help="default: cuda where there is a GPU, else cpu")
     parser.add_argument(
         "--energy-unit",
         metavar="UNIT",
-        help="energy unit of the model; default: from the config.yaml of its training",
+        help="energy unit of the model; default: from its card",
     )
     parser.add_argument(
         "--distance-unit", metavar="UNIT", help="length unit of the model; default: likewise"
@@ -55,7 +58,9 @@ def add_predict(commands) -> None:
         default=[],
         help="package of your own that defines classes of the model",
     )
-    parser.add_argument("--force", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--force", dest="overwrite", action="store_true", help="replace an existing file"
+    )
     parser.set_defaults(run=run_predict)
 
 
@@ -63,9 +68,9 @@ def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
     from gpip_plugins.potential import Potential, check_files, predict_file
 
-    check_files(args.data, args.out, args.force)
+    check_files(args.source, args.target, args.overwrite)
     potential = Potential(
-        args.model,
+        args.model_file,
         device=args.device,
         energy_unit=args.energy_unit,
         distance_unit=args.distance_unit,
@@ -75,18 +80,45 @@ def run_predict(args: argparse.Namespace) -> None:
     )
     result = predict_file(
         potential,
-        args.data,
-        args.out,
+        args.source,
+        args.target,
         batch_size=args.batch_size,
         label_energy_key=args.label_energy_key,
         label_forces_key=args.label_forces_key,
         label_energy_unit=args.label_energy_unit,
         label_forces_unit=args.label_forces_unit,
-        overwrite=args.force,
+        overwrite=args.overwrite,
     )
-    print(f"{args.out}: {result.pop('n_structures')} structures (eV, eV/Ang, Ang).")
+    print(f"{args.target}: {result.pop('n_structures')} structures (eV, eV/Ang, Ang).")
     rows = (("energy", "eV"), ("energy_per_atom", "eV/atom"), ("forces", "eV/Ang"))
     for name, unit in rows:
         if f"{name}_mae" in result:
             mae, rmse = result[f"{name}_mae"], result[f"{name}_rmse"]
             print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")
+
+
+def add_info(commands) -> None:
+    """Register `gpip info`."""
+    parser = commands.add_parser(
+        "info",
+        help="print what a model, a checkpoint or a database says of itself",
+        description="Prints the card of a model (units, cut-off, elements, data, errors, versions) "
+        "or, of a database, its size, compositions, elements, labels with units, and metadata.",
+        epilog="example: gpip info runs/ethanol/best_model",
+    )
+    parser.add_argument("path", metavar="FILE", help="model, run's folder, checkpoint, database")
+    parser.add_argument(
+        "--trust",
+        metavar="PACKAGE",
+        action="append",
+        default=[],
+        help="package of your own that defines classes of the model",
+    )
+    parser.set_defaults(run=run_info)
+
+
+def run_info(args: argparse.Namespace) -> None:
+    """Print what the file says."""
+    from gpip_plugins.potential.info import describe
+
+    print(describe(args.path, tuple(args.trust), progress=sys.stderr.isatty()))

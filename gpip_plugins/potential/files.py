@@ -7,15 +7,13 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.db import connect
-from schnetpack import properties
-from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database, is_schnetpack
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
 from gpip_plugins.io.structures import check_structure, read_structures
 from gpip_plugins.labels.frames import label_of
-from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
+from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
 __all__ = ["Prediction", "check_files", "read_predictable", "write_predictions"]
 
@@ -53,7 +51,7 @@ def check_files(source: str, target: str, overwrite: bool = False) -> None:
         InputError: if the source is missing, or the target exists, has another ending, or cannot
             be written.
     """
-    source = existing("DATA", source, "name a file with structures")
+    source = existing("source", source, "name a file with structures")
     check_target(resolve(target), FORMATS, overwrite, source)
 
 
@@ -70,15 +68,16 @@ def read_predictable(
     Raises:
         InputError: naming the structure that cannot be read or predicted.
     """
-    frames = _database(source, keys) if _is_schnetpack(source) else read_structures(source)
-    if _is_schnetpack(source):
-        # Already converted by the units that the database states.
-        scales = (1.0, 1.0)
+    if is_schnetpack(source, "source"):
+        # Converted by the units that the database states.
+        frames, scales = _rows(source, keys), (1.0, 1.0)
+    else:
+        frames = read_structures(source)
     for number, atoms in enumerate(frames):
         where = f"Structure {number} of {source} (counted from 0)"
         check_structure(atoms, where)
-        energy = _label(atoms, keys[0], (1,), "--label-energy-key", where)
-        forces = _label(atoms, keys[1], (len(atoms), 3), "--label-forces-key", where)
+        energy = _label(atoms, keys[0], (1,), "label_energy_key", where)
+        forces = _label(atoms, keys[1], (len(atoms), 3), "label_forces_key", where)
         yield Prediction(
             Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
             label_energy=None if energy is None else float(energy[0]) * scales[0],
@@ -87,57 +86,41 @@ def read_predictable(
 
 
 def _label(
-    atoms: Atoms, key: str, shape: tuple[int, ...], option: str, where: str
+    atoms: Atoms, name: str, shape: tuple[int, ...], parameter: str, where: str
 ) -> np.ndarray | None:
     """Return a label as numbers of a shape, or None if the structure does not carry it."""
-    value = label_of(atoms, key)
+    value = label_of(atoms, name)
     if value is None:
         return None
     try:
         return np.asarray(value, dtype=float).reshape(shape)
     except (TypeError, ValueError):
         raise InputError(
-            f"{option} {key}: {where} has under this name {np.shape(value) or value} instead of "
-            f"numbers of shape {shape}; name the right label, or one that is not there to go "
+            f"{parameter}={name}: {where} has under this name {np.shape(value) or value} instead "
+            f"of numbers of shape {shape}; name the right label, or one that is not there to go "
             "without."
         ) from None
 
 
-def _database(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
+def _rows(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
     """Yield the rows of a SchNetPack database in eV and Å, two labels in `info` and `arrays`."""
-    data = ASEAtomsData(source)
-    length = length_in_angstrom(data.distance_unit or "Ang", f"the distance unit of {source}")
+    database = Database(source, "source", "name a file with structures")
+    units = database.property_units or {}
     converters = (energy_in_ev, forces_in_ev_per_angstrom)
     factors = {
-        key: convert(data.units[key], f"the unit of {key} in {source}")
+        key: convert(units[key], f"the unit of {key} in {source}")
         for key, convert in zip(keys, converters, strict=True)
-        if key in data.available_properties
+        if key in units
     }
-    for row in data.iter_properties():
-        atoms = Atoms(
-            row[properties.Z].numpy(),
-            row[properties.R].numpy() * length,
-            cell=row[properties.cell].numpy().reshape(3, 3) * length,
-            pbc=row[properties.pbc].numpy().reshape(3),
-        )
+    for row in database.rows():
+        atoms = database.structure(row)
         for name, factor in factors.items():
-            value = row[name].double().numpy() * factor
+            value = np.asarray(row.data[name], dtype=float) * factor
             if value.size == 3 * len(atoms):
                 atoms.arrays[name] = value.reshape(-1, 3)
             else:
                 atoms.info[name] = value
         yield atoms
-
-
-def _is_schnetpack(source: str) -> bool:
-    """Tell whether a file is a database that SchNetPack wrote."""
-    if not source.endswith(".db"):
-        return False
-    try:
-        with connect(source, use_lock_file=False) as database:
-            return "_property_unit_dict" in database.metadata
-    except Exception as error:
-        raise InputError(f"{source} cannot be read as a database ({error}); repair it.") from None
 
 
 def write_predictions(predictions: list[Prediction], target: str) -> None:

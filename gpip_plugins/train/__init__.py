@@ -5,6 +5,7 @@ from gpip_plugins.train.cosine import *
 from gpip_plugins.train.cost import *
 from gpip_plugins.train.leakage import *
 from gpip_plugins.train.loss_curves import *
+from gpip_plugins.train.model_card import *
 from gpip_plugins.train.model_checkpoint import *
 from gpip_plugins.train.moving_average import *
 from gpip_plugins.train.next_steps import *

@@ -1,11 +1,15 @@
 """Checkpoints of the best and of the newest epoch."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import schnetpack.train
+import torch
 from pytorch_lightning import LightningModule, Trainer
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.potential.card import Card
 
 __all__ = ["ModelCheckpoint"]
 
@@ -15,6 +19,7 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
 
     Since Lightning 2.6 `save_last` writes only after an epoch that was among the best, so that a
     run without progress would start again from its best epoch each time it is interrupted.
+    The card of the best model (`ModelCard`) is written beside it, as `card.md`.
 
     Args:
         model_path: file of the best model, with its post-processing.
@@ -44,6 +49,17 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
                 f"trainer.max_epochs={n_epochs}, so that nothing would be validated and no best "
                 "model found; lower it."
             )
+
+    def _update_best_and_save(
+        self, current: torch.Tensor, trainer: Trainer, monitor_candidates: dict[str, Any]
+    ) -> None:
+        """Write the card beside the best model, with every new one."""
+        super()._update_best_and_save(current, trainer, monitor_candidates)
+        card = Card.from_model(self.task.model)
+        best = current == self.best_model_score or not torch.isfinite(current)
+        if card is not None and best and trainer.is_global_zero:
+            folder = Path(self.model_path).absolute().parent
+            (folder / "card.md").write_text(card.markdown(), encoding="utf-8")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best, then the newest, which keeps the score of the best."""

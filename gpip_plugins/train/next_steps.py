@@ -2,35 +2,22 @@
 
 import os
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
 
-__all__ = ["NextSteps", "as_override_value", "network_of"]
-
-#: what two runs have to share so that one can take the weights of the other
-NETWORK_KEYS = (
-    "model/representation",
-    "model.representation",
-    "globals.cutoff",
-    "globals.response_properties",
-)
+__all__ = ["NextSteps", "as_override_value"]
 
 
 class NextSteps(Callback):
     """Prints one command per next step when the run has been tested, as `spktrain` always does.
 
     Args:
-        commands: title to command; `{model}` stands for the absolute path of the model, `{run}` for
-            the folder of the run, and `{network}` for the overrides of this run that the next one
-            has to repeat, so that it has the same network.
+        commands: title to command; `{model}` stands for the absolute path of the model and `{run}`
+            for the folder of the run.
         model_path: where the run stores its best model; SchNetPack's checkpoint callback writes it
             with every improvement.
-        network: overrides that `{network}` names in any case, since the next experiment has other
-            defaults.
 
     Example:
         >>> steps = NextSteps({"simulate": "spkmd calculator.model_file={model}"}, "/r/best_model")
@@ -43,11 +30,9 @@ class NextSteps(Callback):
         self,
         commands: Mapping[str, str],
         model_path: str | os.PathLike = "best_model",
-        network: Sequence[str] = (),
     ):
         self.commands = dict(commands)
         self.model_path = os.path.abspath(model_path)
-        self.network = network_of([*network, *_typed()])
 
     def text(self) -> str:
         """Return what is printed."""
@@ -56,7 +41,6 @@ class NextSteps(Callback):
         run = as_override_value(os.path.dirname(self.model_path))
         lines = ["Next steps:"]
         for title, command in self.commands.items():
-            command = command.replace("{network}", self.network)
             command = " ".join(command.split()).replace("{model}", model).replace("{run}", run)
             lines.append(f"  {title + ':':{width}}  {command}")
         return "\n".join(lines)
@@ -66,31 +50,6 @@ class NextSteps(Callback):
         """Print the commands, if there is a model."""
         if stage == "test" and os.path.isfile(self.model_path):
             print(self.text(), flush=True)
-
-
-def network_of(overrides: Sequence[str]) -> str:
-    """Return those overrides that determine the representation, the last of each key.
-
-    Args:
-        overrides: words of a command line, such as `model.representation.n_atom_basis=32`.
-
-    Example:
-        >>> network_of(["globals.lr=1", "globals.cutoff=4", "model/representation=schnet"])
-        'globals.cutoff=4 model/representation=schnet'
-    """
-    chosen = {}
-    for word in overrides:
-        key = word.lstrip("+").partition("=")[0]
-        if key.startswith(NETWORK_KEYS):
-            chosen[key] = word
-    return " ".join(shlex.quote(word) for word in chosen.values())
-
-
-def _typed() -> list[str]:
-    """Return the overrides of the command line, if Hydra runs this program."""
-    if not HydraConfig.initialized():
-        return []
-    return list(HydraConfig.get().overrides.task)
 
 
 def as_override_value(path: str) -> str:

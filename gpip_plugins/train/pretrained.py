@@ -10,9 +10,9 @@ from torch import nn
 from gpip_plugins.checkpoint import Checkpoint, load
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn.embedding import element_symbol
+from gpip_plugins.potential.card import Card
 from gpip_plugins.train.transfer_report import Transfer, report
 from gpip_plugins.train.weight_transfer import transfer
-from gpip_plugins.transform import known_elements_of
 
 __all__ = ["PretrainedRepresentation"]
 
@@ -103,9 +103,11 @@ class PretrainedRepresentation(Callback):
                 self.allow_differences,
             )
             self.transfer.head = next(iter(head.values()), None)
-            known = known_elements_of(checkpoint.state_dict)
+            card = Card.from_model(checkpoint.module, checkpoint.path)
+            known = {} if card is None else card.elements
             present = getattr(trainer.datamodule, "train_elements", ()) if known else ()
-            self.transfer.unseen = [element_symbol(z) for z in present if z not in known]
+            symbols = [element_symbol(z) for z in present]
+            self.transfer.unseen = [symbol for symbol in symbols if symbol not in known]
             self._message = report(self.transfer)
 
     def weights_from(self) -> str | None:

@@ -1,7 +1,6 @@
 """Per-configuration preprocessing that works on whole batches as well."""
 
 from gpip_plugins.transform.base import *
-from gpip_plugins.transform.elements import *
 from gpip_plugins.transform.force_targets import *
 from gpip_plugins.transform.mask import *
 from gpip_plugins.transform.noise import *

@@ -1,4 +1,3 @@
-import shutil
 from functools import partial
 
 import numpy as np
@@ -12,8 +11,8 @@ from schnetpack.transform import MatScipyNeighborList
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.md.calculator import PotentialCalculator, PotentialEnsembleCalculator
+from gpip_plugins.potential import Card
 
-CONFIG = "data:\n  distance_unit: Ang\n  property_units: {energy: eV}\n"
 WAITING = partial(NeighborListMD, cutoff=None, cutoff_shell=2.0, base_nbl=MatScipyNeighborList)
 
 
@@ -47,44 +46,39 @@ def test_forces_are_the_gradient_of_the_energy(run_folder):
     assert -(energies[0] - energies[1]) / (2 * step) == pytest.approx(force, rel=1e-4)
 
 
-def test_units_of_the_model_scale_the_energy(run_folder, tmp_path):
-    shutil.copy(run_folder / "run" / "best_model", tmp_path / "best_model")
+def test_units_of_the_model_scale_the_energy(run_folder, tmp_path, with_card):
+    model = with_card(run_folder / "run", tmp_path, None)
     energies = []
     for unit in ("eV", "kcal/mol"):
-        calculator = PotentialCalculator(
-            str(tmp_path / "best_model"), WAITING, energy_unit=unit, position_unit="Ang"
-        )
+        calculator = PotentialCalculator(model, WAITING, energy_unit=unit, position_unit="Ang")
         system = system_of(molecule("H2O"))
         calculator.calculate(system)
         energies.append(system.energy.item())
     assert energies[0] / energies[1] == pytest.approx(23.0605, rel=1e-4)
 
 
-def test_other_names_of_the_same_units_are_no_contradiction(run_folder, tmp_path):
-    shutil.copytree(run_folder / "run", tmp_path / "run")
-    record = tmp_path / "run" / "config.yaml"
+def test_other_names_of_the_same_units_are_no_contradiction(run_folder, tmp_path, with_card):
+    def stored(name, energy, distance="Ang"):
+        card = Card(units={"energy": energy}, distance_unit=distance)
+        return with_card(run_folder / "run", tmp_path / name, card)
+
     for energy, other in (("Hartree", "Ha"), ("Ry", "Rydberg"), ("kcal/mol", "kcal / mol")):
-        record.write_text(f"data: {{distance_unit: Ang, property_units: {{energy: {energy}}}}}")
         settings = {"energy_unit": other, "position_unit": "Angstrom"}
-        PotentialCalculator(str(tmp_path / "run"), WAITING, **settings)
-    # An ensemble of a model in Ha and Å, and one in Hartree and Angstrom.
-    record.write_text("data: {distance_unit: Angstrom, property_units: {energy: Ha}}")
-    shutil.copytree(tmp_path / "run", tmp_path / "twin")
-    (tmp_path / "twin" / "config.yaml").write_text(CONFIG.replace("eV", "Hartree"))
-    models = [str(tmp_path / "run"), str(tmp_path / "twin")]
-    PotentialEnsembleCalculator(models, neighbor_list=WAITING)
-    (tmp_path / "twin" / "config.yaml").write_text(CONFIG)
+        PotentialCalculator(stored("a", energy), WAITING, **settings)
+    twins = [stored("a", "Ha", "Angstrom"), stored("b", "Hartree")]
+    PotentialEnsembleCalculator(twins, neighbor_list=WAITING)
     with pytest.raises(InputError, match=r"models of different units, .*Ha.*eV.*; an ensemble"):
-        PotentialEnsembleCalculator(models, neighbor_list=WAITING)
-    record.write_text("data: {distance_unit: Ang, property_units: {energy: cal}}")
-    with pytest.raises(InputError, match=r"unit of energy in the config.yaml .*=cal is not an en"):
-        PotentialCalculator(str(tmp_path / "run"), WAITING)
+        PotentialEnsembleCalculator([twins[0], stored("b", "eV")], neighbor_list=WAITING)
+    with pytest.raises(InputError, match=r"energy_unit on the card .*=cal is not an energy unit"):
+        PotentialCalculator(stored("a", "cal"), WAITING)
 
 
-def test_without_a_record_the_units_must_be_given(run_folder, tmp_path):
-    shutil.copy(run_folder / "run" / "best_model", tmp_path / "best_model")
-    with pytest.raises(InputError, match="energy_unit is not given"):
-        PotentialCalculator(str(tmp_path / "best_model"), WAITING)
+def test_without_a_card_the_units_must_be_given(run_folder, tmp_path, with_card):
+    model = with_card(run_folder / "run", tmp_path, None)
+    with pytest.raises(InputError, match=r"^energy_unit is not given"):
+        PotentialCalculator(model, WAITING)
+    with pytest.raises(InputError, match=r"^position_unit is not given"):
+        PotentialCalculator(model, WAITING, energy_unit="eV")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +102,7 @@ def test_unknown_elements_are_refused(run_folder):
     calculator = PotentialCalculator(str(run_folder / "run"), WAITING)
     with pytest.raises(InputError, match=r"holds Fm .*, but the model has no row"):
         calculator.calculate(system_of(molecule("H2O") + molecule("O2")[:1] + fermium()))
-    calculator.potentials[0].register_buffer("known_elements", torch.arange(119) % 7 == 1)
+    Card(elements={"H": 2, "O": 1}).attach(calculator.potentials[0])
     with pytest.raises(InputError, match=r"holds C .*, but the model knows only H, O"):
         calculator.calculate(system_of(molecule("CH4")))
     calculator.calculate(system_of(molecule("H2O")))

@@ -63,7 +63,7 @@ def test_good_inputs_pass(here):
         ({"system__molecule_file": "nan.xyz"}, "structure 0 .* not finite, of atom 1"),
         ({"system__molecule_file": "flat.xyz"}, "structure 0 .* cell vectors span no volume"),
         ({"system__molecule_file": "slab.xyz"}, "structure 0 .* cell vectors span no volume"),
-        ({"system__molecule_file": "run/config.yaml"}, "config.yaml cannot be read"),
+        ({"system__molecule_file": "run/best_model"}, "best_model cannot be read"),
         ({"temperature": -5}, "temperature=-5 cannot be simulated; give for example"),
         ({"temperature": float("nan")}, "temperature=nan cannot be simulated"),
         ({"dynamics": {"n_steps": -1}}, "dynamics.n_steps=-1 cannot be simulated"),

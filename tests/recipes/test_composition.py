@@ -167,7 +167,7 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
         "CastTo32",
     ]
     stored = instantiate(config.model.postprocessors)
-    assert [type(t).__name__ for t in stored] == ["KnownElements", "CastTo64", "AddOffsets"]
+    assert [type(t).__name__ for t in stored] == ["CastTo64", "AddOffsets"]
 
 
 def test_a_transform_without_a_place_in_the_order_is_refused(compose):

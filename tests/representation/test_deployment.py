@@ -9,11 +9,11 @@ from schnetpack.md.data import HDF5Loader
 from schnetpack.model import NeuralNetworkPotential
 
 from gpip_plugins.checkpoint import load_model
+from gpip_plugins.potential import Card
 from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
 from gpip_plugins.testing import make_batch
 
 pytestmark = pytest.mark.slow
-CONFIG = "data:\n  distance_unit: Ang\n  property_units:\n    energy: eV\n    forces: eV/Ang\n"
 
 
 @pytest.fixture
@@ -26,8 +26,10 @@ def folder(tmp_path):
     outputs = [Atomwise(16, output_key="energy"), Forces()]
     model = NeuralNetworkPotential(representation, [PairwiseDistances()], outputs)
     (tmp_path / "run").mkdir()
+    Card(units={"energy": "eV"}, distance_unit="Ang", elements={"C": 1, "H": 1, "O": 1}).attach(
+        model
+    )
     torch.save(model, tmp_path / "run" / "best_model")
-    (tmp_path / "run" / "config.yaml").write_text(CONFIG)
     write(tmp_path / "ethanol.xyz", molecule("CH3CH2OH"))
     return tmp_path
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gpip_plugins.train import NextSteps
-from gpip_plugins.train.next_steps import as_override_value, network_of
+from gpip_plugins.train.next_steps import as_override_value
 
 
 def test_printed_after_testing_and_only_with_a_model(tmp_path, capsys):
@@ -18,22 +18,6 @@ def test_printed_after_testing_and_only_with_a_model(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     steps.teardown(None, None, "test")
     assert f"spkmd calculator.model_file={tmp_path}/best_model\n" in capsys.readouterr().out
-
-
-def test_the_network_that_was_typed_is_repeated_and_wins_over_that_of_the_recipe():
-    recipe = ["model/representation=equivariant_transformer", "model.representation.n_rbf=32"]
-    typed = ["experiment=x", "model/representation=painn", "globals.cutoff=4", "globals.lr=1"]
-    typed += ["+globals.response_properties=[]", "model.representation.n_interactions=2"]
-    assert shlex.split(network_of(recipe + typed)) == [
-        "model/representation=painn",
-        "model.representation.n_rbf=32",
-        "globals.cutoff=4",
-        "+globals.response_properties=[]",
-        "model.representation.n_interactions=2",
-    ]
-    steps = NextSteps({"fine-tune": "spktrain {network} path={model}"}, "/m", network=recipe)
-    assert steps.text().endswith(f"  spktrain {' '.join(recipe)} path=/m")
-    assert NextSteps({"go": "a {network} b"}, "/m").text().endswith("  a b")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Starting from a pre-trained representation: what is loaded, when, and what is refused."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from pytorch_lightning import Callback
@@ -10,9 +8,9 @@ from schnetpack.train import ExponentialMovingAverage
 from gpip_plugins.atomistic import GradientNoise, VectorNoise
 from gpip_plugins.checkpoint import load
 from gpip_plugins.errors import InputError
+from gpip_plugins.potential import Card
 from gpip_plugins.train import PretrainedRepresentation, SafeGlobals, transfer
 from gpip_plugins.train.transfer_report import report
-from gpip_plugins.transform import KnownElements
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -258,15 +256,13 @@ def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
     assert "Training from scratch" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("known", "unseen"), [([1, 6], "O"), ([1, 6, 8], None), ([], None)])
+@pytest.mark.parametrize(("known", "unseen"), [("HC", "O"), ("HCO", None), ("", None)])
 def test_elements_that_the_pretraining_never_saw_are_named(
     make_model, make_task, make_data, make_trainer, tmp_path, capsys, known, unseen
 ):
     """Of the training data here; a file that does not tell its elements says nothing."""
     source = make_model()
-    elements = KnownElements()
-    elements.datamodule(SimpleNamespace(train_elements=known))
-    source.postprocessors = torch.nn.ModuleList([elements])
+    Card(elements=dict.fromkeys(known, 1)).attach(source)
     torch.save(source, tmp_path / "source")
     data = make_data()
     data.train_elements = [1, 6, 8]

@@ -7,7 +7,7 @@ database, whose units are those of its metadata.
 import numpy as np
 from tqdm import tqdm
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.potential.files import (
     Prediction,
@@ -15,7 +15,7 @@ from gpip_plugins.potential.files import (
     read_predictable,
     write_predictions,
 )
-from gpip_plugins.potential.potential import Potential
+from gpip_plugins.potential.prediction import Potential
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
 __all__ = ["errors_of", "predict_file"]
@@ -54,17 +54,16 @@ def predict_file(
         InputError: for a source that cannot be read or holds no structures, structures that
             cannot be predicted, a target of another format or one that exists.
     """
-    if batch_size < 1:
-        raise InputError(f"--batch-size {batch_size} is less than 1; use for example 100.")
+    check_whole("batch_size", batch_size, least=1)
     source, target = resolve(source), resolve(target)
     check_files(source, target, overwrite)
     scales = (
-        energy_in_ev(label_energy_unit, "--label-energy-unit"),
-        forces_in_ev_per_angstrom(label_forces_unit, "--label-forces-unit"),
+        energy_in_ev(label_energy_unit, "label_energy_unit"),
+        forces_in_ev_per_angstrom(label_forces_unit, "label_forces_unit"),
     )
     predictions = list(read_predictable(source, (label_energy_key, label_forces_key), scales))
     if not predictions:
-        raise InputError(f"{source} holds no structures; name a file with at least one.")
+        raise InputError(f"source={source} holds no structures; name a file with at least one.")
     bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
     with bar:
         for start in range(0, len(predictions), batch_size):

@@ -1,0 +1,146 @@
+"""Saved models as a calculator of ASE, for its optimisers, dynamics and vibrations."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from gpip_plugins.errors import InputError, check_number
+from gpip_plugins.potential.loading import check_elements
+from gpip_plugins.potential.neighbors import LastingNeighborList
+from gpip_plugins.potential.prediction import Evaluation, Potential
+
+__all__ = ["GpipCalculator"]
+
+
+class GpipCalculator(Calculator):
+    """ASE calculator of one saved model, or of the mean of several.
+
+    Energies are in eV, forces in eV/Å, stress in eV/Å^3, whatever the units of the model. Several
+    models give their mean, and beside it the standard deviation between them (that of a sample,
+    with n - 1) in `results`: `energy_std`, a number, and `forces_std`, shape (n_atoms, 3) by
+    component; `stress_std`, six numbers, with the stress.
+
+    The stress is that of ASE (dE/d(strain) per volume, six numbers: xx, yy, zz, yz, xz, xy). It is
+    computed when it is asked for, of structures that are periodic in all three directions.
+
+    Args:
+        model_file: the `best_model` of a run, or several; relative to where the command was typed.
+        device: where to compute; None takes `cuda` where there is a GPU, else `cpu`.
+        dtype: `float64`, in which small differences of energies are right, or `float32`, which is
+            faster on a GPU.
+        skin: Å beyond the cut-off up to which neighbours are collected; the list is built anew when
+            an atom has moved by half of that, see `LastingNeighborList`.
+        energy_unit: unit of the models' energies; None takes that of their cards.
+        distance_unit: unit of the models' lengths; None likewise.
+        energy_key: name of the energy among the models' outputs.
+        forces_key: name of the forces among the models' outputs.
+        trust: packages of your own whose classes may occur in the files.
+        **settings: those of ASE's `Calculator`, such as `label`.
+
+    Raises:
+        InputError: for a model that is missing, unsafe, has no card and no units given, or lacks an
+            output; for models of different cut-offs; when calculating, for an element that a model
+            does not know and for positions that are not finite.
+
+    Example:
+        >>> from ase import Atoms  # doctest: +SKIP
+        >>> from gpip_plugins.potential import GpipCalculator  # doctest: +SKIP
+        >>> atoms = Atoms("OH2", [[0, 0, 0], [0, 0.76, 0.59], [0, -0.76, 0.59]])  # doctest: +SKIP
+        >>> atoms.calc = GpipCalculator("RUN/best_model")  # doctest: +SKIP
+        >>> atoms.get_forces().shape  # doctest: +SKIP
+        (3, 3)
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+
+    def __init__(
+        self,
+        model_file: str | os.PathLike | Sequence[str | os.PathLike],
+        device: str | None = None,
+        dtype: str = "float64",
+        skin: float = 1.0,
+        energy_unit: str | None = None,
+        distance_unit: str | None = None,
+        energy_key: str = "energy",
+        forces_key: str = "forces",
+        trust: Sequence[str] = (),
+        **settings: Any,
+    ):
+        super().__init__(**settings)
+        check_number("skin", skin, least=0, unit="Å", example=1.0)
+        one = isinstance(model_file, str | os.PathLike)
+        files = [model_file] if one else list(model_file)
+        if not files:
+            raise InputError("model_file=[] names no model; name the best_model of a run.")
+        self.potentials = [
+            Potential(
+                os.fspath(file),
+                device,
+                dtype,
+                energy_unit=energy_unit,
+                distance_unit=distance_unit,
+                energy_key=energy_key,
+                forces_key=forces_key,
+                trust=trust,
+            )
+            for file in files
+        ]
+        first = self.potentials[0]
+        kinds = {(round(p.cutoff, 5), p.distance_scale) for p in self.potentials}
+        if len(kinds) > 1:
+            cutoffs = ", ".join(f"{p.cutoff * p.distance_scale:g} Å" for p in self.potentials)
+            raise InputError(
+                f"model_file={files} are models of different cut-offs ({cutoffs}) or units of "
+                "length; take models that share them."
+            )
+        self.neighbors = LastingNeighborList(first.cutoff, skin / first.distance_scale)
+        self._converter = first.converter(self.neighbors)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Compute energy and forces, and the stress if it is asked for.
+
+        Args:
+            atoms: structure in Å; None takes that of the last call.
+            properties: names of what is wanted.
+            system_changes: what differs from the last call.
+        """
+        super().calculate(atoms, properties, system_changes)
+        if not np.isfinite(self.atoms.positions).all():
+            raise InputError(
+                "The structure holds positions that are not finite; start from another one, or "
+                "take a shorter time step."
+            )
+        stress = "stress" in properties
+        if stress and not self.atoms.pbc.all():
+            raise PropertyNotImplementedError(
+                "A structure has a stress only if it is periodic in all three directions."
+            )
+        for potential in self.potentials:
+            check_elements(potential.model, self.atoms.numbers)
+        batch = self.potentials[0].batch([self.atoms], self._converter)
+        self.results = _statistics([p.evaluate(batch, stress) for p in self.potentials])
+
+
+def _statistics(evaluations: Sequence[Evaluation]) -> dict[str, float | np.ndarray]:
+    """Return mean and standard deviation of what several models say of one structure."""
+    values = {
+        "energy": np.array([e.energies[0] for e in evaluations]),
+        "forces": np.array([e.forces[0] for e in evaluations]),
+    }
+    if evaluations[0].stress is not None:
+        values["stress"] = np.array([full_3x3_to_voigt_6_stress(e.stress[0]) for e in evaluations])
+    results = {name: value.mean(axis=0) for name, value in values.items()}
+    if len(evaluations) > 1:
+        results |= {f"{name}_std": value.std(axis=0, ddof=1) for name, value in values.items()}
+    results["energy"] = float(results["energy"])
+    return results | {"free_energy": results["energy"]}

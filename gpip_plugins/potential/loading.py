@@ -1,0 +1,189 @@
+"""Loads a model for use, and brings what the user says into agreement with what the model says.
+
+The cut-off stands in the network, units and elements on its card. In stock SchNetPack all are typed
+by hand for every use, and can be wrong without a message.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+
+import torch
+from ase.data import atomic_numbers
+from schnetpack.atomistic import Forces, Response
+from schnetpack.model import AtomisticModel
+from torch import nn
+
+from gpip_plugins.checkpoint import load_model, settings_of
+from gpip_plugins.errors import InputError
+from gpip_plugins.nn.embedding import element_symbol, elements_without_row
+from gpip_plugins.potential.card import Card
+from gpip_plugins.units import energy_in_ev, length_in_angstrom
+
+__all__ = [
+    "agreed_cutoff",
+    "agreed_units",
+    "check_elements",
+    "load_potential",
+    "require_outputs",
+]
+
+
+def load_potential(
+    model_file: str | os.PathLike, device: str = "cpu", trust: str | Sequence[str] = ()
+) -> AtomisticModel:
+    """Load a saved model for evaluation.
+
+    Args:
+        model_file: the `best_model` of a run, the folder of the run, or a Lightning checkpoint;
+            relative to where the command was typed.
+        device: where the model shall lie.
+        trust: packages of your own whose classes may occur in the file.
+
+    Raises:
+        InputError: if there is no such file, if it holds no SchNetPack model, or if its parameters
+            are not finite.
+    """
+    model = load_model(model_file, device, trust, "model_file")
+    for name, value in model.named_parameters():
+        if not torch.isfinite(value).all():
+            raise InputError(
+                f"model_file={model_file} holds values that are not finite, in {name}; its "
+                "training broke down, so train again, for example with a lower learning rate."
+            )
+    return model
+
+
+def agreed_cutoff(model: AtomisticModel, cutoff: float | None) -> float:
+    """Return the cut-off to build neighbour lists with, in the model's unit of length.
+
+    Args:
+        model: the potential.
+        cutoff: the value of the user, or None to take the model's.
+
+    Raises:
+        InputError: if both are known and differ, or none is known.
+    """
+    stated = settings_of(model.representation).get("cutoff")
+    if stated is None and cutoff is None:
+        raise InputError("The model does not tell its cut-off; give it, for example cutoff=5.0.")
+    if stated is not None and cutoff is not None and not math.isclose(stated, cutoff, rel_tol=1e-5):
+        raise InputError(
+            f"cutoff={cutoff:g} contradicts the model, which was trained with a cut-off of "
+            f"{stated:g}; leave cutoff out."
+        )
+    return float(cutoff) if stated is None else stated
+
+
+def agreed_units(
+    card: Card | None,
+    energy_unit: str | None = None,
+    distance_unit: str | None = None,
+    energy_key: str = "energy",
+) -> tuple[str, str]:
+    """Return the units of a model's energy and lengths.
+
+    Args:
+        card: of the model, if it has one.
+        energy_unit: the value of the user, or None to take that of the card.
+        distance_unit: likewise.
+        energy_key: name of the energy among the model's outputs.
+
+    Raises:
+        InputError: if both are known and differ, or none is known, or one is no such unit.
+
+    Example:
+        >>> agreed_units(Card(units={"energy": "eV"}, distance_unit="Ang"))
+        ('eV', 'Ang')
+        >>> agreed_units(None, "kcal/mol", "Angstrom")
+        ('kcal/mol', 'Angstrom')
+    """
+    energy = None if card is None else card.units.get(energy_key)
+    distance = None if card is None else card.distance_unit
+    return (
+        _agreed("energy_unit", energy_unit, energy, energy_in_ev, "eV"),
+        _agreed("distance_unit", distance_unit, distance, length_in_angstrom, "Ang"),
+    )
+
+
+def _agreed(name: str, given: str | None, stated: str | None, size, example: str) -> str:
+    """Return the unit that user and card agree on."""
+    if stated is None and given is None:
+        raise InputError(
+            f"{name} is not given, and the model has no card that tells it (a model of stock "
+            "SchNetPack has none, and a pre-training without labels has no unit of energies); "
+            f"give it, for example {name}={example}."
+        )
+    # Ha and Hartree, Ang and Angstrom are the same.
+    sizes = [] if stated is None else [size(stated, f"{name} on the card of the model")]
+    sizes += [] if given is None else [size(given, name)]
+    if not math.isclose(min(sizes), max(sizes), rel_tol=1e-9):
+        raise InputError(
+            f"{name}={given} contradicts the card of the model, which says {stated}; leave {name} "
+            "out."
+        )
+    return given or stated
+
+
+def require_outputs(model: AtomisticModel, **names: str | None) -> None:
+    """Check that a model predicts what is asked of it.
+
+    Args:
+        model: the potential.
+        **names: parameter, such as `energy_key`, and the name of the output that it asks for; None
+            asks for nothing.
+
+    Raises:
+        InputError: naming the first output that the model lacks.
+    """
+    for parameter, name in names.items():
+        if name is None or name in model.model_outputs:
+            continue
+        found = ", ".join(sorted(model.model_outputs)) or "nothing"
+        if any(isinstance(module, (Forces, Response)) for module in model.output_modules):
+            raise InputError(
+                f"{parameter}={name} is not an output of the model, which predicts {found}; set "
+                f"{parameter} to one of these or use a model that was trained on energies and "
+                "forces."
+            )
+        raise InputError(
+            f"{parameter}={name} is not an output of the model, which predicts {found} and no "
+            "forces; give a model that was trained on energies and forces, or predict these with "
+            "SchNetPack's spkpredict."
+        )
+
+
+def check_elements(model: AtomisticModel, numbers: Iterable[int]) -> None:
+    """Check that a model knows all elements of a structure.
+
+    The embedding has a row for many elements that were in no training structure, and the model
+    gives numbers for them without complaint. Where the card tells the elements of the training
+    configurations, these decide; the embedding of an element that occurs in validation or test
+    configurations only is as untrained as that of one that never occurs. Without a card only the
+    rows of the embedding can decide.
+
+    Args:
+        model: the potential.
+        numbers: atomic numbers.
+
+    Raises:
+        InputError: naming the elements that the model does not know.
+    """
+    present = sorted({int(z) for z in numbers})
+    card = Card.from_model(model)
+    embedding = getattr(model.representation, "embedding", None)
+    if card is not None and card.elements:
+        known = sorted(atomic_numbers[symbol] for symbol in card.elements)
+        unknown = [z for z in present if z not in known]
+        what = "knows only " + ", ".join(element_symbol(z) for z in known)
+    elif isinstance(embedding, nn.Module):
+        unknown = elements_without_row(embedding, present)
+        what = "has no row for that in its embedding"
+    else:
+        return
+    if unknown:
+        names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in unknown)
+        raise InputError(
+            f"The structure holds {names}, but the model {what}; train it on data with these "
+            "elements or use another structure."
+        )

@@ -1,0 +1,139 @@
+"""Writes the card of a model while it is trained."""
+
+import datetime
+import hashlib
+import importlib.metadata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+
+from gpip_plugins.checkpoint import settings_of
+from gpip_plugins.io.ase_database import Database
+from gpip_plugins.potential.card import Card
+from gpip_plugins.train.pretrained import PretrainedRepresentation
+
+__all__ = ["ModelCard"]
+
+PACKAGES = ("gpip_plugins", "schnetpack", "torch", "ase")
+
+
+class ModelCard(Callback):
+    """Puts a card into the model: units, elements, data, errors; see `gpip_plugins.potential.Card`.
+
+    The card is renewed after every validation, before anything is saved, so that every file of the
+    run has the errors of its own weights.
+
+    Args:
+        representation: node of the recipe that builds the representation; instantiate this
+            callback with `_recursive_: false`, so that it stays a node.
+        level_of_theory: of the labels, such as `PBE+MBD`; None takes what the databases say.
+
+    Example:
+        >>> ModelCard(level_of_theory="PBE").level_of_theory
+        'PBE'
+    """
+
+    def __init__(
+        self,
+        representation: DictConfig | dict[str, Any] | None = None,
+        level_of_theory: str | None = None,
+    ):
+        if isinstance(representation, DictConfig):
+            representation = OmegaConf.to_container(representation, resolve=True)
+        self.representation = dict(representation or {})
+        self.level_of_theory = level_of_theory
+        self._constant: dict[str, Any] = {}
+        self._before: Card | None = None
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
+    ) -> None:
+        """Keep what the card of a run that goes on says of its start."""
+        self._before = Card.from_model((checkpoint.get("hyper_parameters") or {}).get("model"))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Collect what does not change any more."""
+        if not trainer.is_global_zero:
+            return
+        settings = settings_of(pl_module.model.representation)
+        self._constant = {
+            **({} if trainer.datamodule is None else _data(trainer.datamodule)),
+            "pretrained": self._before.pretrained if self._before else _origin(trainer),
+            "cutoff": settings.get("cutoff"),
+            "settings": settings,
+            "representation": self.representation,
+            "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        }
+        if self.level_of_theory is not None:
+            self._constant["level_of_theory"] = self.level_of_theory
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Renew the card with the errors of the present weights."""
+        if trainer.sanity_checking or not self._constant:
+            return
+        errors = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val_")
+        }
+        Card(**self._constant, errors=errors, epoch=trainer.current_epoch).attach(pl_module.model)
+
+
+def _origin(trainer: Trainer) -> dict[str, str]:
+    """Return the file that the weights were taken from."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, PretrainedRepresentation) and callback.transfer is not None:
+            source = callback.transfer.checkpoint
+            return {"file": source.path, "sha256": source.sha256}
+    return {}
+
+
+def _data(datamodule: LightningDataModule) -> dict[str, Any]:
+    """Return what a data module tells of itself: units, elements, sizes, files."""
+    databases = [Database(path) for path in _files(datamodule)]
+    units = dict(databases[0].property_units or {}) if len(databases) == 1 else {}
+    wanted = datamodule.load_properties
+    units = {name: unit for name, unit in units.items() if wanted is None or name in wanted}
+    distances = {database.metadata.get("_distance_unit") for database in databases}
+    levels = dict.fromkeys(_levels(datamodule, databases))
+    return {
+        "units": units | dict(datamodule.property_units or {}),
+        "distance_unit": datamodule.distance_unit
+        or (distances.pop() if len(distances) == 1 else None),
+        "elements": _elements(datamodule.train_dataset),
+        "n_train": len(datamodule.train_dataset),
+        "n_val": len(datamodule.val_dataset),
+        "data": {Path(database.path).name: _sha256(database.path) for database in databases},
+        "level_of_theory": ", ".join(levels) or None,
+    }
+
+
+def _files(datamodule: LightningDataModule) -> list[str]:
+    """Return the databases of a data module; a mixture has one for each member."""
+    members = getattr(datamodule, "members", None)
+    return [datamodule.datapath] if members is None else [member.path for member in members]
+
+
+def _levels(datamodule: LightningDataModule, databases: Iterable[Database]) -> list[str]:
+    """Return the levels of theory that members of a mixture, or databases, state."""
+    stated = [member.level_of_theory for member in getattr(datamodule, "members", ())]
+    stated += [database.metadata.get("level_of_theory") for database in databases]
+    return [level for level in stated if level]
+
+
+def _elements(dataset: torch.utils.data.Dataset) -> dict[str, int]:
+    """Return the number of atoms of each element, as far as the data set is in memory."""
+    counts = getattr(dataset, "element_counts", {})
+    return {chemical_symbols[z]: n for z, n in counts.items()}
+
+
+def _sha256(path: str) -> str:
+    """Return the hash of a file, hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
