@@ -39,6 +39,11 @@ def add_import(commands) -> None:
         help="scalar property of the structures, such as homo:eV; repeat it for several; without "
         "--energy-unit neither energies nor forces are read then",
     )
+    add(
+        "--level-of-theory",
+        metavar="TEXT",
+        help="of the labels, such as PBE0+MBD; stands on the card of models trained on them",
+    )
     add("--no-stress", dest="stress", action="store_false", help="leave a stress out")
     add(
         "--skip-unlabelled",
@@ -88,6 +93,7 @@ def run_import(args: argparse.Namespace) -> None:
         skip_unlabelled=args.skip_unlabelled,
         accept_implausible=args.accept_implausible,
         overwrite=args.overwrite,
+        level_of_theory=args.level_of_theory,
     )
     print(f"{args.target}: {report}")
 

@@ -25,13 +25,14 @@ def import_labels(
     skip_unlabelled: bool = False,
     accept_implausible: bool = False,
     overwrite: bool = False,
+    level_of_theory: str | None = None,
     progress: bool = True,
 ) -> ImportReport:
     """Write the structures and labels of a file as a SchNetPack database.
 
     Properties, unless `labels` has no names: `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å,
     and where the file has it `stress` (1, 3, 3) in eV/Å^3; scalar properties (1,) in the unit that
-    was named. Metadata: source, its SHA-256 and its units.
+    was named. Metadata: source, its SHA-256, its units and the level of theory.
 
     Args:
         source: a file or folder that one of `gpip_plugins.labels.readers` reads: extended XYZ, also
@@ -42,6 +43,8 @@ def import_labels(
             refusing the file.
         accept_implausible: write the database although its numbers look like other units.
         overwrite: replace an existing database.
+        level_of_theory: of the labels, such as `PBE0+MBD`; a model that is trained on them has it
+            on its card. None if it is not known.
         progress: show a progress bar (only on a terminal).
 
     Raises:
@@ -57,6 +60,8 @@ def import_labels(
         "source_sha256": _sha256(source),
         "source_units": frames.report.units,
     }
+    if level_of_theory is not None:
+        origin["level_of_theory"] = level_of_theory
     with whole_file(target) as partial:
         rows = iter(frames)
         first = next(rows)  # tells whether there is a stress; a file without frames raises here

@@ -46,8 +46,8 @@ def label_frames(
         frames: structures in Å.
         calculator: an ASE calculator of energies and forces.
         target: database to be written, ending in .db.
-        settings: what the calculator is, for the metadata; an interrupted run is taken up only
-            with the same settings and frames.
+        settings: `teacher` and `options` of the calculator, and how the frames were chosen, for the
+            metadata; an interrupted run is taken up only with the same settings and frames.
         progress: show a progress bar.
 
     Returns:
@@ -155,6 +155,7 @@ def _finish(store, part: Path, target: str, settings, failed) -> dict[str, Any]:
     store.conn.metadata = {
         **metadata,
         "labelling": report,
+        "level_of_theory": " ".join([settings["teacher"], *settings.get("options", [])]),
         "generator": f"gpip_plugins {__version__}",
     }
     os.replace(part, target)

@@ -6,12 +6,13 @@ warning, so this one ends the program with `SystemExit`: the sentence on stderr,
 """
 
 import os
+from functools import partial
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_number, check_whole
 from gpip_plugins.io.locks import lock_folder, release_folder
 from gpip_plugins.io.paths import existing
 from gpip_plugins.io.structures import check_structure, read_structures
@@ -71,21 +72,20 @@ def check_config(config: DictConfig) -> None:
     if config.system.load_system_state is None:
         file = named(config, "system.molecule_file", "system.molecule_file=ethanol.xyz")
         full = existing("system.molecule_file", file, "name a structure file, for example XYZ")
-        check_file("system.molecule_file", full)
+        check_molecule_file(full)
     check_numbers(config)
     check_trajectory(config)
 
 
 def check_numbers(config: DictConfig) -> None:
     """Refuse temperatures, lengths and devices that cannot be."""
-    for key, least, example in (
-        ("temperature", 0.0, "temperature=500"),
-        ("dynamics.n_steps", 1, "dynamics.n_steps=20000"),
-        ("dynamics.integrator.time_step", 1e-6, "dynamics.integrator.time_step=0.5"),
+    for key, check in (
+        ("temperature", partial(check_number, least=0.0, unit="K", example=500)),
+        ("dynamics.n_steps", partial(check_whole, least=1)),
+        ("dynamics.integrator.time_step", partial(check_number, above=0, unit="fs", example=0.5)),
     ):
-        value = OmegaConf.select(config, key)
-        if value is not None and not (isinstance(value, (int, float)) and value >= least):
-            raise InputError(f"{key}={value} cannot be simulated; give for example {example}.")
+        if (value := OmegaConf.select(config, key)) is not None:
+            check(key, value)
     device = OmegaConf.select(config, "device")
     if str(device).startswith("cuda"):
         import torch
@@ -102,11 +102,10 @@ def named(config: DictConfig, key: str, example: str) -> Any:
     return value
 
 
-def check_file(key: str, path: str) -> None:
-    """Check that a file holds structures that can be simulated.
+def check_molecule_file(path: str) -> None:
+    """Check that `system.molecule_file` holds structures that can be simulated.
 
     Args:
-        key: what the user calls this setting, for the message.
         path: absolute path of a file that ASE reads.
 
     Raises:
@@ -119,9 +118,11 @@ def check_file(key: str, path: str) -> None:
             check_structure(atoms, f"structure {n_structures} of {path} (counted from 0)")
             n_structures += 1
     except InputError as error:
-        raise InputError(f"{key}: {error}") from None
+        raise InputError(f"system.molecule_file: {error}") from None
     if not n_structures:
-        raise InputError(f"{key}={path} holds no structure; name a file with at least one.")
+        raise InputError(
+            f"system.molecule_file={path} holds no structure; name a file with at least one."
+        )
 
 
 def check_trajectory(config: DictConfig) -> None:

@@ -76,6 +76,7 @@ def test_round_trip_keeps_every_number(labelled, tmp_path):
     assert data.metadata["source"] == "labels.xyz"
     digest = hashlib.sha256(labelled.read_bytes()).hexdigest()
     assert data.metadata["source_sha256"] == digest
+    assert "level_of_theory" not in data.metadata
     assert sorted(os.listdir(tmp_path)) == ["labels.db", "labels.xyz"], "something was left behind"
 
 
@@ -264,6 +265,12 @@ def test_existing_database_is_replaced_only_on_demand(labelled, tmp_path):
     assert len(ASEAtomsData(str(target))) == 25
 
 
+def test_the_level_of_theory_is_stored(labelled, tmp_path):
+    words = ["--energy-unit", "eV", "--level-of-theory", "PBE0+MBD"]
+    assert main(["import", str(labelled), str(tmp_path / "labels.db"), *words]) == 0
+    assert ASEAtomsData(str(tmp_path / "labels.db")).metadata["level_of_theory"] == "PBE0+MBD"
+
+
 def test_a_format_with_fixed_units_needs_no_option(tmp_path):
     write(tmp_path / "labels.traj", frames())
     report = import_labels(str(tmp_path / "labels.traj"), str(tmp_path / "labels.db"))
@@ -277,7 +284,7 @@ def test_a_format_with_fixed_units_needs_no_option(tmp_path):
         ("--energy-unit Ang", "--energy-unit Ang is not an energy unit"),
         ("--energy-unit eV --forces-unit eV", "--forces-unit eV is not a unit of forces"),
         ("--energy-unit eV --energy-key E", "name the labels with --energy-key and --forces-key."),
-        ("--energy-unit eV --distance-unit nm", "--distance_unit=nm looks wrong"),
+        ("--energy-unit eV --distance-unit nm", "--distance-unit nm looks wrong"),
         ("--energy-unit eV --property homo:eV", "no homo (frames 0, 1, 2"),
     ],
 )

@@ -14,8 +14,8 @@ from gpip_plugins.io.paths import remove_partial
 from gpip_plugins.sampling.campaign.merge import describe_cost, merge
 from gpip_plugins.sampling.campaign.plan import CoveredSystem, Plan, covered_systems, make_plan
 from gpip_plugins.sampling.campaign.run import estimate_run, run_plan
-from gpip_plugins.sampling.campaign.shards import missing
 from gpip_plugins.sampling.campaign.stored import check_folder, compare, record
+from gpip_plugins.sampling.campaign.tasks import missing
 from gpip_plugins.sampling.settings import SamplingSettings
 
 __all__ = ["generate"]

@@ -2,7 +2,7 @@
 
 from gpip_plugins.sampling.campaign.estimate import Estimate, estimate
 from gpip_plugins.sampling.campaign.plan import Plan, preparations
-from gpip_plugins.sampling.campaign.shards import missing
+from gpip_plugins.sampling.campaign.tasks import missing
 from gpip_plugins.sampling.campaign.workers import number_of_cores, run_tasks
 from gpip_plugins.sampling.dynamics.equilibration import CHUNK
 from gpip_plugins.sampling.dynamics.trajectory import Explosion

@@ -6,30 +6,16 @@ settings are never mistaken for those of the present ones.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gpip_plugins.io.paths import whole_file
 
-__all__ = ["missing", "read_facts", "read_shard", "write_shard"]
-
-if TYPE_CHECKING:
-    from gpip_plugins.sampling.campaign.tasks import Task
+__all__ = ["read_facts", "read_shard", "write_shard"]
 
 FACTS = "facts"
-
-
-def missing[AnyTask: "Task"](tasks: Sequence[AnyTask], folder: Path) -> list[AnyTask]:
-    """Return the tasks that have no shard yet.
-
-    Args:
-        tasks: any tasks.
-        folder: where the shards are kept.
-    """
-    return [task for task in tasks if not (folder / task.shard).exists()]
 
 
 def write_shard(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ interruption, company and the number of workers change nothing.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -23,10 +23,7 @@ from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
-if TYPE_CHECKING:
-    from gpip_plugins.sampling.campaign.preparation_task import PreparationTask
-
-__all__ = ["Task"]
+__all__ = ["Task", "missing"]
 
 FORMAT: Final = 3  # raise it when the same settings give other results
 GPUS: Final = ("CUDA", "OpenCL", "HIP")
@@ -45,15 +42,15 @@ class Task(ABC):
         force_field: what gives its energy.
         dynamics: how it is integrated.
         seed: seed of the data set.
-        preparation: what must be run before, and gives the box to start from; None for molecules
-            and for the preparation itself.
+        preparation: the `PreparationTask` that is run before and gives the box to start from; None
+            for molecules and for the preparation itself.
     """
 
     system: MolecularSystem | Box
     force_field: ForceField
     dynamics: Dynamics
     seed: int
-    preparation: "PreparationTask | None" = None
+    preparation: "Task | None" = None
 
     halvings: ClassVar[int] = 1  # how often an explosion is tried again with half the time step
 
@@ -164,6 +161,16 @@ class Task(ABC):
             folder: where the shard is.
         """
         return read_shard(folder / self.shard)[0]
+
+
+def missing[AnyTask: Task](tasks: Sequence[AnyTask], folder: Path) -> list[AnyTask]:
+    """Return the tasks that have no shard yet.
+
+    Args:
+        tasks: any tasks.
+        folder: where the shards are kept.
+    """
+    return [task for task in tasks if not (folder / task.shard).exists()]
 
 
 def _identity(system: MolecularSystem | Box) -> list[Any]:

@@ -15,8 +15,7 @@ from fasteners import InterProcessLock
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm import tqdm
 
-from gpip_plugins.sampling.campaign.shards import missing
-from gpip_plugins.sampling.campaign.tasks import Task
+from gpip_plugins.sampling.campaign.tasks import Task, missing
 
 __all__ = ["number_of_cores", "run_tasks"]
 

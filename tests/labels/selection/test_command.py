@@ -66,6 +66,7 @@ def test_any_ase_calculator_labels(sampled, capsys):
             row.key_value_pairs
         )
     report = data.metadata["labelling"]
+    assert data.metadata["level_of_theory"].startswith(report["teacher"])
     assert report["n_labels"] == 7 and report["failed"] == [] and report["core_seconds"] >= 0
     assert sorted(os.listdir()) == ["labels.db", "sampled.db"]
 

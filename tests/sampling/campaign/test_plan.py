@@ -9,7 +9,7 @@ import pytest
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.campaign.plan import make_plan
 from gpip_plugins.sampling.campaign.run import run_plan
-from gpip_plugins.sampling.campaign.shards import missing
+from gpip_plugins.sampling.campaign.tasks import missing
 from gpip_plugins.sampling.campaign.workers import _Progress
 from gpip_plugins.sampling.dynamics.engine import Engine, Explosion
 from gpip_plugins.sampling.settings import SamplingSettings
