@@ -90,3 +90,12 @@ def test_analysis_knows_no_database_and_no_picture():
     for path in (ROOT / "analysis").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("ase.db", "schnetpack", "matplotlib", "argparse"))
+
+
+def test_torchmdnet_is_imported_only_where_it_is_used():
+    """Its import takes seconds and prints a banner, so no module does it at its top."""
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in getattr(node, "names", ())]
+            names.append(getattr(node, "module", None) or "")
+            assert not any(name.split(".")[0] in ("torchmdnet", "warp") for name in names), path

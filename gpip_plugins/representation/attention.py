@@ -155,7 +155,8 @@ class EquivariantAttention(nn.Module):
         s, s1, s2 = self._values(h, pairs)
         message = (s.unflatten(1, self.by_head) * self._attention(h, pairs)).flatten(1)
         y = torch.zeros_like(x).index_add(0, pairs.idx_i, message)
-        o1, o2, o3 = self.o_proj(y).chunk(3, dim=1)
+        # Not `chunk`: TorchScript gets its gradient wrong where a part is not used.
+        o1, o2, o3 = torch.split(self.o_proj(y), x.shape[1], dim=1)
         x = x + o3
         message = s2.unsqueeze(1) * pairs.direction.unsqueeze(2)
         if self.first:
@@ -164,7 +165,7 @@ class EquivariantAttention(nn.Module):
         else:
             s1 = (s1 * pairs.envelope).unsqueeze(1)
             message = torch.addcmul(message, s1, vec.index_select(0, pairs.idx_j))
-            vec1, vec2, vec3 = self.vec_proj(vec).chunk(3, dim=2)
+            vec1, vec2, vec3 = torch.split(self.vec_proj(vec), x.shape[1], dim=2)
             x = x + o2 * (vec1 * vec2).sum(dim=1)
             vec = vec + o1.unsqueeze(1) * vec3
         return x, vec.index_add(0, pairs.idx_i, message)

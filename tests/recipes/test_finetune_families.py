@@ -160,7 +160,7 @@ def test_the_command_for_unknown_molecules_is_taken(compose):
     command = config.callbacks.next_steps.commands["test on unknown molecules"]
     program, *words = command.format(model="RUN/best_model").split()
     args = parser().parse_args(words)
-    assert (program, args.model, args.data) == (
+    assert (program, args.model_file, args.source) == (
         "gpip",
         "RUN/best_model",
         "downloads/iso17/test_other.db",

@@ -1,8 +1,5 @@
 """The Equivariant Transformer against TorchMD-Net's own, and where it goes beyond it."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -221,18 +218,6 @@ def test_settings_of_radial_functions(build, sentence):
     with pytest.raises(InputError) as caught:
         build()
     assert str(caught.value).startswith(sentence)
-
-
-def test_torchmdnet_is_not_imported():
-    """It takes seconds and prints what its dependencies have to say."""
-    code = """
-import sys
-import gpip_plugins.atomistic.torchmdnet_energy, gpip_plugins.checkpoint.torchmdnet
-import gpip_plugins.checkpoint.conversion, gpip_plugins.representation, gpip_plugins.cli
-print(sorted({"torchmdnet", "warp"} & set(sys.modules)))
-"""
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_dipoles_turn_with_the_molecule():
