@@ -109,12 +109,13 @@ class GaussianNoise(RandomTransform):
         """
         R = inputs[spk_properties.R]
         if not self.active:
-            inputs[properties.is_corrupted] = torch.zeros(len(R), dtype=torch.bool, device=R.device)
+            nowhere = torch.zeros(len(R), dtype=torch.bool, device=R.device)
+            inputs.setdefault(properties.is_corrupted, nowhere)
         noise = self.draw(inputs, 3, "normal") * (self.sigma > 0.0)
         if self.remove_mean:
             idx_m = system_index(inputs)
             noise = noise - scatter_mean(noise, idx_m, inputs[spk_properties.n_atoms])[idx_m]
-        noise = noise * self.corrupted_atoms(inputs)[:, None]
+        noise = noise * self.corrupted_atoms(inputs)[:, None] * self.active
         inputs[properties.R_clean] = R
         inputs[spk_properties.R] = R + self.sigma * noise
         inputs[properties.noise] = noise

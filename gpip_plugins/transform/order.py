@@ -1,6 +1,6 @@
 """The order of named transforms, which matters: neighbours are searched after the noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from schnetpack.transform import Transform
 
@@ -9,26 +9,36 @@ from gpip_plugins.errors import InputError
 __all__ = ["in_order"]
 
 
-def in_order(transforms: Mapping[str, Transform], order: Sequence[str]) -> list[Transform]:
+def in_order(transforms: Mapping[str, Transform], order: Mapping[str, float]) -> list[Transform]:
     """Return transforms in a given order, in whatever order a recipe merged them.
 
     Args:
         transforms: name to transform.
-        order: names in the order in which they are applied; names without a transform are skipped.
+        order: name to place; the transform with the smallest number is applied first. Names without
+            a transform are skipped.
 
     Raises:
-        InputError: a transform has no place in the order.
+        InputError: a transform has no place, or two have the same.
 
     Example:
         >>> from gpip_plugins.transform import NeighborList, SubtractCenter
         >>> named = {"neighbors": NeighborList(5.0), "centre": SubtractCenter()}
-        >>> [type(t).__name__ for t in in_order(named, ["centre", "noise", "neighbors"])]
+        >>> places = {"centre": 40, "noise": 50, "neighbors": 70}
+        >>> [type(t).__name__ for t in in_order(named, places)]
         ['SubtractCenter', 'NeighborList']
     """
+    shown = ", ".join(f"{name}: {place}" for name, place in sorted(order.items(), key=_place))
     unplaced = [name for name in transforms if name not in order]
     if unplaced:
         raise InputError(
-            f"order=[{','.join(order)}] has no place for {', '.join(unplaced)}; put the name where "
-            "the transform is to be applied."
+            f"order={{{shown}}} has no place for {unplaced[0]}; give it a number between those of "
+            f"its neighbours, such as order.{unplaced[0]}=45."
         )
-    return [transforms[name] for name in order if name in transforms]
+    places = [order[name] for name in transforms]
+    if len(set(places)) < len(places):
+        raise InputError(f"order={{{shown}}} gives two transforms one place; change one number.")
+    return [transforms[name] for name in sorted(transforms, key=order.__getitem__)]
+
+
+def _place(item: tuple[str, float]) -> float:
+    return item[1]
