@@ -12,6 +12,6 @@ One file per quantity:
 - sets of configurations: `duplicates` (within one set), `equal_structures` (in two sets),
   `coverage` (of one set by another).
 
-Quantities of dynamics get files of their own beside these: `msd` and `diffusivity` take
-positions, `spectra` velocities or dipoles, `stability` bonds and temperatures.
+There is none of dynamics yet. A mean square displacement, a spectrum or a stability is a further
+file here, a function of positions, velocities or temperatures with the time between two frames.
 """

@@ -65,7 +65,7 @@ class FineTuningTask(GpipTask):
         auxiliaries: Sequence[PretextOutput] = (),
         freeze: Sequence[str] | str = (),
         layer_decay: float = 1.0,
-        warmup_steps: int | None = 0,
+        warmup_steps: int | None = None,
         **kwargs,
     ):
         if warmup_steps is not None:

@@ -149,8 +149,14 @@ class PretextOutput(ModelOutput):
             return labelled
         chosen = batch[self.selection]
         if len(chosen) != n_rows:
-            # An atom-wise selection of a quantity per configuration: all its atoms agree.
             n_atoms = batch[spk_properties.n_atoms]
+            if n_rows != len(n_atoms):
+                raise InputError(
+                    f"selection={self.selection} picks atoms, but '{self.name}' has {n_rows} rows "
+                    f"for {len(chosen)} atoms in {len(n_atoms)} configurations; predict one row "
+                    "for each atom or for each configuration."
+                )
+            # An atom-wise selection of a quantity per configuration: all its atoms agree.
             chosen = chosen[torch.cumsum(n_atoms, 0) - n_atoms]
         return chosen if labelled is None else chosen & labelled
 

@@ -173,7 +173,9 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
 def test_a_transform_without_a_place_in_the_order_is_refused(compose):
     own = "+preprocessing.wrap={_target_:gpip_plugins.transform.SubtractCenter}"
     config = compose("experiment=gpip_pretrain", own)
-    with pytest.raises(InstantiationException, match=r"order=\{centre: 40, .* has no place for wrap;"):
+    with pytest.raises(
+        InstantiationException, match=r"order=\{centre: 40, .* has no place for wrap;"
+    ):
         instantiate(config.data.transforms)
     config = compose(
         "experiment=gpip_pretrain",

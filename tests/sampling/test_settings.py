@@ -6,6 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.campaign.plan import covered_systems
+from gpip_plugins.sampling.campaign.stored import record
 from gpip_plugins.sampling.program import SYSTEM_KEYS
 from gpip_plugins.sampling.settings import (
     KEYWORDS,
@@ -150,3 +152,12 @@ def test_a_setting_that_there_is_not_is_refused():
 
 def test_no_setting_of_a_system_hides_one_of_the_sampling():
     assert not SYSTEM_KEYS & KEYWORDS
+
+
+def test_every_setting_is_recorded_or_changes_no_frame(tmp_path):
+    """A database of other settings would else pass for the one that is asked for."""
+    settings = SamplingSettings.from_keywords(f"{tmp_path}/", Presets("ethanol"))
+    recorded = set(record(settings, covered_systems(settings)))
+    sharing = {"cores", "part", "parts", "progress", "platform", "threads"}
+    examining = {"on_explosion", "energy_check", "quality", "labels"}
+    assert KEYWORDS - recorded == sharing | examining | {"fallback"}  # seen in `force_fields`

@@ -57,7 +57,12 @@ def make_task(make_model):
         outputs = [
             spk.task.ModelOutput(name, torch.nn.MSELoss(), 1.0, {}) for name in ("energy", "forces")
         ]
-        settings = {"optimizer_cls": torch.optim.AdamW, "optimizer_args": {"lr": lr}} | settings
+        fixed = {
+            "optimizer_cls": torch.optim.AdamW,
+            "optimizer_args": {"lr": lr},
+            "warmup_steps": 0,
+        }
+        settings = fixed | settings
         return cls(model=model or make_model(), outputs=outputs, **settings)
 
     return build

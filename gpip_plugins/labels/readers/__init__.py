@@ -13,10 +13,9 @@ from gpip_plugins.labels.readers.vasp import VaspFolder
 
 __all__ = ["FAULT", "READERS", "Reader", "reader_of"]
 
-#: The first that fits is taken.
+#: The first that fits is taken; `StructureFile`, which takes every file, stays behind all others.
 READERS: Final[tuple[Reader, ...]] = (
-    DeepmdFolder(),
-    VaspFolder(),
+    *(DeepmdFolder(), VaspFolder()),
     StructureFile(),
 )
 

@@ -153,22 +153,6 @@ class OplsTable:
         named = [name for name in preferred if name in sets]
         return (sets[named[-1]] if named else best).values
 
-    def undecided(self) -> dict[tuple[str, ...], list[str]]:
-        """Return classes whose constants stand in both directions and differ -> names of rules.
-
-        Of these no set is the first one of the original files.
-        """
-        found: dict[tuple[str, ...], list[BondedRule]] = {}
-        for rules in self._rules.values():
-            for rule in rules:
-                found.setdefault(rule.key, []).append(rule)
-        return {
-            key: [rule.name for rule in rules]
-            for key, rules in found.items()
-            if len({rule.classes for rule in rules}) > 1
-            and len({rule.values for rule in rules}) > 1
-        }
-
     def improper(self, centre: str, others: tuple[str, ...]) -> tuple[float, bool] | None:
         """Return (V2/2 in kcal/mol, whether an O= is named) of a three-coordinated centre.
 
