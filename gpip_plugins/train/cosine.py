@@ -1,4 +1,4 @@
-"""A learning rate that falls as a cosine and keeps to the length of the run when it is resumed."""
+"""Learning rate that falls as a cosine and keeps to the length of the run after resuming."""
 
 import math
 from typing import Any
@@ -10,21 +10,21 @@ __all__ = ["CosineAnnealing"]
 
 
 class CosineAnnealing(CosineAnnealingLR):
-    r"""Torch's cosine annealing, which follows a length that is changed on resuming.
+    r"""Torch's cosine annealing, which adapts to a length that is changed on resuming.
 
     .. math:: \eta_t = \eta_{min} + (\eta_0 - \eta_{min}) \, (1 + \cos(\pi t / T_{max})) / 2
 
     A checkpoint of torch's scheduler restores the `T_max` of the old run; resumed with a larger
     `trainer.max_epochs` the learning rate would pass its minimum and rise again. Here the `T_max`
-    of the run that goes on counts, the learning rate takes the value that the new cosine has at
-    the epoch reached, and one line says so. A warm-up is not part of it: that of
-    `gpip_plugins.task.FineTuningTask` scales whatever rate a scheduler has set.
+    of the resumed run counts, the learning rate takes the value of the new cosine at the epoch
+    reached, and one line reports it. A warm-up is not included: that of
+    `gpip_plugins.task.FineTuningTask` scales the rate that any scheduler has set.
 
     Args:
         optimizer: the optimizer.
-        T_max: epochs (or steps, if it is stepped so) until the minimum.
+        T_max: epochs (or steps, if it is called every step) until the minimum.
         eta_min: lowest learning rate.
-        last_epoch: epochs that are over, less one.
+        last_epoch: number of finished epochs minus one.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Copies the weights of sub-modules from a checkpoint into a model, or says why it cannot."""
+"""Copies the weights of sub-modules from a checkpoint into a model, or reports the obstacle."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -25,13 +25,13 @@ def transfer(
 
     Parameters are copied, and so are the buffers of normalisation layers. All other buffers
     (cutoff, centres of the radial basis, Clebsch-Gordan coefficients) are constants of the
-    architecture: they are compared, and the model keeps its own.
+    architecture: they are compared, and the model keeps its values.
 
     Args:
         checkpoint: the loaded file.
-        model: takes the weights over; unchanged if an error is raised.
+        model: receives the weights; unchanged if an error is raised.
         modules: sub-module of `model` to sub-module of the file.
-        allow_missing: patterns of tensors that the file need not have.
+        allow_missing: patterns of tensors that the file may lack.
         allow_differences: settings that may differ.
 
     Raises:
@@ -111,7 +111,7 @@ def _both_sides(
 
 
 def _learned_tensors(module: nn.Module) -> set[str]:
-    """Return the names of the tensors that training determines."""
+    """Return the names of the tensors that are changed by training."""
     names = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     for prefix, child in module.named_modules(remove_duplicate=False):
         if isinstance(child, _NormBase):
@@ -120,7 +120,7 @@ def _learned_tensors(module: nn.Module) -> set[str]:
 
 
 def _compare_settings(result: Transfer, own: dict[str, object]) -> None:
-    """Note every setting that is known of both representations and differs."""
+    """Record every setting that is known for both representations and differs."""
     theirs = result.checkpoint.settings
     for key in own:
         if key in theirs and own[key] != theirs[key]:
@@ -130,7 +130,7 @@ def _compare_settings(result: Transfer, own: dict[str, object]) -> None:
 def _compare_constant(
     result: Transfer, target: str, name: str, own: torch.Tensor, theirs: torch.Tensor
 ) -> None:
-    """Note a constant that differs: the cutoff, the radial basis, or the buffer's own name."""
+    """Record a constant that differs: the cutoff, the radial basis, or the name of the buffer."""
     result.kept[f"{target}.{name}"] = tuple(own.shape)
     if torch.allclose(own.detach().cpu().double(), theirs.double(), rtol=1e-4, atol=1e-6):
         return
@@ -153,7 +153,7 @@ def _refuse_misfits(
         if key not in allow_differences
     ]
     if result.misfits:
-        # A width or depth that differs explains shapes that do.
+        # Another width or depth explains shapes that differ.
         reasons = [*differing, *result.misfits]
         raise InputError(
             f"The representation does not fit {path}: {'; '.join(reasons[:3])};"

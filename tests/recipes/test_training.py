@@ -196,7 +196,7 @@ def test_the_control_differs_in_nothing_but_the_start(compose, database):
 
 def test_a_token_that_fieldschnet_cannot_train_is_refused(train):
     words = [w for w in BACKBONES["field_schnet"][0] if "mask_token" not in w]
-    with pytest.raises(InputError, match=r"never trains.*globals.mask_token=99"):
+    with pytest.raises(InputError, match=r"is never trained.*globals.mask_token=99"):
         train(*PRETRAIN, "model/representation=field_schnet", *words)
 
 

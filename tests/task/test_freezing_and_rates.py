@@ -108,7 +108,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics(make_task, make_model):
     [
         (
             ["represntation.embeding"],
-            r"matches no module.*similar names are representation.embedding",
+            r"no module.*similar names are representation.embedding",
         ),
         (["representation.cutoff_fn"], r"only modules without parameters"),
         (["representation", "output_*"], r"freeze=\[representation,output_\*\] freezes every"),

@@ -61,7 +61,7 @@ def test_good_tokens_pass_and_leave_no_trace(kind, token):
 @pytest.mark.parametrize(
     ("kind", "elements", "message"),
     [
-        ("torch", [1, 100], r"The data hold Fm \(Z = 100\), for which the embedding"),
+        ("torch", [1, 100], r"The data contain Fm \(Z = 100\), for which the embedding"),
         ("zeros", [1, 79, 101, 102], r"hold Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
         ("own", [35, 53], r"hold Br \(Z = 35\), I \(Z = 53\), for which"),
     ],
@@ -77,7 +77,7 @@ def test_elements_without_a_row(kind, elements, message):
         ("torch", 100, r"mask_token=100 is no row .* set mask_token=0\."),
         ("zeros", -1, r"mask_token=-1 is no row .* set mask_token=0\."),
         ("torch", 6, r"mask_token=6 is C, an element of the data, .* set mask_token=0\."),
-        ("padded", 0, r"mask_token=0 .* never trains, .* set mask_token=99\."),
+        ("padded", 0, r"mask_token=0 .* is never trained, .* set mask_token=99\."),
     ],
 )
 def test_tokens_that_cannot_stand_for_mask(kind, token, message):
@@ -88,7 +88,7 @@ def test_tokens_that_cannot_stand_for_mask(kind, token, message):
 def test_a_frozen_embedding_cannot_learn_a_token():
     embedding = nn.Embedding(100, 4).requires_grad_(False)
     check(embedding)
-    with pytest.raises(InputError, match=r"mask_token=0 .* never trains, .*; unfreeze the emb"):
+    with pytest.raises(InputError, match=r"mask_token=0 .* is never trained, .*; unfreeze the emb"):
         check(embedding, transforms=[MaskAtoms()])
 
 

@@ -66,7 +66,7 @@ def test_a_resumed_run_cannot_become_shorter(make_task, make_data, make_trainer,
     make_trainer(SafeGlobals(), max_epochs=3).fit(make_task(), make_data())
     last = str(tmp_path / "checkpoints" / "last.ckpt")
     trainer = make_trainer(SafeGlobals(), max_epochs=1)
-    with pytest.raises(InputError, match=r"max_epochs=1, but the run .* has 3 epochs behind it"):
+    with pytest.raises(InputError, match=r"max_epochs=1, but the run .* has finished 3 epochs"):
         trainer.fit(make_task(), make_data(), ckpt_path=last)
 
 
