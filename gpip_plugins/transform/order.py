@@ -1,4 +1,4 @@
-"""The order of named transforms, which matters: neighbours are searched after the noise."""
+"""Order of named transforms: neighbours must be searched after the noise, for example."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["in_order"]
 
 
 def in_order(transforms: Mapping[str, Transform], order: Sequence[str]) -> list[Transform]:
-    """Return transforms in a given order, in whatever order a recipe merged them.
+    """Return transforms in a given order, independent of the order in the recipe.
 
     Args:
         transforms: name to transform.

@@ -211,7 +211,7 @@ def test_a_split_file_that_the_user_names_is_used(make, tmp_path):
 
 
 def test_a_database_has_to_be_named():
-    with pytest.raises(InputError, match=r"datapath=null names no database"):
+    with pytest.raises(InputError, match=r"datapath=null gives no database"):
         GpipDataModule(None, batch_size=4)
 
 

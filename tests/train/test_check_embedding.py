@@ -62,8 +62,8 @@ def test_good_tokens_pass_and_leave_no_trace(kind, token):
     ("kind", "elements", "message"),
     [
         ("torch", [1, 100], r"The data contain Fm \(Z = 100\), for which the embedding"),
-        ("zeros", [1, 79, 101, 102], r"hold Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
-        ("own", [35, 53], r"hold Br \(Z = 35\), I \(Z = 53\), for which"),
+        ("zeros", [1, 79, 101, 102], r"contain Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
+        ("own", [35, 53], r"contain Br \(Z = 35\), I \(Z = 53\), for which"),
     ],
 )
 def test_elements_without_a_row(kind, elements, message):
@@ -108,6 +108,6 @@ def test_a_fit_is_refused_before_it_starts(make_task, make_model, make_data, mak
     ours = GpipDataModule(stock.datapath, 4, num_train=8, num_val=2)
     trainer = make_trainer(CheckEmbedding())
     small = make_model("PaiNN", nuclear_embedding=nn.Embedding(7, 8))
-    with pytest.raises(InputError, match="hold O"):
+    with pytest.raises(InputError, match="contain O"):
         trainer.fit(make_task(small), datamodule=ours)
     assert trainer.global_step == 0
