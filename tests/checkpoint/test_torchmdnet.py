@@ -193,7 +193,7 @@ def test_a_checkpoint_of_pretraining_via_denoising(denoising_checkpoint):
     out = checkpoint.module.representation(PairwiseDistances()(batch))
     torch.testing.assert_close(out["scalar_representation"], x, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(out["vector_representation"], vec, rtol=1e-4, atol=1e-5)
-    with pytest.raises(InputError, match="has no energy that could be taken over"):
+    with pytest.raises(InputError, match="has no energy that could be used"):
         load_model(path)
 
 

@@ -96,7 +96,7 @@ def test_nve_langevin_and_ensemble_run(here, spkmd):
     ("words", "message"),
     [
         # Found by the callback of Hydra, and by the calculator.
-        ([MOLECULE], "calculator.model_file is missing; name it"),
+        ([MOLECULE], "calculator.model_file is missing; give it"),
         ([MODEL, MOLECULE, "calculator.neighbor_list.cutoff=6"], "cutoff=6 contradicts the model"),
     ],
 )

@@ -179,7 +179,7 @@ def test_mistakes_get_one_sentence(stored, ethanol):
     with pytest.raises(InputError, match="predicts energy, other and no forces"):
         GpipCalculator(stored(outputs=[Atomwise(8, output_key="other")]))
     ethanol.calc = GpipCalculator(stored(elements={"H": 1, "O": 1}))
-    with pytest.raises(InputError, match=r"holds C \(Z = 6\), but the model knows only H, O"):
+    with pytest.raises(InputError, match=r"contains C \(Z = 6\), but the model knows only H, O"):
         ethanol.get_potential_energy()
     water = Atoms("OH2", [[0, 0, 0], [0, 0, np.nan], [0, 1, 0]], calculator=ethanol.calc)
     with pytest.raises(InputError, match="not finite"):

@@ -61,7 +61,8 @@ def test_what_is_given_nevertheless_must_agree(given, message):
 
 def test_elements_that_were_not_in_the_training_are_refused():
     with pytest.raises(
-        InputError, match=r"holds C \(Z = 6\), Cl \(Z = 17\), but the model knows only H, O; train"
+        InputError,
+        match=r"contains C \(Z = 6\), Cl \(Z = 17\), but the model knows only H, O; train",
     ):
         Potential(FILES / "best_model").predict([molecule("CH3Cl")])
     # Without a card the embedding decides.

@@ -260,7 +260,7 @@ def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
 def test_elements_that_the_pretraining_never_saw_are_named(
     make_model, make_task, make_data, make_trainer, tmp_path, capsys, known, unseen
 ):
-    """Of the training data here; a file that does not tell its elements says nothing."""
+    """Of the training data; without elements on the card there is no warning."""
     source = make_model()
     Card(elements=dict.fromkeys(known, 1)).attach(source)
     torch.save(source, tmp_path / "source")
