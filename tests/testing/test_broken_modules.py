@@ -234,7 +234,7 @@ BROKEN = [
     (LocalIndices, "batch", "batch: scalar_representation deviates"),
     (ForgetsOffsets, "periodic images", "periodic images: scalar_representation deviates"),
     (SumsOverNeighbors, "pair direction", "of an atom that is the centre of no pair deviates"),
-    (BlindToNeighbors, "pair direction", "element of a neighbour is not felt"),
+    (BlindToNeighbors, "pair direction", "element of a neighbour has no influence"),
     (HardCutoff, "cutoff", "energy jump by .* when an atom crosses 4 Å"),
     (KinkedCutoff, "cutoff", "forces jump by .* when an atom crosses 4 Å"),
     (Averages, "cutoff", "energy jump by"),
