@@ -1,4 +1,4 @@
-"""Who may import whom: the rooms stand above one another, in the order of CONTRIBUTING.md."""
+"""Allowed imports: a room uses only rooms above it in the table of CONTRIBUTING.md."""
 
 import ast
 from pathlib import Path
@@ -43,7 +43,7 @@ def room_of(path: Path) -> str:
 
 
 def imported(path: Path) -> list[str]:
-    """Return the full names of the modules of the package that a file imports, wherever in it."""
+    """Return the full names of the modules of the package that a file imports, anywhere in it."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gpip_plugins"):
@@ -73,7 +73,7 @@ def test_the_rooms_of_the_package_are_those_of_the_list():
 
 
 @pytest.mark.parametrize("room", ["sampling", "md", "train"])
-def test_sampling_simulation_and_training_do_not_know_each_other(room):
+def test_sampling_simulation_and_training_do_not_import_each_other(room):
     others = {"sampling", "md", "train"} - {room}
     for path in (ROOT / room).rglob("*.py"):
         assert not {name.split(".")[1] for name in imported(path)} & others, path
@@ -86,7 +86,7 @@ def test_only_the_command_line_imports_commands():
             assert not commands, path
 
 
-def test_analysis_knows_no_database_and_no_picture():
+def test_analysis_imports_no_database_and_no_picture():
     for path in (ROOT / "analysis").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("ase.db", "schnetpack", "matplotlib", "argparse"))

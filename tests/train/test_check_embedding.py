@@ -1,4 +1,4 @@
-"""Every element needs a row of the embedding, and [MASK] one of its own that trains."""
+"""Every element needs a row of the embedding, and [MASK] a separate trained row."""
 
 import copy
 import io
@@ -15,7 +15,7 @@ from gpip_plugins.transform import GaussianNoise, MaskAtoms
 
 
 class Normalised(nn.Module):
-    """An embedding of one's own: rows of unit length with zero mean, table and look-up apart."""
+    """A user's embedding: rows of unit length with zero mean."""
 
     def __init__(self):
         super().__init__()
@@ -45,7 +45,7 @@ def check(embedding, elements=(1, 6), transforms=(), stage="fit"):
 @pytest.mark.parametrize(
     ("kind", "token"), [("torch", 0), ("torch", 99), ("padded", 99), ("zeros", 0), ("own", 29)]
 )
-def test_good_tokens_pass_and_leave_no_trace(kind, token):
+def test_good_tokens_pass_and_change_nothing(kind, token):
     torch.manual_seed(0)
     embedding = EMBEDDINGS[kind]()
     before = {k: v.clone() for k, v in embedding.state_dict().items()}
@@ -54,7 +54,7 @@ def test_good_tokens_pass_and_leave_no_trace(kind, token):
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[k], v) for k, v in embedding.state_dict().items())
     assert all(parameter.grad is None for parameter in embedding.parameters())
-    # A tensor with a history could be neither copied nor saved.
+    # A tensor with a graph could be neither copied nor saved.
     torch.save(copy.deepcopy(embedding), io.BytesIO())
 
 
