@@ -55,7 +55,7 @@ def imported(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_room_imports_only_rooms_below_it(path):
+def test_a_room_imports_only_rooms_above_it_in_the_table(path):
     room = room_of(path)
     for name in imported(path):
         other = name.split(".")[1]

@@ -248,7 +248,7 @@ def test_unknown_sub_modules_are_named(saved, make_model, modules):
         transfer(load(path), make_model(), modules)
 
 
-def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
+def test_training_from_scratch_must_be_requested(make_task, make_data, make_trainer, capsys):
     with pytest.raises(InputError, match=r"pretrained\.path is not set"):
         PretrainedRepresentation(None)
     trainer = make_trainer(PretrainedRepresentation(None, required=False), limit_train_batches=1)
