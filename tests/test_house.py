@@ -8,7 +8,7 @@ import pytest
 import gpip_plugins
 
 ROOT = Path(gpip_plugins.__file__).parent
-#: From the ground floor up: a room imports only rooms that stand before it.
+#: A room imports only rooms before it.
 ORDER = (
     "errors",
     "units",
@@ -32,7 +32,7 @@ ORDER = (
     "testing",
     "cli",
 )
-#: Beside the floors: the version, and how Hydra finds the recipes.
+#: Modules outside this order: the version, and the search path of Hydra.
 APART = ("__init__", "_search_path", "_hydra_plugin")
 MODULES = sorted(ROOT.rglob("*.py"))
 

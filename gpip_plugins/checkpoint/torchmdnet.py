@@ -186,8 +186,8 @@ def _fill(path: str, module: nn.Module, weights: Mapping[str, torch.Tensor]) -> 
     Raises:
         InputError: a tensor is missing, unexpected, or of another shape.
     """
-    own = {"cutoff_fn.cutoff", "mean", "std", "atomref"}
-    expected = {k: v for k, v in module.state_dict().items() if k not in own}
+    constants = {"cutoff_fn.cutoff", "mean", "std", "atomref"}
+    expected = {k: v for k, v in module.state_dict().items() if k not in constants}
     for name in [*expected, *weights]:
         here, there = expected.get(name), weights.get(name)
         if here is None or there is None or here.shape != there.shape:

@@ -236,18 +236,18 @@ class MixtureMember:
 
     def _factor(self, label: str, stated: str, wanted: str | None, trust_units: bool) -> float:
         """Return the factor from the unit of a label to the unit of the mixture."""
-        own = self.units.get(label, stated)
+        given = self.units.get(label, stated)
         try:
-            same = abs(convert_units(own, stated) - 1.0) < 1e-6
-            factor = 1.0 if wanted is None else float(convert_units(own, wanted))
+            same = abs(convert_units(given, stated) - 1.0) < 1e-6
+            factor = 1.0 if wanted is None else float(convert_units(given, wanted))
         except Exception as error:
             raise InputError(
-                f"{self.where}: '{label}' cannot be converted from '{own}' to '{wanted}'; name a "
+                f"{self.where}: '{label}' cannot be converted from '{given}' to '{wanted}'; name a "
                 f"unit that ASE knows in {self.where}.units or property_units."
             ) from error
         if not same and not trust_units:
             raise InputError(
-                f"{self.where}.units.{label}={own}, but {self.path} states '{stated}'; remove "
+                f"{self.where}.units.{label}={given}, but {self.path} states '{stated}'; remove "
                 "it, or if the database is wrong add `units` to acknowledge."
             )
         return factor

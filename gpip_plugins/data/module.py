@@ -20,7 +20,7 @@ __all__ = ["GpipDataModule"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SPLIT = "split.npz"  # SchNetPack's own
+DEFAULT_SPLIT = "split.npz"  # SchNetPack's default
 
 
 class GpipDataModule(AtomsDataModule):

@@ -15,7 +15,7 @@ __all__ = ["ScalarOutput", "errors_in_milli"]
 class ScalarOutput(ModelOutput):
     """Output with a loss of standardised numbers and metrics in the unit of the label.
 
-    With `Standardize` before the model and `RestoreScale` behind it, network and labels are of
+    With `Standardize` before the model and `RestoreScale` after it, network and labels are of
     order one in training, where post-processing is off. The metrics are multiplied by the standard
     deviation that `RestoreScale` found, so that `val_homo_mae` is in eV.
 

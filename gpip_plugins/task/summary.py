@@ -120,7 +120,7 @@ def _energies(postprocessors: nn.ModuleList) -> str:
         elif isinstance(transform, AddOffsets) and transform.add_mean:
             per = " per atom" if transform.is_extensive else ""
             texts.append(f"mean {transform._property}{per} removed: {float(transform.mean):.6g}")
-    return "; ".join(texts) or "as they are"
+    return "; ".join(texts) or "unchanged"
 
 
 def _averaging(callbacks: list[Callback]) -> str:

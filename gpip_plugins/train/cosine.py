@@ -32,7 +32,7 @@ class CosineAnnealing(CosineAnnealingLR):
         ...     return CosineAnnealing(torch.optim.SGD([torch.zeros(1)], lr=1.0), T_max)
         >>> old, new = make(2), make(4)
         >>> new.load_state_dict(old.state_dict() | {"last_epoch": 2})
-        The learning rate falls as a cosine of 4 epochs, not 2 as before: it goes on from 0.5.
+        The learning rate falls as a cosine of 4 epochs, not 2 as before: it continues from 0.5.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class CosineAnnealing(CosineAnnealingLR):
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
         _print(
             f"The learning rate falls as a cosine of {wanted} epochs, not {before} as before: it"
-            f" goes on from {self._last_lr[0]:.3g}."
+            f" continues from {self._last_lr[0]:.3g}."
         )
 
 

@@ -52,7 +52,7 @@ class PretrainedRepresentation(Callback):
             given, the pre-trained file is not opened.
 
     Raises:
-        InputError: the file cannot be loaded; a tensor of the wanted modules is missing or has
+        InputError: the file cannot be loaded; a tensor of the requested modules is missing or has
             another shape; or a setting differs and is not in `allow_differences`.
     """
 
@@ -126,12 +126,13 @@ class PretrainedRepresentation(Callback):
             return {}
         if isinstance(self.head, str):
             return {"output_modules.0": self._named_head(checkpoint, self.head)}
-        own = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
+        shapes = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
         names = sorted({key.split(".")[0] for key in checkpoint.tensors("output_modules")})
         fitting = [
             f"output_modules.{name}"
             for name in names
-            if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()} == own
+            if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()}
+            == shapes
         ]
         if not fitting:
             raise InputError(
@@ -174,7 +175,7 @@ class PretrainedRepresentation(Callback):
             self.transfer = None
             self.resumes = True
             self._message = (
-                f"Resuming: the weights of the run's own checkpoint replace those of {self.path}."
+                f"Resuming: the weights of the run's checkpoint replace those of {self.path}."
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -41,13 +41,13 @@ def transfer(
     used: set[int] = set()
     result = Transfer(checkpoint)
     for target, source in modules.items():
-        own, theirs = _both_sides(checkpoint, model, target, source)
+        module, stored = _both_sides(checkpoint, model, target, source)
         if target == "representation":
-            _compare_settings(result, settings_of(own))
-        learned = _learned_tensors(own)
-        for name, tensor in own.state_dict(keep_vars=True).items():
+            _compare_settings(result, settings_of(module))
+        learned = _learned_tensors(module)
+        for name, tensor in module.state_dict(keep_vars=True).items():
             full = f"{target}.{name}"
-            found = theirs.get(name)
+            found = stored.get(name)
             used.add(id(found))
             if found is None:
                 (result.fresh if name in learned else result.unchecked)[full] = tuple(tensor.shape)
@@ -87,27 +87,27 @@ def _both_sides(
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return the sub-module of the model and the tensors of the file's sub-module."""
     try:
-        own = model.get_submodule(target)
+        module = model.get_submodule(target)
     except AttributeError:
         children = ", ".join(name for name, _ in model.named_children())
         raise InputError(
             f"pretrained.modules: the model has no sub-module {target}; it has {children}."
         ) from None
-    theirs = checkpoint.tensors(source)
-    if not theirs and source == "representation" and checkpoint.kind == "state_dict":
+    stored = checkpoint.tensors(source)
+    if not stored and source == "representation" and checkpoint.kind == "state_dict":
         # The state dict of a representation alone, without the name of the module.
-        theirs = {
+        stored = {
             key: checkpoint.state_dict[key]
-            for key in own.state_dict()
+            for key in module.state_dict()
             if key in checkpoint.state_dict
         }
-    if not theirs:
+    if not stored:
         present = sorted({key.split(".")[0] for key in checkpoint.state_dict})
         raise InputError(
             f"pretrained.modules: {checkpoint.path} has no sub-module {source}; it has"
             f" {', '.join(present)}."
         )
-    return own, theirs
+    return module, stored
 
 
 def _learned_tensors(module: nn.Module) -> set[str]:
@@ -119,25 +119,25 @@ def _learned_tensors(module: nn.Module) -> set[str]:
     return names
 
 
-def _compare_settings(result: Transfer, own: dict[str, object]) -> None:
+def _compare_settings(result: Transfer, settings: dict[str, object]) -> None:
     """Record every setting that is known for both representations and differs."""
-    theirs = result.checkpoint.settings
-    for key in own:
-        if key in theirs and own[key] != theirs[key]:
-            result.differences[key] = (theirs[key], own[key])
+    stored = result.checkpoint.settings
+    for key in settings:
+        if key in stored and settings[key] != stored[key]:
+            result.differences[key] = (stored[key], settings[key])
 
 
 def _compare_constant(
-    result: Transfer, target: str, name: str, own: torch.Tensor, theirs: torch.Tensor
+    result: Transfer, target: str, name: str, present: torch.Tensor, stored: torch.Tensor
 ) -> None:
     """Record a constant that differs: the cutoff, the radial basis, or the name of the buffer."""
-    result.kept[f"{target}.{name}"] = tuple(own.shape)
-    if torch.allclose(own.detach().cpu().double(), theirs.double(), rtol=1e-4, atol=1e-6):
+    result.kept[f"{target}.{name}"] = tuple(present.shape)
+    if torch.allclose(present.detach().cpu().double(), stored.double(), rtol=1e-4, atol=1e-6):
         return
     setting = "cutoff" if name.split(".")[-1] == "cutoff" else name.split(".")[0]
     shown = tuple(
         f"{value.min():g}" if value.numel() == 1 else f"{name} {value.min():g} to {value.max():g}"
-        for value in (theirs.detach().double(), own.detach().double())
+        for value in (stored.detach().double(), present.detach().double())
     )
     result.differences.setdefault(setting, shown)
 

@@ -43,7 +43,7 @@ class RandomTransform(BatchTransform):
     - Otherwise they come from torch's global generator, as in SchNetPack's data module.
 
     Args:
-        seed: None to draw anew each time; an integer to fix the draws per configuration.
+        seed: None to draw new numbers each time; an integer to fix the draws per configuration.
     """
 
     def __init__(self, seed: int | None = None):
