@@ -1,4 +1,4 @@
-"""Where Hydra looks for plugins: installed as `hydra_plugins.gpip_plugins`.
+"""Entry point of Hydra's plugin search, installed as `hydra_plugins.gpip_plugins`.
 
 The wheel has this file under that name only, so nothing imports it from here.
 """

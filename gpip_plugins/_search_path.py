@@ -1,10 +1,10 @@
-"""Shows the recipes of gpip_plugins to Hydra, which finds it by `hydra_plugins.gpip_plugins`.
+"""Adds the recipes of gpip_plugins to Hydra's search path; found by `hydra_plugins.gpip_plugins`.
 
 Hydra imports this file at every start of every Hydra program, so it imports only Hydra and the
-standard library. `spktrain` and `spkpredict` are given the tree `recipes/train`, `spkmd` the tree
+standard library. `spktrain` and `spkpredict` get the tree `recipes/train`, `spkmd` the tree
 `recipes/md`: both programs use the same group names, so neither may see the other's tree.
-The MD recipes say `device: ${gpip_device:}`; a resolver cannot be registered from YAML, so it is
-registered here, with the tree that uses it.
+The MD recipes contain `device: ${gpip_device:}`; a resolver cannot be registered from YAML, so it
+is registered here, with the tree that uses it.
 """
 
 import importlib.util
@@ -35,17 +35,17 @@ def recipes_folder() -> Path | None:
 
 
 def device() -> str:
-    """Return `cuda` where torch finds a GPU, else `cpu`; imports torch only when called."""
+    """Return `cuda` if torch finds a GPU, else `cpu`; imports torch only when called."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class GpipSearchPathPlugin(SearchPathPlugin):
-    """Appends the matching tree of recipes behind the host's own configuration."""
+    """Appends the matching tree of recipes after the configuration of SchNetPack."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the tree that belongs to the running program, once."""
+        """Append the tree of the running program, once."""
         folder = recipes_folder()
         if folder is None:
             return
@@ -58,7 +58,7 @@ class GpipSearchPathPlugin(SearchPathPlugin):
             )
             if tree is None:
                 continue
-            # Hydra's file source wants a plain path behind the scheme, not a percent-encoded URI.
+            # Hydra's file source needs a plain path after the scheme, not a percent-encoded URI.
             path = f"file://{folder / tree}"
             if path not in present:
                 search_path.append(provider="gpip_plugins", path=path)

@@ -1,8 +1,8 @@
-"""The command `gpip`: what `spktrain`, `spkpredict` and `spkmd` do not do.
+"""The command `gpip`, for tasks that `spktrain`, `spkpredict` and `spkmd` do not do.
 
 Every room keeps its sub-commands in a module `command`: a function that adds the parser, and one
-that runs it. The name of an argument (`dest`) is that of the library's parameter, so that
-a mistake, which the library tells by its parameter, is told here by the option that was typed.
+that runs it. The name of an argument (`dest`) is that of the library's parameter, so that an error
+message of the library can be printed with the option that the user typed.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of `gpip` with all sub-commands."""
     main_parser = argparse.ArgumentParser(
         prog="gpip",
-        description="What spktrain, spkpredict and spkmd do not do; each command has its --help.",
+        description="Commands beside spktrain, spkpredict and spkmd; each command has its --help.",
     )
     main_parser.add_argument("--version", action="version", version=f"gpip_plugins {__version__}")
     commands = main_parser.add_subparsers(metavar="COMMAND", required=True)
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _names(command: argparse.ArgumentParser) -> dict[str, str]:
-    """Return, for every parameter of the library, what the user typed for it."""
+    """Return, for every parameter of the library, the user's name of it."""
     names = {}
     for action in command._actions:  # argparse has no public list of them
         if not action.option_strings:
@@ -63,17 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `gpip`.
 
     Args:
-        arguments: words behind the command; None takes those of the process.
+        arguments: words after the command; None takes those of the process.
 
     Returns:
-        0, or 1 after a mistake of the user, told in one sentence on stderr; argparse exits with 2.
+        0, or 1 after a user error, printed in one sentence on stderr; argparse exits with 2.
     """
     args = parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
-            # SchNetPack 2.2 scripts a function when it is imported; no user can change that.
+            # SchNetPack 2.2 scripts a function at import; users cannot change that.
             warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
-            # Python compiles what it imports again where it may not keep the result.
+            # Without a writable cache Python compiles imported modules, and warns, at every start.
             warnings.filterwarnings("ignore", "invalid escape sequence", SyntaxWarning)
             args.run(args)
     except InputError as error:

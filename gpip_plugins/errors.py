@@ -1,8 +1,8 @@
-"""The exception for mistakes that a user can mend, and the checks of single settings that raise it.
+"""The exception for errors of the user, and the checks of single settings that raise it.
 
-The library names its own parameters. What a user types may have another name: the command line
-has `--energy-unit`, a recipe `data.datapath`. `with_names` puts these names into a sentence, where
-the command or the recipe hands over to the library.
+The library names its own parameters. The user may have typed another name: the command line has
+`--energy-unit`, a recipe `data.datapath`. `with_names` puts these names into the message, where the
+command or the recipe calls the library.
 """
 
 import math
@@ -16,10 +16,10 @@ __all__ = ["InputError", "check_choice", "check_number", "check_whole", "with_na
 
 
 class InputError(CompactHydraException, ValueError):
-    """A wrong input: one sentence that names the parameter, the value and the remedy.
+    """A wrong input: one sentence with the parameter, the value and the remedy.
 
-    Hydra prints a `CompactHydraException` without a trace-back and exits with code 1, so raising
-    this anywhere below `spktrain`, `spkpredict` or `spkmd` shows the user just the sentence.
+    Hydra prints a `CompactHydraException` without a trace-back and exits with code 1, so if this is
+    raised anywhere below `spktrain`, `spkpredict` or `spkmd`, the user sees only the sentence.
     `gpip` does the same. For callers in Python it is a `ValueError`.
 
     Example:
@@ -30,21 +30,21 @@ class InputError(CompactHydraException, ValueError):
     """
 
     def __repr__(self) -> str:
-        """Return the bare sentence: Hydra shows this when it was instantiating something."""
+        """Return only the sentence: Hydra shows this if the error occurs in `instantiate`."""
         return str(self)
 
 
 def with_names(sentence: str, names: Mapping[str, str]) -> str:
-    """Return a sentence in which parameters have the names that the user knows.
+    """Return a sentence with the names of parameters that the user knows.
 
-    `parameter=value` is replaced everywhere. A parameter without a value is replaced where its name
-    has an underscore; without one it could be an English word.
+    `parameter=value` is replaced everywhere. A parameter without a value is replaced only if its
+    name has an underscore; otherwise it could be an English word.
 
     Args:
         sentence: text of an `InputError`.
-        names: parameter to what is written in front of its value, such as `--energy-unit ` or
-            `data.datapath=`; text that ends in neither stands for the parameter and its value (a
-            flag).
+        names: parameter to the text that is written in front of its value, such as
+            `--energy-unit ` or `data.datapath=`; text with neither ending replaces the parameter
+            and its value (a flag).
 
     Example:
         >>> with_names("energy_unit=cal is no unit; set energy_unit.", {"energy_unit": "--unit "})
@@ -62,11 +62,11 @@ def with_names(sentence: str, names: Mapping[str, str]) -> str:
 
 
 def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Return a whole number in a range; a truth value is none.
+    """Return a whole number in a range; True and False are refused.
 
     Args:
-        name: of the parameter.
-        value: what was given.
+        name: name of the parameter.
+        value: value of the parameter.
         least: smallest allowed value.
         most: largest allowed value.
 
@@ -100,15 +100,15 @@ def check_number(
     unit: str = "",
     example: float | None = None,
 ) -> float:
-    """Return a finite number in a range; a truth value is none, a text such as `1e-3` is one.
+    """Return a finite number in a range; text such as `1e-3` is accepted, True and False are not.
 
     Args:
-        name: of the parameter.
-        value: what was given.
+        name: name of the parameter.
+        value: value of the parameter.
         least: smallest allowed value.
-        above: value that it has to exceed.
+        above: value that must be exceeded.
         most: largest allowed value.
-        unit: of the number, for the message.
+        unit: unit of the number, for the message.
         example: a sensible value, for the message.
 
     Raises:
@@ -141,11 +141,11 @@ def check_number(
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> str:
-    """Return one of some names.
+    """Return a value that must be one of some names.
 
     Args:
-        name: of the parameter.
-        value: what was given.
+        name: name of the parameter.
+        value: value of the parameter.
         choices: allowed names.
 
     Raises:
@@ -163,6 +163,6 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> str:
 
 
 def _limits(limits: list[tuple[str, float | None]]) -> str:
-    """Return the limits that are given, in words."""
+    """Return the given limits in words."""
     given = [f"{words} {value:g}" for words, value in limits if value is not None]
     return f" {' and '.join(given)}" if given else ""

@@ -1,27 +1,27 @@
 """Names of the tensors that gpip_plugins adds to SchNetPack's dictionary of inputs.
 
-They stand beside `schnetpack.properties`; with `n_atoms` the number of atoms of the whole batch
-and `n_systems` the number of configurations in it:
+They supplement `schnetpack.properties`; `n_atoms` is the number of atoms of the whole batch and
+`n_systems` the number of its configurations:
 
 | name | shape | unit | meaning |
 |---|---|---|---|
 | `R_clean` | (n_atoms, 3) | Å | positions before the noise was added |
 | `Z_clean` | (n_atoms,) | -- | atomic numbers before atoms were masked |
 | `noise` | (n_atoms, 3) | sigma | noise divided by its standard deviation |
-| `is_masked` | (n_atoms,) bool | -- | atoms whose element is hidden |
+| `is_masked` | (n_atoms,) bool | -- | atoms whose element is masked |
 | `is_corrupted` | (n_atoms,) bool | -- | atoms of configurations with noise and mask |
-| `is_labelled` | (n_atoms,) bool | -- | atoms of configurations left as they were |
-| `masked_atoms` | (n_atoms, n_out) | -- | restored features of the atoms |
+| `is_labelled` | (n_atoms,) bool | -- | atoms of configurations without noise and mask |
+| `masked_atoms` | (n_atoms, n_out) | -- | predicted features of the atoms |
 | `embedding_clean` | (n_atoms, n_basis) | -- | embedding rows of the clean atomic numbers |
 | `structure_latent` | (n_systems, n_out) | -- | pooled representation of a configuration |
 | `geometry_latent` | (n_systems, n_out) | -- | Net3D's representation of the clean configuration |
 | `pseudo_energy` | (n_systems,) | -- | scalar whose gradient predicts the noise |
-| `kind` | (n_systems,) int | -- | what its forces are: a `Kind` |
+| `kind` | (n_systems,) int | -- | kind of its forces: a `Kind` |
 | `dataset` | (n_systems,) int | -- | number of the data set in a mixture |
-| `force_targets` | (n_atoms, 3) | eV/Å | forces to learn; NaN where there are none |
-| `is_off_equilibrium` | (n_atoms,) bool | -- | atoms whose target are their DFT forces |
+| `force_targets` | (n_atoms, 3) | eV/Å | target forces; NaN where there are none |
+| `is_off_equilibrium` | (n_atoms,) bool | -- | atoms whose target is the DFT force |
 | `is_equilibrium` | (n_atoms,) bool | -- | atoms at a minimum, whose target is zero |
-| `is_perturbed` | (n_atoms,) bool | -- | atoms displaced from a minimum, which are to go back |
+| `is_perturbed` | (n_atoms,) bool | -- | atoms displaced from a minimum, with a restoring target |
 | `has_label(name)` | as the label, bool | -- | rows of a mixture that have the label `name` |
 
 Example:
@@ -55,7 +55,7 @@ is_perturbed: Final[str] = "_is_perturbed"
 
 
 def has_label(name: str) -> str:
-    """Return the key that tells which rows of a mixture of data sets have a label.
+    """Return the key of the mask of rows that have a label, for mixtures of data sets.
 
     Args:
         name: name of the label, such as `forces`.
@@ -70,9 +70,9 @@ def has_label(name: str) -> str:
 class Kind(IntEnum):
     """Kinds of configurations in force-centric pre-training (arXiv:2308.14759).
 
-    `OFF_EQUILIBRIUM` has computed forces, `EQUILIBRIUM` is a minimum, where they vanish, and a
-    `PERTURBED` one is a minimum with displaced atoms, as the transform `ForceTargets` makes it.
-    About `UNLABELLED` ones nothing is known; they serve pretexts without forces.
+    `OFF_EQUILIBRIUM` has computed forces, `EQUILIBRIUM` is a minimum, where they vanish, and
+    `PERTURBED` is a minimum with displaced atoms, made by the transform `ForceTargets`.
+    The forces of `UNLABELLED` are unknown; it is used for pretexts without forces.
 
     Example:
         >>> Kind.of("equilibrium").value
@@ -86,7 +86,7 @@ class Kind(IntEnum):
 
     @classmethod
     def of(cls, name: str) -> "Kind":
-        """Return the kind that a data set can have by its name.
+        """Return the kind with a name that a data set can have.
 
         Args:
             name: off_equilibrium, equilibrium or unlabelled.

@@ -1,7 +1,7 @@
 """Units of energies, lengths and forces, written as SchNetPack writes them.
 
 Everything that gpip_plugins stores or prints is in eV, Å (`Ang`) and eV/Å, the units of ASE; these
-functions say how large another unit is, and refuse what is not a unit of that kind.
+functions return the size of another unit, and refuse other kinds of units.
 
 Example:
     >>> round(energy_in_ev("kcal/mol"), 6)
@@ -44,8 +44,8 @@ def density(mass: float, volume: float) -> float:
     """Return a mass density in g/cm^3.
 
     Args:
-        mass: u.
-        volume: Å^3.
+        mass: mass in u.
+        volume: volume in Å^3.
 
     Example:
         >>> round(density(64 * 18.015, 12.445**3), 3)  # water
@@ -55,11 +55,11 @@ def density(mass: float, volume: float) -> float:
 
 
 def energy_in_ev(unit: str, name: str = "energy_unit") -> float:
-    """Return how many eV one `unit` is.
+    """Return one `unit` in eV.
 
     Args:
         unit: one of eV, kcal/mol, kJ/mol, Hartree (Ha), Rydberg (Ry).
-        name: of the parameter that holds it.
+        name: name of the parameter that holds the unit.
 
     Raises:
         InputError: if `unit` is none of these.
@@ -71,11 +71,11 @@ def energy_in_ev(unit: str, name: str = "energy_unit") -> float:
 
 
 def length_in_angstrom(unit: str, name: str = "distance_unit") -> float:
-    """Return how many Å one `unit` is.
+    """Return one `unit` in Å.
 
     Args:
         unit: one of Ang (Angstrom), Bohr, nm; `A` means ampere to SchNetPack and is refused.
-        name: of the parameter that holds it.
+        name: name of the parameter that holds the unit.
 
     Raises:
         InputError: if `unit` is none of these.
@@ -91,11 +91,11 @@ def length_in_angstrom(unit: str, name: str = "distance_unit") -> float:
 
 
 def forces_in_ev_per_angstrom(unit: str, name: str = "forces_unit") -> float:
-    """Return how many eV/Å one `unit` is.
+    """Return one `unit` in eV/Å.
 
     Args:
         unit: an energy unit, a slash and a length unit, for example kcal/mol/Ang.
-        name: of the parameter that holds it.
+        name: name of the parameter that holds the unit.
 
     Raises:
         InputError: if `unit` is not of this form.
@@ -110,7 +110,7 @@ def forces_in_ev_per_angstrom(unit: str, name: str = "forces_unit") -> float:
 
 
 def _converted(unit: str, into: str) -> float:
-    # Imported here: SchNetPack imports torch, which those who only sample need not wait for.
+    # Imported here: SchNetPack imports torch, which is slow and not needed for sampling.
     from schnetpack.units import convert_units
 
     return float(convert_units(unit, into))

@@ -157,7 +157,7 @@ def test_simulation_of_an_element_that_no_label_had(folder, finetuned, run_progr
         "simulation_dir=md2",
         code=1,
     )
-    assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
+    assert "contains Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
 def test_prediction(folder, finetuned, run_program):
@@ -170,7 +170,7 @@ def test_prediction(folder, finetuned, run_program):
     write(folder / "chloride.xyz", molecule("CH3Cl"))
     words = ["predict", "runs/tuned", "chloride.xyz", "x.xyz"]
     _, sentence = run_program(folder, "gpip", *words, code=1)
-    assert "holds Cl (Z = 17), but the model knows only H, C, O" in sentence
+    assert "contains Cl (Z = 17), but the model knows only H, C, O" in sentence
 
 
 def test_interruption_company_and_resumption(folder, pretrained, run_program, start_program):

@@ -20,7 +20,7 @@ from gpip_plugins.cli import COMMANDS, main, parser
 
 @pytest.fixture
 def here(run_folder, tmp_path, monkeypatch):
-    """A folder with a run, and two labelled molecules of different size, as the current one."""
+    """Current folder with a run and two labelled molecules of different size."""
     shutil.copytree(run_folder / "run", tmp_path / "run")
     rng = np.random.default_rng(0)
     frames = []
@@ -226,6 +226,6 @@ def test_the_command_is_installed(here):
         [program, "predict", "nowhere", "test.xyz", "out.xyz"], capture_output=True, text=True
     )
     assert done.returncode == 1
-    # Nothing else: no trace-back, no warnings of what is imported.
+    # Nothing else: no trace-back, no warnings from imports.
     assert done.stderr.startswith("gpip: MODEL=nowhere does not exist")
     assert done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Who may import whom: the rooms stand above one another, in the order of CONTRIBUTING.md."""
+"""Allowed imports: a room uses only rooms above it in the table of CONTRIBUTING.md."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import gpip_plugins
 
 ROOT = Path(gpip_plugins.__file__).parent
-#: From the ground floor up: a room imports only rooms that stand before it.
+#: A room imports only rooms before it.
 ORDER = (
     "errors",
     "units",
@@ -32,7 +32,7 @@ ORDER = (
     "testing",
     "cli",
 )
-#: Beside the floors: the version, and how Hydra finds the recipes.
+#: Modules outside this order: the version, and the search path of Hydra.
 APART = ("__init__", "_search_path", "_hydra_plugin")
 MODULES = sorted(ROOT.rglob("*.py"))
 
@@ -43,7 +43,7 @@ def room_of(path: Path) -> str:
 
 
 def imported(path: Path) -> list[str]:
-    """Return the full names of the modules of the package that a file imports, wherever in it."""
+    """Return the full names of the modules of the package that a file imports, anywhere in it."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gpip_plugins"):
@@ -55,7 +55,7 @@ def imported(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_a_room_imports_only_rooms_below_it(path):
+def test_a_room_imports_only_rooms_above_it_in_the_table(path):
     room = room_of(path)
     for name in imported(path):
         other = name.split(".")[1]
@@ -73,7 +73,7 @@ def test_the_rooms_of_the_package_are_those_of_the_list():
 
 
 @pytest.mark.parametrize("room", ["sampling", "md", "train"])
-def test_sampling_simulation_and_training_do_not_know_each_other(room):
+def test_sampling_simulation_and_training_do_not_import_each_other(room):
     others = {"sampling", "md", "train"} - {room}
     for path in (ROOT / room).rglob("*.py"):
         assert not {name.split(".")[1] for name in imported(path)} & others, path
@@ -86,7 +86,7 @@ def test_only_the_command_line_imports_commands():
             assert not commands, path
 
 
-def test_analysis_knows_no_database_and_no_picture():
+def test_analysis_imports_no_database_and_no_picture():
     for path in (ROOT / "analysis").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not any(word in text for word in ("ase.db", "schnetpack", "matplotlib", "argparse"))

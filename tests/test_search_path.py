@@ -46,7 +46,7 @@ def test_program_gets_its_own_tree_and_no_other(main, tree):
 
 
 @pytest.mark.parametrize("main", [SPKTRAIN, SPKMD])
-def test_tree_is_appended_once_and_behind_the_host(main):
+def test_tree_is_appended_once_and_after_schnetpack(main):
     path = search_path(main)
     for _ in range(3):
         GpipSearchPathPlugin().manipulate_search_path(path)
@@ -65,14 +65,14 @@ def test_tree_is_appended_once_and_behind_the_host(main):
         (None, "main"),
     ],
 )
-def test_foreign_programs_get_nothing(main, provider):
+def test_other_programs_get_no_tree(main, provider):
     path = search_path(main, provider)
     before = [element.path for element in path.get_path()]
     GpipSearchPathPlugin().manipulate_search_path(path)
     assert [element.path for element in path.get_path()] == before
 
 
-def test_element_without_a_path_is_passed_over():
+def test_element_without_a_path_is_skipped():
     path = search_path(None)
     path.append("main", None)
     GpipSearchPathPlugin().manipulate_search_path(path)
@@ -92,14 +92,14 @@ def test_recipes_inside_the_package_come_before_those_of_a_checkout(tmp_path, mo
     assert recipes_folder() == package / "recipes"
 
 
-def test_missing_package_or_recipes_leave_the_path_alone(monkeypatch):
+def test_missing_package_or_recipes_do_not_change_the_path(monkeypatch):
     monkeypatch.setattr(_search_path.importlib.util, "find_spec", lambda name: None)
     path = search_path(SPKTRAIN)
     GpipSearchPathPlugin().manipulate_search_path(path)
     assert recipes_folder() is None and ours(path) == []
 
 
-def test_blanks_and_percent_signs_in_the_folder_are_kept(tmp_path, monkeypatch):
+def test_spaces_and_percent_signs_in_the_folder_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(_search_path, "recipes_folder", lambda: tmp_path / "my 100% recipes")
     path = search_path(SPKTRAIN)
     GpipSearchPathPlugin().manipulate_search_path(path)

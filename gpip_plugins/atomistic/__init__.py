@@ -1,4 +1,4 @@
-"""Output modules, one pretext each."""
+"""Output modules, one for each pretext."""
 
 from gpip_plugins.atomistic.contrastive import *
 from gpip_plugins.atomistic.denoising import *

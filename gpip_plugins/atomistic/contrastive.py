@@ -1,4 +1,4 @@
-"""Contrast between the representation and a 3D network."""
+"""Contrast of the representation with a 3D network."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -13,10 +13,11 @@ __all__ = ["Contrastive"]
 
 
 class Contrastive(nn.Module):
-    """Write the two latents of every configuration that NT-Xent contrasts, GPIP task 3.
+    """Write the two latents of every configuration for the NT-Xent loss, GPIP task 3.
 
-    Student: the representation of the corrupted configuration, read out by minimum, maximum and
-    mean and mapped to `n_out`. Teacher: `Net3D` on the clean configuration; it is trained along.
+    Student: the representation of the corrupted configuration, pooled by minimum, maximum and mean
+    and mapped to `n_out`. Teacher: `Net3D` on the clean configuration; it is trained together with
+    the student.
 
     Args:
         n_in: width of the scalar representation.
@@ -24,7 +25,7 @@ class Contrastive(nn.Module):
         n_hidden_3d, n_layers_3d, n_encodings: of `Net3D`.
         centered: subtract the mean over the batch from both latents (ours; 3D Infomax has batch
             normalisation). Configurations of one molecule start with nearly the same latent, so
-            that all cosines are one and the loss rests at log(n_systems - 1) for thousands of
+            that all cosines are one and the loss stays at log(n_systems - 1) for thousands of
             steps; without their common part it falls from the start.
 
     Example:

@@ -1,4 +1,4 @@
-"""Predicting the noise: a vector head, and a gradient head for invariant representations."""
+"""Prediction of the noise: a vector head, and a gradient head for invariant representations."""
 
 from typing import Literal
 
@@ -24,9 +24,9 @@ class VectorNoise(nn.Module):
 
     Args:
         n_in: width of the representation.
-        n_hidden: width of the hidden layers; None halves it layer by layer.
+        n_hidden: width of the hidden layers; None halves the width from layer to layer.
         n_layers: number of layers.
-        output_key: where the result is stored.
+        output_key: key of the result.
 
     Raises:
         InputError: the representation wrote no vectors.
@@ -62,7 +62,7 @@ class VectorNoise(nn.Module):
         """Write the predicted noise in units of sigma, shape (n_atoms, 3)."""
         if "vector_representation" not in inputs:
             raise InputError(
-                "VectorNoise finds no vector_representation; use the gradient head "
+                "VectorNoise needs vector_representation; use the gradient head "
                 "(pretext=[mask,noise_gradient,contrast]), or for SO3net "
                 "return_vector_representation=true of the representation."
             )
@@ -78,8 +78,8 @@ class GradientNoise(Atomwise):
     .. math:: \hat\epsilon_i / \sigma = s \, \partial U / \partial \hat R_i, \quad U = \sum_i u(h_i)
 
     With `sign="physical"` (s = +1) the field :math:`-\partial U / \partial R` points back to the
-    clean structure as a force does, so U has its minimum there and its head can go on as an energy
-    head. GPIP's code has it the other way round (s = -1, U maximal at the clean structure):
+    clean structure as a force does, so U has its minimum there and its head can be reused as an
+    energy head. GPIP's code has the opposite sign (s = -1, U maximal at the clean structure):
     `sign="gpip"`.
 
     The head is SchNetPack's `Atomwise` (same parameters, same names), so that it can be
@@ -89,8 +89,8 @@ class GradientNoise(Atomwise):
         n_in: width of the scalar representation.
         n_hidden, n_layers, activation: of the atom-wise network, as in `Atomwise`.
         sign: `physical` or `gpip`.
-        output_key: where the noise is stored.
-        energy_key: where U is stored, shape (n_systems,).
+        output_key: key of the noise.
+        energy_key: key of U, shape (n_systems,).
 
     Raises:
         InputError: unknown sign.
@@ -119,7 +119,7 @@ class GradientNoise(Atomwise):
         (gradient,) = torch.autograd.grad(
             [scalar], [inputs[spk_properties.R]], [torch.ones_like(scalar)], create_graph=True
         )
-        # A constant has no gradient: without the zero the last bias would be no part of the graph,
+        # A constant has no gradient: without this zero the last bias would not be in the graph,
         # and DDP would wait for it.
         inputs[self.noise_key] = self.factor * gradient + 0.0 * scalar.sum()
         return inputs

@@ -1,4 +1,4 @@
-"""Restoring masked atoms: re-mask, then decode by message passing."""
+"""Prediction of masked atoms: re-mask, then decode by message passing."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -12,26 +12,27 @@ __all__ = ["MaskedAtoms"]
 
 
 class MaskedAtoms(nn.Module):
-    r"""Restore the features of masked atoms from their surroundings, GPIP section 4.2, task 1.
+    r"""Predict the features of masked atoms from their surroundings, GPIP section 4.2, task 1.
 
     The latent of every masked atom is replaced by a learned [DMASK] token; a message-passing
-    decoder (continuous-filter convolutions over the same neighbours) then rebuilds its feature
-    :math:`x_i^{out}` from the latents of the other atoms alone:
+    decoder (continuous-filter convolutions over the same neighbours) then predicts its feature
+    :math:`x_i^{out}` only from the latents of the other atoms:
 
     .. math:: x_i = t \text{ if } i \in M \text{ else } h_i, \quad
         x \leftarrow x + \text{cfconv}(x, r_{ij}), \quad x_i^{out} = W x_i + b
 
-    Without the re-mask the decoder could copy; without messages it would see only the token.
+    Without the re-mask the decoder could copy the latent; without messages it would have only the
+    token.
 
     Args:
         n_in: width of the scalar representation.
         cutoff: radius of the neighbour list in Å.
-        n_out: width of the restored feature: `max_z` classes for the target `Z_clean` (GPIP's
+        n_out: width of the predicted feature: `max_z` classes for the target `Z_clean` (GPIP's
             code), the representation's `n_atom_basis` for `embedding_clean` (the paper's
             "original feature").
         n_layers: message-passing steps of the decoder.
         n_rbf: radial basis functions of the decoder.
-        output_key: where the result is stored.
+        output_key: key of the result.
 
     Example:
         >>> decoder = MaskedAtoms(n_in=8, cutoff=5.0, n_out=100)
@@ -69,9 +70,9 @@ class MaskedAtoms(nn.Module):
         self.outnet = Dense(n_in, n_out)
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Write the restored features of all atoms, shape (n_atoms, n_out)."""
+        """Write the predicted features of all atoms, shape (n_atoms, n_out)."""
         h = inputs["scalar_representation"]
-        # A model that also predicts energies is used on structures in which nothing is masked.
+        # A model that also predicts energies is used for structures without masked atoms.
         unmasked = torch.zeros(len(h), dtype=torch.bool, device=h.device)
         masked = inputs.get(properties.is_masked, unmasked)[:, None]
         d_ij = torch.linalg.vector_norm(inputs[spk_properties.Rij], dim=1)

@@ -1,4 +1,4 @@
-"""Net3D, the 3D network of 3D Infomax (Stärk et al., ICML 2022), for whole batches at once."""
+"""Net3D, the 3D network of 3D Infomax (Stärk et al., ICML 2022), for whole batches."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -12,7 +12,7 @@ __all__ = ["DistanceEncoding", "Net3D", "pool"]
 
 
 class DistanceEncoding(nn.Module):
-    r"""Encode distances by sines and cosines of falling frequency, and the distance itself.
+    r"""Encode distances by sines and cosines of decreasing frequency, and the distance itself.
 
     .. math:: d \mapsto [\sin(d/2^k), \cos(d/2^k)]_{k=0}^{K-1} \oplus d
 
@@ -36,7 +36,7 @@ class DistanceEncoding(nn.Module):
 
 
 def pool(x: torch.Tensor, idx_m: torch.Tensor, n_atoms: torch.Tensor) -> torch.Tensor:
-    """Read a configuration out of its atoms: minimum, maximum and mean, side by side.
+    """Pool the atoms of each configuration: minimum, maximum and mean, concatenated.
 
     Args:
         x: atom-wise features, shape (n_atoms, n).
@@ -58,7 +58,7 @@ def pool(x: torch.Tensor, idx_m: torch.Tensor, n_atoms: torch.Tensor) -> torch.T
 
 
 class Net3DLayer(nn.Module):
-    """One round of messages on the complete graph; messages update the edges, gates weigh them."""
+    """One round of messages on the complete graph; messages update the edges, gates weight them."""
 
     def __init__(self, n_hidden: int):
         super().__init__()
@@ -79,12 +79,12 @@ class Net3D(nn.Module):
     """Represent a configuration by its interatomic distances alone (GPIP's teacher, task 3).
 
     All pairwise distances of the clean configuration (minimum image in periodic cells, ours) are
-    encoded; every node starts from one learned vector, so elements are unknown here; messages run
-    on the complete graph; the readout is minimum, maximum and mean. The whole batch is one
-    vectorised computation.
+    encoded; every node starts from the same learned vector, so elements are unknown here; messages
+    are passed on the complete graph; the nodes are pooled by minimum, maximum and mean. The whole
+    batch is one vectorised computation.
 
     Args:
-        n_out: width of the latent, that of the student's.
+        n_out: width of the latent, equal to that of the student.
         n_hidden: hidden width (GPIP's code: 20).
         n_layers: message-passing rounds (GPIP's code: 1).
         n_encodings: frequencies of the distance encoding.

@@ -14,7 +14,7 @@ __all__ = ["TorchMDNetEnergy"]
 
 
 class GatedBlock(nn.Module):
-    r"""Mixes scalars and vectors, with the parameters of TorchMD-Net's block.
+    r"""Gated mixing of scalars and vectors, with the parameters of TorchMD-Net's block.
 
     .. math::
         (s, g) = W_2\, \sigma\left(W_1 [x, |U_1 \vec v|] + b_1\right) + b_2,\quad
@@ -27,7 +27,7 @@ class GatedBlock(nn.Module):
         n_in: number of features.
         n_out: number of features of the result.
         activation: the function sigma.
-        activated: whether the resulting scalars pass the function, too.
+        activated: whether the activation is also applied to the resulting scalars.
     """
 
     def __init__(self, n_in: int, n_out: int, activation: str, activated: bool):
@@ -36,7 +36,7 @@ class GatedBlock(nn.Module):
         act = ACTIVATIONS[activation]
         self.vec1_proj = Dense(n_in, n_in, bias=False)
         self.vec2_proj = Dense(n_in, n_out, bias=False)
-        # TorchMD-Net counts the activation as a layer of its own.
+        # In TorchMD-Net the activation counts as a layer.
         layers = {"0": Dense(2 * n_in, n_in, activation=act), "2": Dense(n_in, 2 * n_out)}
         self.update_net = nn.Sequential(OrderedDict(layers=nn.Sequential(OrderedDict(layers))))
         self.act = act if activated else nn.Identity()
@@ -61,8 +61,8 @@ class TorchMDNetEnergy(nn.Module):
     .. math::
         E = \bar E + \sum_i \left(\sigma\, e(x_i, \vec v_i) + E_{Z_i}\right)
 
-    This is TorchMD-Net's output model `Scalar` of an Equivariant Transformer; with its weights it
-    gives its energies. K. T. Schütt et al., PaiNN, arXiv:2102.03150 (the blocks); P.
+    This is TorchMD-Net's output model `Scalar` of an Equivariant Transformer; with the same weights
+    it gives the same energies. K. T. Schütt et al., PaiNN, arXiv:2102.03150 (the blocks); P.
     Thölke, G. De Fabritiis, arXiv:2202.02541.
 
     Args:
@@ -116,7 +116,7 @@ class TorchMDNetEnergy(nn.Module):
             x, v = block(x, v)
         energies = x[:, 0] * self.std + self.atomref[inputs[properties.Z]]
         if self.training:
-            # The last vectors lead nowhere, but distributed training waits for their gradient.
+            # The last vectors are not used, but distributed training waits for their gradient.
             energies = energies + 0.0 * v.sum()
         idx_m = inputs[properties.idx_m]
         total = energies.new_zeros(int(idx_m[-1]) + 1).index_add(0, idx_m, energies)

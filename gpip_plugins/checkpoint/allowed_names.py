@@ -1,4 +1,4 @@
-"""Which classes and functions a file of weights may name, and which of them it may call."""
+"""Classes and functions that a file of weights may name, and those that it may call."""
 
 import importlib
 import re
@@ -19,7 +19,7 @@ __all__ = [
     "look_up",
 ]
 
-#: Packages whose modules, optimizers and schedulers may be named; imported when a file does so.
+#: Packages whose modules, optimizers and schedulers may be named; imported only if needed.
 PACKAGES = (
     "gpip_plugins.atomistic",
     "gpip_plugins.task",
@@ -68,7 +68,7 @@ FUNCTIONS = frozenset(
     ]
 )
 
-#: Plain types that occur as values or as containers; none of them does anything when created.
+#: Plain types that occur as values or as containers; creating them has no side effects.
 TYPES = frozenset(
     [f"builtins.{name}" for name in _PLAIN]
     + [f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")]
@@ -82,18 +82,18 @@ TYPES = frozenset(
         "torch._C._VariableFunctionsClass",
         "typing.Any",
     ]
-    # Lightning up to 1.5 files the state of callbacks under their classes.
+    # Lightning up to 1.5 stores the state of callbacks under their classes.
     + [
         "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
         "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     ]
 )
 
-#: What a file may call.
+#: Names that a file may call.
 CALLED = frozenset(
     [
         "builtins.frozenset",
-        "builtins.getattr",  # replaced by a function that knows the activations only
+        "builtins.getattr",  # replaced by a function that accepts only activations
         "builtins.set",
         "collections.OrderedDict",
         "collections.defaultdict",
@@ -105,16 +105,16 @@ CALLED = frozenset(
     ]
 )
 
-#: What PyTorch puts in the place of tensors' data: types of storages and of numbers.
+#: Names that PyTorch writes in place of tensors' data: types of storages and of numbers.
 TENSOR_TYPE = re.compile(r"torch\.(\w+Storage|bfloat16|float\w+|u?int\d+|complex\d+|bool)")
 
 
 def look_up(name: str, may_import: bool) -> object | None:
-    """Return the object of a full name, with or without importing the module that holds it.
+    """Return the object of a full name; import its module if allowed.
 
     Args:
         name: full name, such as `schnetpack.representation.painn.PaiNN`.
-        may_import: False looks only at modules that are loaded already.
+        may_import: False searches only modules that are loaded already.
 
     Example:
         >>> look_up("torch.nn.modules.linear.Linear", may_import=False)
@@ -141,7 +141,7 @@ def _within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def allowed(name: str, trust: tuple[str, ...] = ()) -> bool:
-    """Tell whether a file may refer to this class or function.
+    """Return whether a file may refer to this class or function.
 
     Args:
         name: full name, such as `schnetpack.representation.painn.PaiNN`.
@@ -156,7 +156,7 @@ def allowed(name: str, trust: tuple[str, ...] = ()) -> bool:
     if not _within(name, PACKAGES + trust):
         return False
     found = look_up(name, may_import=True)
-    # The second condition keeps out what a module merely imported from elsewhere.
+    # The second condition excludes objects that a module only imported from elsewhere.
     return (
         isinstance(found, type)
         and issubclass(found, BASES)

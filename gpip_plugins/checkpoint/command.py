@@ -9,7 +9,7 @@ def add_convert_checkpoint(commands) -> None:
     """Register `gpip convert-checkpoint`."""
     parser = commands.add_parser(
         "convert-checkpoint",
-        help="turn a checkpoint of TorchMD-Net's Equivariant Transformer into a best_model",
+        help="convert a checkpoint of TorchMD-Net's Equivariant Transformer into a best_model",
         description="Reads a Lightning checkpoint of TorchMD-Net, or of Pre-training via "
         "Denoising, writes a best_model for SchNetPack, and prints the settings with which "
         "spktrain builds the same network.",
@@ -24,7 +24,7 @@ def add_convert_checkpoint(commands) -> None:
 
 
 def run_convert_checkpoint(args: argparse.Namespace) -> None:
-    """Convert and say what was found."""
+    """Convert the file and print the result."""
     from gpip_plugins.checkpoint.conversion import convert_checkpoint
 
     print(f"{args.target}: {convert_checkpoint(args.source, args.target, args.overwrite)}")

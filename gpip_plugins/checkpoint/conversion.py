@@ -18,7 +18,7 @@ _BASES = {"ExpNormalRBF": "expnorm", "TorchMDGaussianRBF": "torchmd_gaussian"}
 def convert_checkpoint(
     source: str | os.PathLike, target: str | os.PathLike, overwrite: bool = False
 ) -> str:
-    """Turn a checkpoint of TorchMD-Net's Equivariant Transformer into a `best_model`.
+    """Convert a checkpoint of TorchMD-Net's Equivariant Transformer into a `best_model`.
 
     Args:
         source: Lightning checkpoint of TorchMD-Net or of "Pre-training via Denoising".
@@ -26,11 +26,11 @@ def convert_checkpoint(
         overwrite: whether an existing file may be replaced.
 
     Returns:
-        What was found, and the settings with which `spktrain` builds the same network.
+        Description of the model, and the settings with which `spktrain` builds the same network.
 
     Raises:
-        InputError: the source cannot be loaded or is no file of TorchMD-Net, or the target exists
-            or cannot be written.
+        InputError: the source cannot be loaded or is not a file of TorchMD-Net, or the target
+            exists or cannot be written.
     """
     path = existing("source", source, "name a checkpoint of TorchMD-Net")
     check_target(resolve(target), ("",), overwrite, path)

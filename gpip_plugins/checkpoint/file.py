@@ -1,9 +1,9 @@
-"""Loads trained models without running what a foreign file may contain.
+"""Loads trained models without running code from a foreign file.
 
 Three kinds of file occur around SchNetPack: `best_model`, a whole pickled model; a Lightning
 checkpoint, with the pickled model among the hyper-parameters and the weights in `state_dict`; and a
 plain state dict. A fourth is TorchMD-Net's Lightning checkpoint of an Equivariant Transformer, from
-which a model of SchNetPack is made. All are loaded weights-only, with the rules of
+which a SchNetPack model is built. All are loaded weights-only, with the rules of
 `gpip_plugins.checkpoint.safe_pickle`.
 """
 
@@ -27,7 +27,7 @@ from gpip_plugins.io.paths import existing
 
 __all__ = ["Checkpoint", "load", "load_model"]
 
-#: Names a file in which SchNetPack stores the task with its hyper-parameters, `best_model.task`.
+#: Occurs in the file in which SchNetPack stores the task with its hyper-parameters.
 _TASK = "lightning_fabric.utilities.data.AttributeDict"
 
 
@@ -41,7 +41,7 @@ class Checkpoint:
         kind: `model` (SchNetPack's best_model), `lightning`, `state_dict` or `torchmdnet`.
         state_dict: tensors of the whole model, named as in the model (no leading `model.`).
         module: the model, if the file contains it.
-        settings: what is known of the representation, see `settings_of`.
+        settings: known settings of the representation, see `settings_of`.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Checkpoint:
     settings: dict[str, object] = field(default_factory=dict)
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """Return the tensors of one sub-module, named as inside of it; `""` for all.
+        """Return the tensors of one sub-module, with names relative to it; `""` for all.
 
         Args:
             name: path of the sub-module, such as `representation` or `output_modules.0`.
@@ -75,10 +75,10 @@ def load(
     """Load a file of weights to the CPU.
 
     Args:
-        path: the file, or the folder of a run, whose `best_model` is taken. A relative path counts
-            from the folder in which the command was typed.
-        trust: packages of your own whose modules may occur in the file.
-        name: of the parameter that holds the path.
+        path: the file, or the folder of a run with its `best_model`. A relative path is relative
+            to the folder in which the command was typed.
+        trust: your packages whose modules may occur in the file.
+        name: name of the parameter that holds the path.
 
     Raises:
         InputError: the file is missing, damaged, empty, of another format, or it names a class or
@@ -90,13 +90,13 @@ def load(
             data = handle.read()
     except OSError as error:
         raise InputError(
-            f"{name}={path} cannot be read ({error.strerror}); mend its permissions."
+            f"{name}={path} cannot be read ({error.strerror}); change its permissions."
         ) from error
     trust = (trust,) if isinstance(trust, str) else tuple(trust)
     content = _unpickle(path, data, trust)
     kind, module, tensors = _sort_out(path, content)
     if not tensors:
-        raise InputError(f"{path} holds no weights; give the best_model of a finished run.")
+        raise InputError(f"{path} contains no weights; give the best_model of a finished run.")
 
     representation = getattr(module, "representation", None)
     if isinstance(representation, nn.Module):
@@ -116,7 +116,7 @@ def load_model(
 
     Args:
         path: a best_model, the folder of a run, or a Lightning checkpoint.
-        device: where to put the model.
+        device: device of the model.
         trust: as in `load`.
         name: as in `load`.
 
@@ -128,11 +128,11 @@ def load_model(
     model = checkpoint.module
     if not isinstance(model, AtomisticModel):
         raise InputError(
-            f"{checkpoint.path} holds weights without a model; give the best_model of a run."
+            f"{checkpoint.path} contains weights without a model; give the best_model of a run."
         )
     if not len(model.output_modules):
         raise InputError(
-            f"{checkpoint.path} has no energy that could be taken over, only a representation;"
+            f"{checkpoint.path} has no energy that could be used, only a representation;"
             " fine-tune it first (pretrained.path)."
         )
     version = getattr(model, "spk_version", "2.0.4")
@@ -146,7 +146,7 @@ def load_model(
 
 
 def _existing_file(path: str | os.PathLike, name: str) -> str:
-    """Return the absolute path of the file that is meant."""
+    """Return the absolute path of the file."""
     path = existing(name, path, "name the best_model of a finished run")
     if not os.path.isdir(path):
         return path
@@ -164,7 +164,7 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
         f"{path} is damaged or not a file of torch.save; copy it again, or give another checkpoint."
     )
     try:
-        # PyTorch does not check the sums that it stores.
+        # PyTorch does not check the checksums that it stores.
         if zipfile.ZipFile(io.BytesIO(data)).testzip() is not None:
             raise damaged
         reasons = safe_pickle.refused(io.BytesIO(data), trust)
@@ -172,29 +172,29 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
     except KeyError as error:
         if error.args == ("TorchScript",):
             raise InputError(
-                f"{path} is a TorchScript file, whose weights cannot be taken over; give the"
+                f"{path} is a TorchScript file, whose weights cannot be loaded; give the"
                 " best_model from which it was made."
             ) from None
         raise damaged from error
     except Exception as error:
         raise damaged from (None if error is damaged else error)
     if _TASK in reasons:
-        raise InputError(f"{path} holds a whole training task; give the best_model beside it.")
+        raise InputError(f"{path} contains a whole training task; give the best_model beside it.")
     if older := next((name for name in reasons if name.startswith("gpip_plugins.")), None):
         raise InputError(
-            f"{path} was written by another version of gpip_plugins, for it names {older}, which"
-            " this one does not have; use it with the version that wrote it, or train again."
+            f"{path} was written by another version of gpip_plugins: it names {older}, which this"
+            " version does not have; use the version that wrote it, or train again."
         )
     if reasons:
         package = reasons[0].split(".")[0]
         raise InputError(
             f"{path} was not loaded because it uses {', '.join(reasons[:3])}, which a model of"
-            f" SchNetPack does not need; if you wrote the file and {package} is your own package,"
+            f" SchNetPack model does not need; if you wrote the file and {package} is your package,"
             f" give trust={package}, otherwise save the weights alone with"
             " torch.save(model.state_dict(), FILE)."
         )
     present = torch.serialization.get_safe_globals()
-    # Leaving the context removes its names again, so what others added must not be among them.
+    # On leaving the context its names are removed, so it must not contain those added elsewhere.
     extra = [pair for pair in safe_pickle.as_safe_globals(names) if pair not in present]
     try:
         with torch.serialization.safe_globals(extra) if extra else contextlib.nullcontext():
@@ -204,7 +204,7 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
 
 
 def _sort_out(path: str, content: object) -> tuple[str, nn.Module | None, dict[str, torch.Tensor]]:
-    """Tell the kind of the file; return it with the model, if any, and the model's tensors."""
+    """Return the kind of the file, its model, if any, and the model's tensors."""
     if isinstance(content, nn.Module):
         return "model", content, dict(content.state_dict())
     if is_torchmdnet(content):

@@ -1,20 +1,20 @@
-"""Reads off a file of weights what it names and calls, before anything in it is believed.
+"""Lists what a file of weights names and calls, before it is loaded.
 
 A file of `torch.save` is a pickle: a small program that names classes and functions, builds
 instances and may call what it named. SchNetPack stores whole modules in this way (`best_model`, and
-the hyper-parameters of a Lightning checkpoint), so "tensors only" is too narrow and `pickle` too
-wide. The rules here, whose lists stand in `gpip_plugins.checkpoint.allowed_names`, lie between the
-two:
+the hyper-parameters of a Lightning checkpoint), so loading tensors only would accept too little and
+`pickle` too much. The rules here (lists in `gpip_plugins.checkpoint.allowed_names`) lie between
+the two:
 
 - the file is first replayed with inert stand-ins for everything that it names (`names_in`), so
-  nothing is imported or called before all of it is known;
+  nothing is imported or called before all names are known;
 - a class must come from one of `PACKAGES` and be a module, an optimizer or a scheduler; the file
-  may create an empty instance of it and fill in its attributes, but not call its constructor;
+  may create an empty instance of it and set its attributes, but not call its constructor;
 - functions are listed one by one (`FUNCTIONS`); the file may refer to them, but not call them;
-- called may be only what rebuilds tensors and containers (`CALLED`).
+- only functions that rebuild tensors and containers may be called (`CALLED`).
 
-PyTorch's weights-only unpickler then loads the file with exactly these names and does the checking
-a second time, in its own way.
+PyTorch's weights-only unpickler then loads the file with exactly these names and checks it a second
+time by its own rules.
 
 Example:
     >>> import io, torch
@@ -45,7 +45,7 @@ __all__ = ["as_safe_globals", "names_in", "refused"]
 
 
 def _torch_function(owner: type, name: str):
-    """Return `torch.tanh` and its like, the only thing for which pickled models need `getattr`.
+    """Return an activation such as `torch.tanh`; pickled models need `getattr` only for these.
 
     Raises:
         pickle.UnpicklingError: for every other owner or name.
@@ -56,7 +56,7 @@ def _torch_function(owner: type, name: str):
 
 
 def _inert(name: str, called: set[str]) -> type:
-    """Return a class that takes every pickle operation, does nothing and notes its calls."""
+    """Return a class that accepts every pickle operation, does nothing and records its calls."""
 
     def construct(cls, *args, **kwargs):
         return dict.__new__(cls)
@@ -73,7 +73,7 @@ def _inert(name: str, called: set[str]) -> type:
 
 
 class _Replay(pickle.Unpickler):
-    """Runs a pickle with stand-ins: imports nothing, calls nothing."""
+    """Runs a pickle with stand-ins; it imports nothing and calls nothing."""
 
     def __init__(self, file):
         super().__init__(file)
@@ -101,7 +101,7 @@ def names_in(file: io.BytesIO) -> tuple[set[str], set[str]]:
 
     Raises:
         zipfile.BadZipFile, KeyError: if it is not such a file.
-        Exception: whatever a damaged pickle leads to.
+        Exception: any error that a damaged pickle causes.
     """
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
@@ -116,7 +116,7 @@ def names_in(file: io.BytesIO) -> tuple[set[str], set[str]]:
 
 
 def refused(file: io.BytesIO, trust: tuple[str, ...] = ()) -> list[str]:
-    """Return what speaks against loading the file: names, or calls as `name()`; sorted.
+    """Return the reasons against loading the file: names, or calls as `name()`; sorted.
 
     Args:
         file: the whole file.
@@ -129,11 +129,11 @@ def refused(file: io.BytesIO, trust: tuple[str, ...] = ()) -> list[str]:
 
 
 def as_safe_globals(names: set[str], may_import: bool = True) -> list[tuple[object, str]]:
-    """Return the names as PyTorch's `add_safe_globals` wants them.
+    """Return the names in the form that PyTorch's `add_safe_globals` needs.
 
     Args:
-        names: full names; whoever calls has decided that they are harmless.
-        may_import: False looks only at modules that are loaded already.
+        names: full names; the caller must have checked that they are harmless.
+        may_import: False searches only modules that are loaded already.
     """
     pairs: list[tuple[object, str]] = []
     for name in sorted(names):

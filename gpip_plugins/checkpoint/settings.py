@@ -1,4 +1,4 @@
-"""On what the meaning of the weights depends: width, depth, cutoff, radial basis and so on."""
+"""Settings that the meaning of the weights depends on: width, depth, cutoff, radial basis, ..."""
 
 import torch
 from schnetpack.nn import Dense
@@ -13,14 +13,14 @@ _ATTENTION = (
 
 
 def settings_of(representation: nn.Module) -> dict[str, object]:
-    """Return the settings on which the meaning of the weights depends, as far as there are any.
+    """Return the settings that the meaning of the weights depends on, as far as they are known.
 
     Keys: `class`, `n_atom_basis`, `n_interactions`, `n_filters`, `lmax`, `cutoff` (Å), `cutoff_fn`,
     `radial_basis`, `n_rbf` and `activation`; of the Equivariant Transformer also `n_heads`,
     `attention_activation`, `distance_influence`, `vector_cutoff`, `vector_norm` and `cutoff_lower`.
 
     Args:
-        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one built alike.
+        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one of the same form.
 
     Example:
         >>> import schnetpack.nn as snn
@@ -64,7 +64,7 @@ def settings_of(representation: nn.Module) -> dict[str, object]:
 
 
 def settings_of_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
-    """Return those settings of `settings_of` that can be read from weights alone.
+    """Return the settings of `settings_of` that can be read from weights alone.
 
     Args:
         tensors: state dict of a model, or of its representation.

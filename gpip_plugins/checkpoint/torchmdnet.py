@@ -1,4 +1,4 @@
-"""Lightning checkpoints of TorchMD-Net's Equivariant Transformer as models of SchNetPack.
+"""Converts Lightning checkpoints of TorchMD-Net's Equivariant Transformer to SchNetPack models.
 
 Two kinds of file have the same layout: those of TorchMD-Net itself and those of "Pre-training via
 Denoising" (S. Zaidi et al., arXiv:2206.00133), which builds on an older TorchMD-Net. Weights are
@@ -38,10 +38,10 @@ _BASIS = ("rbf_type", "num_rbf", "cutoff_lower", "cutoff_upper", "trainable_rbf"
 
 
 def is_torchmdnet(content: object) -> bool:
-    """Tell whether the content of a file is a Lightning checkpoint of TorchMD-Net.
+    """Return whether the content of a file is a Lightning checkpoint of TorchMD-Net.
 
     Args:
-        content: what `torch.load` returns.
+        content: result of `torch.load`.
 
     Example:
         >>> is_torchmdnet({"state_dict": {"model.representation_model.embedding.weight": 0}})
@@ -54,13 +54,13 @@ def is_torchmdnet(content: object) -> bool:
 def from_torchmdnet(path: str, content: Mapping) -> NeuralNetworkPotential:
     """Return the model in a checkpoint of TorchMD-Net, in the precision of its weights.
 
-    The output modules are those for which there is a counterpart: the energy (and its forces, if
-    the checkpoint was trained on them) for the output model `Scalar` with summed energies and at
-    most the prior `Atomref`; none otherwise.
+    Only output modules with a counterpart here are built: the energy (and its forces, if the
+    checkpoint was trained on them) for the output model `Scalar` with summed energies and at most
+    the prior `Atomref`; otherwise none.
 
     Args:
         path: the file, for messages.
-        content: what `torch.load` returned.
+        content: result of `torch.load`.
 
     Raises:
         InputError: another architecture, settings that are missing or that TorchMD-Net does not
@@ -97,8 +97,8 @@ def _representation(path: str, settings: Mapping) -> nn.Module:
     architecture = settings.get("model")
     if architecture != "equivariant-transformer":
         raise InputError(
-            f"{path} holds TorchMD-Net's model={architecture}; only equivariant-transformer can be"
-            " taken over."
+            f"{path} has TorchMD-Net's model={architecture}; only equivariant-transformer can be"
+            " converted."
         )
     for name in (*_SETTINGS, *_BASIS):
         if name not in settings:
@@ -138,7 +138,7 @@ def _our_name(key: str) -> str:
 
 
 def _has_energy(settings: Mapping) -> bool:
-    """Tell whether the head is a trained energy that has a counterpart here."""
+    """Return whether the head is a trained energy that has a counterpart here."""
     return (
         settings.get("output_model") == "Scalar"
         and settings.get("reduce_op") in ("add", "sum")
@@ -171,7 +171,7 @@ def _energy(path: str, settings: Mapping, tensors: Mapping[str, torch.Tensor]) -
         atomref=references[0].flatten() if references else torch.zeros(settings["max_z"]),
     )
     weights = {
-        # Without `layers` in TorchMD-Net before 2.0.
+        # TorchMD-Net before 2.0 has no `layers` in the name.
         re.sub(r"update_net\.(\d)", r"update_net.layers.\1", key.removeprefix(_HEAD)): value
         for key, value in tensors.items()
         if key.startswith(f"{_HEAD}output_network.")
@@ -181,13 +181,13 @@ def _energy(path: str, settings: Mapping, tensors: Mapping[str, torch.Tensor]) -
 
 
 def _fill(path: str, module: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put the weights into a module whose own constants stay.
+    """Load the weights into a module, which keeps its own constants.
 
     Raises:
-        InputError: a tensor is missing, too many, or of another shape.
+        InputError: a tensor is missing, unexpected, or of another shape.
     """
-    own = {"cutoff_fn.cutoff", "mean", "std", "atomref"}
-    expected = {k: v for k, v in module.state_dict().items() if k not in own}
+    constants = {"cutoff_fn.cutoff", "mean", "std", "atomref"}
+    expected = {k: v for k, v in module.state_dict().items() if k not in constants}
     for name in [*expected, *weights]:
         here, there = expected.get(name), weights.get(name)
         if here is None or there is None or here.shape != there.shape:

@@ -1,4 +1,4 @@
-"""Containers and loaders."""
+"""Data sets and loaders."""
 
 from gpip_plugins.data.checks import *
 from gpip_plugins.data.joined import *

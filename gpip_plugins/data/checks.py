@@ -1,4 +1,4 @@
-"""What is checked in a database before any long work starts."""
+"""Checks of a database before any long work starts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,20 +19,20 @@ def check_database(
     property_units: Mapping[str, str] | None,
     distance_unit: str | None = None,
 ) -> dict[str, str]:
-    """Check that a SchNetPack database exists and holds what is asked for.
+    """Check that a SchNetPack database exists and contains the requested labels and units.
 
     Args:
         datapath: path of the ASE database.
         load_properties: names of the labels to load; None for all.
-        property_units: unit wanted for each label.
-        distance_unit: unit wanted for positions and cells; None for the database's own.
+        property_units: requested unit of each label.
+        distance_unit: requested unit of positions and cells; None for that of the database.
 
     Returns:
         Unit of each label in the database.
 
     Raises:
         InputError: no such file, not a database, empty, no units, unknown labels, or a unit that
-            does not fit.
+            cannot be converted.
     """
     remedy = "give the path of a SchNetPack database (`gpip import labels.xyz labels.db` makes one)"
     database = Database(datapath, remedy=remedy)
@@ -56,7 +56,7 @@ def _check_labels(
     load_properties: Iterable[str],
     property_units: Mapping[str, str],
 ) -> None:
-    """Check that a database has labels of these names, in units that can be converted."""
+    """Check that a database has these labels, in units that can be converted."""
     for name in (*load_properties, *property_units):
         if name not in available:
             raise InputError(
@@ -83,7 +83,7 @@ def check_values(tensors: dict[str, torch.Tensor], n_atoms: torch.Tensor, datapa
         datapath: path of the database, for the message.
 
     Raises:
-        InputError: names the first configuration at fault, and what is wrong.
+        InputError: names the first wrong configuration and its fault.
     """
     _check_finite(tensors, n_atoms, datapath)
     cells = tensors[properties.cell].view(-1, 3, 3).double().numpy()

@@ -1,4 +1,4 @@
-"""A loader that gives every epoch random numbers of its own."""
+"""Loader that draws new random numbers in each epoch."""
 
 import torch
 from pytorch_lightning import LightningDataModule, seed_everything
@@ -10,9 +10,9 @@ __all__ = ["EpochLoader", "share_seed"]
 
 
 def share_seed() -> None:
-    """Give all ranks of a parallel run the seed of the first, where theirs differ.
+    """Give all ranks of a parallel run the seed of the first, if their seeds differ.
 
-    `spktrain` without `seed` draws one in every process. Lightning's sampler then shares out a
+    Without `seed`, `spktrain` draws one in every process. Lightning's sampler then divides a
     different order on each rank, so that some configurations come twice and others never.
     """
     parallel = torch.distributed
@@ -25,25 +25,25 @@ def share_seed() -> None:
 
 
 class EpochLoader(AtomsLoader):
-    """Loader of training batches whose order and corruption follow from seed, rank and epoch.
+    """Loader of training batches whose order and corruption are set by seed, rank and epoch.
 
-    With a sampler of SchNetPack's (`train_sampler_cls`) the order is that sampler's, drawn from
-    torch's global generator; the corruption still follows from seed, rank and epoch.
+    With a sampler of SchNetPack (`train_sampler_cls`) that sampler sets the order, drawn from
+    torch's global generator; the corruption is still set by seed, rank and epoch.
 
-    A loader that draws from torch's global generator gives the ranks of a parallel run equal noise
-    and masks, and gives a resumed run those of its first epoch again. Here every epoch begins with
-    streams of its own, and an interrupted run goes on as if it had not been interrupted.
+    A loader that uses torch's global generator gives all ranks of a parallel run the same noise
+    and masks, and repeats those of the first epoch in a resumed run. Here every epoch begins with
+    new streams of random numbers, and a resumed run equals one without interruption.
 
     Args:
         dataset: data set with `transforms`; the random ones among them are restarted.
         *args: those of `AtomsLoader`.
-        datamodule: its trainer tells rank and epoch; without a trainer, epochs are counted. The
+        datamodule: its trainer gives rank and epoch; without a trainer, epochs are counted. The
             seed is that of torch's global generator (`seed_everything`).
         **kwargs: those of `AtomsLoader`.
     """
 
     def __init__(self, dataset, *args, datamodule: LightningDataModule, **kwargs):
-        # Lightning builds the loader anew for its distributed sampler, from arguments that it
+        # Lightning builds the loader again for its distributed sampler, from arguments that it
         # finds as attributes.
         self.datamodule = datamodule
         self._epochs_begun = 0
@@ -52,9 +52,9 @@ class EpochLoader(AtomsLoader):
         super().__init__(dataset, *args, **kwargs)
 
     def __iter__(self):
-        """Begin an epoch, when its first batch is asked for.
+        """Begin an epoch, when its first batch is requested.
 
-        Lightning asks for the iterator of a resumed run before it knows the epoch.
+        Lightning requests the iterator of a resumed run before it knows the epoch.
         """
         seed, trainer = torch.initial_seed(), self.datamodule.trainer
         if trainer is None:
@@ -62,7 +62,7 @@ class EpochLoader(AtomsLoader):
         else:
             rank, epoch = trainer.global_rank, trainer.current_epoch
         self._epochs_begun += 1
-        # One order on all ranks: a sampler shares it out among them.
+        # The same order on all ranks: a sampler divides it among them.
         self.generator.manual_seed(hashed_generator("order", seed, epoch).initial_seed())
         for position, transform in enumerate(self.dataset.transforms):
             if isinstance(transform, RandomTransform):

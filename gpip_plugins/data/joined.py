@@ -1,4 +1,4 @@
-"""Several data sets in memory, joined to one."""
+"""Several data sets in memory, joined into one."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ __all__ = ["JoinedAtomsData"]
 
 
 class JoinedAtomsData(InMemoryAtomsData):
-    """Several `InMemoryAtomsData`, one behind the other, handed out as one.
+    """Several `InMemoryAtomsData`, concatenated.
 
-    Every configuration tells its data set (`properties.dataset`) and its kind (`properties.kind`).
-    Rows of a label that a data set lacks are NaN, so that nothing can take them for zeros, and
-    False in `properties.has_label(label)`.
+    Every configuration has the number of its data set (`properties.dataset`) and its kind
+    (`properties.kind`). Rows of a label that a data set lacks are NaN, so that they cannot be taken
+    for zeros, and False in `properties.has_label(label)`.
 
     Args:
-        parts: data sets that are loaded and share units; labels have the same names.
-        kinds: what the forces of each are.
-        datapath: what messages call the whole.
+        parts: loaded data sets in the same units; labels have the same names.
+        kinds: kind of the forces of each data set.
+        datapath: name of the joined data set in messages.
 
     Raises:
         InputError: a label has one row per atom in one data set and not in another.
@@ -46,7 +46,7 @@ class JoinedAtomsData(InMemoryAtomsData):
         sizes = [len(part) for part in parts]
         numbers = torch.arange(len(parts)).repeat_interleave(torch.tensor(sizes))
         self._tensors |= {
-            # Fixed corruption follows from it, so it has to differ between data sets.
+            # The fixed corruption depends on it, so it must differ between data sets.
             spk_properties.idx: torch.arange(sum(sizes)),
             properties.dataset: numbers,
             properties.kind: torch.tensor([int(kind) for kind in kinds])[numbers],
@@ -63,7 +63,7 @@ class JoinedAtomsData(InMemoryAtomsData):
             self._join(label, parts)
 
     def _join(self, label: str, parts: Sequence[InMemoryAtomsData]) -> None:
-        """Join a label; fill what is missing with NaN, and write which rows are there."""
+        """Join a label; fill missing rows with NaN, and mark the rows that exist."""
         having = [part for part in parts if label in part.tensors]
         rows = _rows_per_system(label, having)
         example = having[0].tensors[label]
@@ -86,7 +86,7 @@ class JoinedAtomsData(InMemoryAtomsData):
 
     @property
     def available_properties(self) -> list[str]:
-        """Labels that at least one of the data sets has."""
+        """Labels of at least one of the data sets."""
         return self._labels
 
     @property
@@ -105,11 +105,11 @@ _STRUCTURE = (
 
 
 def _rows_per_system(label: str, having: Sequence[InMemoryAtomsData]) -> int | None:
-    """Return the rows of a label in every configuration, None for one row per atom."""
+    """Return the number of rows of a label per configuration, None for one row per atom."""
     counts = {part.rows_per_system.get(label) for part in having}
     n_atoms = [int(part.tensors[spk_properties.n_atoms].sum()) for part in having]
     atomwise = [len(p.tensors[label]) == n for p, n in zip(having, n_atoms, strict=True)]
-    # Molecules of one size have as many rows in every configuration, and one per atom as well.
+    # If all molecules have the same size, both hold: equal numbers of rows, and one per atom.
     if all(atomwise) and counts != {1}:
         return None
     if len(counts) == 1 and None not in counts:

@@ -1,4 +1,4 @@
-"""A data set held in memory that hands out whole batches."""
+"""Data set in memory that returns whole batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,10 +16,10 @@ __all__ = ["InMemoryAtomsData", "collate", "is_batchwise"]
 
 
 def is_batchwise(transform: torch.nn.Module) -> bool:
-    """Tell whether a transform may be applied to a whole batch.
+    """Return whether a transform may be applied to a whole batch.
 
-    True for those of gpip_plugins, for SchNetPack's casts, and for its `RemoveOffsets` as long as
-    it removes means only (its atomic references are summed over all atoms it is given).
+    True for those of gpip_plugins, for SchNetPack's casts, and for its `RemoveOffsets` if it
+    removes means only (its atomic references are summed over all atoms of the batch).
 
     Example:
         >>> from schnetpack.transform import CastTo32, SubtractCenterOfMass
@@ -32,15 +32,15 @@ def is_batchwise(transform: torch.nn.Module) -> bool:
 
 
 def collate(samples):
-    """Collate samples as SchNetPack does; leave a batch that is one already as it is."""
+    """Collate samples as SchNetPack does; return a batch unchanged."""
     return samples if isinstance(samples, dict) else _atoms_collate_fn(samples)
 
 
 class InMemoryAtomsData(ASEAtomsData):
     """SchNetPack's ASE data set, read once, with batches gathered from memory.
 
-    Reading a row of the database and transforming it takes milliseconds; a small network trains
-    faster than that. Here every row is read once. If all transforms can take a batch
+    Reading a row of the database and transforming it takes milliseconds, longer than a training
+    step of a small network. Here every row is read once. If all transforms can process a batch
     (`is_batchwise`), a batch is gathered and transformed as a whole; otherwise the samples are
     transformed one by one, as in SchNetPack, with the same result.
 
@@ -48,7 +48,7 @@ class InMemoryAtomsData(ASEAtomsData):
     """
 
     def load(self, progress: bool = True) -> None:
-        """Read all rows into memory; called once, before `subset` copies are made."""
+        """Read all rows into memory; called once, before `subset` makes copies."""
         rows = [
             self._get_properties(self.conn, k, self.load_properties, self.load_structure)
             for k in tqdm(range(len(self)), "reading data", disable=not progress, leave=False)
@@ -56,7 +56,7 @@ class InMemoryAtomsData(ASEAtomsData):
         self._n_atoms = torch.cat([row[properties.n_atoms] for row in rows])
         self._first = torch.cumsum(self._n_atoms, 0) - self._n_atoms
         self._tensors = {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
-        # Labels come per configuration (a fixed number of rows each) or per atom.
+        # Labels have a fixed number of rows per configuration, or one row per atom.
         self._rows_per_system = {}
         for key in self._tensors:
             counts = {len(row[key]) for row in rows}
@@ -76,12 +76,12 @@ class InMemoryAtomsData(ASEAtomsData):
 
     @property
     def elements(self) -> list[int]:
-        """Atomic numbers that occur, ascending; of a subset, those of its configurations."""
+        """Atomic numbers in the data set, ascending; in a subset, those of its configurations."""
         return list(self.element_counts)
 
     @property
     def element_counts(self) -> dict[int, int]:
-        """Number of atoms of each element, by atomic number; of a subset, of its configurations."""
+        """Number of atoms of each element, by atomic number; in a subset, of its configurations."""
         numbers = self._tensors[properties.Z]
         if self.subset_idx is not None:
             wanted = torch.zeros(len(self._n_atoms), dtype=torch.bool)
@@ -92,11 +92,11 @@ class InMemoryAtomsData(ASEAtomsData):
 
     @property
     def rows_per_system(self) -> dict[str, int]:
-        """Rows of each label in every configuration; without those that have one row per atom."""
+        """Number of rows of each label per configuration; not for labels with one row per atom."""
         return self._rows_per_system
 
     def structures(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield atomic numbers, positions and periodic directions, as they are in memory."""
+        """Yield atomic numbers, positions and periodic directions, as stored in memory."""
         wanted = range(len(self._n_atoms)) if self.subset_idx is None else self.subset_idx
         Z, R = self._tensors[properties.Z].numpy(), self._tensors[properties.R].numpy()
         pbc = self._tensors[properties.pbc].view(-1, 3).numpy()

@@ -27,38 +27,38 @@ log = logging.getLogger(__name__)
 Members = MixtureMember | Mapping[str, MixtureMember]
 
 ACKNOWLEDGEABLE = ("units", "levels_of_theory", "force_sizes")
-#: Root mean square forces of thermal, stretched and compressed molecules lie within this factor of
-#: one another; kcal/mol taken for eV is a factor of 23.
+#: The root mean square forces of thermal, stretched and compressed molecules differ by less than
+#: this factor; kcal/mol taken for eV is a factor of 23.
 FORCE_SIZE_RATIO = 10.0
 
 
 class Mixture(GpipDataModule):
     """Data sets with forces of different kinds, mixed in every batch.
 
-    Each data set has its own database, units, names of labels and partitions. A label that one of
-    them lacks is masked (`gpip_plugins.data.joined`). Energies of different data sets have no
-    common reference; they are not read unless `load_properties` names them.
+    Each data set has its own database, units, names of labels and partitions. A label that a data
+    set lacks is masked (`gpip_plugins.data.joined`). Energies of different data sets have no
+    common reference; they are read only if `load_properties` contains them.
 
-    Batches of validation and test hold all data sets in proportion to their numbers there, in a
-    fixed random order.
+    Batches of validation and test contain all data sets in proportion to their sizes, in a fixed
+    random order.
 
     Args:
-        datapath: the folder from which the paths of members count.
+        datapath: folder to which paths of members are relative.
         members: name to `MixtureMember`, or to several of them by name; names consist of letters,
             digits and underscores.
         batch_size: configurations in a training batch.
         forces_key: name of the forces in the mixture.
         kinds: use only members of these kinds; None for all.
         sampling: size, even or temperature, see `gpip_plugins.data.mixture_sampler.shares`.
-        temperature: of the last.
+        temperature: temperature of the sampling of this name.
         epoch_size: configurations drawn in an epoch; None for the number of training ones.
-        acknowledge: contradictions that are meant: units (a member's `units` hold, whatever its
-            database states), levels_of_theory (members differ in it), force_sizes (their forces
-            differ by a factor of ten or more).
+        acknowledge: contradictions that are intended: units (a member's `units` replace those that
+            its database states), levels_of_theory (members differ in it), force_sizes (their
+            forces differ by a factor of ten or more).
         **kwargs: those of `gpip_plugins.data.GpipDataModule`; `distance_unit` is Å if left out.
 
     Raises:
-        InputError: for mistakes in the settings, when it is made; for those in the data, in
+        InputError: for errors in the settings, when it is created; for errors in the data, in
             `setup`.
     """
 
@@ -79,13 +79,13 @@ class Mixture(GpipDataModule):
         self.members = _chosen(members, kinds, folder)
         for name in ("train_sampler_cls", "data_workdir"):
             if kwargs.get(name) is not None:
-                raise InputError(f"{name} does not go with a mixture; leave it out.")
+                raise InputError(f"{name} cannot be used with a mixture; leave it out.")
         for entry in acknowledge:
             check_choice("acknowledge", entry, ACKNOWLEDGEABLE)
         if epoch_size is not None:
             check_whole("epoch_size", epoch_size, least=1)
         kwargs.setdefault("load_properties", [forces_key])
-        # Positions of all have to be in one unit.
+        # The positions of all data sets must have one unit.
         kwargs["distance_unit"] = kwargs.get("distance_unit") or "Ang"
         super().__init__(
             self.members[0].path,
@@ -106,7 +106,7 @@ class Mixture(GpipDataModule):
         return [member.name for member in self.members]
 
     def prepare_data(self) -> None:
-        """Let data sets that bring their databases themselves do so."""
+        """Prepare the databases of data sets that provide them."""
         for member in self.members:
             if member.source is not None:
                 member.source.prepare_data()
@@ -118,8 +118,8 @@ class Mixture(GpipDataModule):
 
         Args:
             property: a label with one number per configuration.
-            divide_by_atoms: of the label per atom.
-            remove_atomref: without effect, see `JoinedAtomsData.atomrefs`.
+            divide_by_atoms: use the label per atom.
+            remove_atomref: has no effect, see `JoinedAtomsData.atomrefs`.
 
         Raises:
             InputError: no training configuration has it.
@@ -172,18 +172,18 @@ class Mixture(GpipDataModule):
         if "levels_of_theory" not in self.acknowledge:
             raise InputError(
                 f"members differ in level_of_theory ({found}); leave members out, or if this "
-                "is meant set acknowledge=[levels_of_theory]."
+                "is intended set acknowledge=[levels_of_theory]."
             )
         log.warning("Forces of different levels of theory are mixed (%s).", found)
 
     def _check_units(self, wanted: Mapping[str, str]) -> None:
-        """Refuse labels that nothing brings to one unit."""
+        """Refuse labels in different units without a unit to convert to."""
         for label in dict.fromkeys(k for m in self.members for k in m.read_units):
             units = {m.name: m.read_units[label] for m in self.members if label in m.read_units}
             if wanted.get(label) is None and not _equal_units(list(units.values())):
                 found = ", ".join(f"{name}: {unit}" for name, unit in units.items())
                 raise InputError(
-                    f"members have '{label}' in different units ({found}); name the one to "
+                    f"members have '{label}' in different units ({found}); give the one to "
                     f"convert them to in property_units, or leave '{label}' out of "
                     "load_properties."
                 )
@@ -199,7 +199,7 @@ class Mixture(GpipDataModule):
                 f"those of {least} ({sizes[most]:.3g} and {sizes[least]:.3g} eV/Å, root mean "
                 "square), as if one of them were in other units; import it again with the right "
                 "ones, set "
-                f"members.{most}.force_scale, or if this is meant set "
+                f"members.{most}.force_scale, or if this is intended set "
                 "acknowledge=[force_sizes]."
             )
 
@@ -207,7 +207,7 @@ class Mixture(GpipDataModule):
 def _chosen(
     members: Mapping[str, MixtureMember], kinds: Sequence[str] | None, folder: str
 ) -> list[MixtureMember]:
-    """Return the members of the wanted kinds, each with its name."""
+    """Return the members of the requested kinds, with their names set."""
     wanted = None if kinds is None else [Kind.of(kind) for kind in kinds]
     single: dict[str, MixtureMember] = {}
     for name, member in (members or {}).items():
@@ -216,7 +216,7 @@ def _chosen(
     for name, member in single.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise InputError(
-                f"members.{name} has a name with other signs than letters, digits and "
+                f"members.{name} has a name with characters other than letters, digits and "
                 "underscores; rename it."
             )
         member.bind(name, folder)
@@ -232,19 +232,19 @@ def _chosen(
 
 
 def _equal_units(units: Sequence[str]) -> bool:
-    """Return whether units are the same, under whatever name."""
+    """Return whether units are equal, whatever their names."""
     return all(abs(convert_units(unit, units[0]) - 1.0) < 1e-6 for unit in units[1:])
 
 
 class _SplitEach(SplittingStrategy):
-    """Divides every data set on its own; validation and test come mixed."""
+    """Splits every data set separately; validation and test are mixed."""
 
     def __init__(self, members: Sequence[MixtureMember]):
         super().__init__()
         self.members = members
 
     def split(self, dataset: JoinedAtomsData, *split_sizes: int) -> list[list[int]]:
-        """Return positions for training, validation and test; the sizes are the members' own."""
+        """Return positions for training, validation and test; members set their sizes."""
         sizes = torch.bincount(
             dataset.tensors[properties.dataset], minlength=len(self.members)
         ).tolist()

@@ -1,4 +1,4 @@
-"""One data set of a mixture: where it is, what its forces are, and how much of it is used."""
+"""One data set of a mixture: its database, its kind of forces, its partitions and weight."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from gpip_plugins.properties import Kind
 
 __all__ = ["MixtureMember"]
 
-#: settings whose names stand in messages
+#: settings that occur in messages
 SETTINGS = (
     "kind",
     "datapath",
@@ -36,33 +36,34 @@ class MixtureMember:
     """A data set of a `gpip_plugins.data.Mixture`.
 
     Args:
-        kind: what the forces of its configurations are: off_equilibrium (labels), equilibrium
-            (zero), or unlabelled (unknown; serves pretexts without forces).
-        datapath: a SchNetPack (ASE) database; a relative path counts from the mixture's `datapath`.
-            Not needed with a `source`.
-        source: a data set that brings its database itself, one of `gpip_plugins.datasets`.
+        kind: kind of the forces of its configurations: off_equilibrium (labels), equilibrium
+            (zero), or unlabelled (unknown; used for pretexts without forces).
+        datapath: a SchNetPack (ASE) database; a path relative to the mixture's `datapath`. Not
+            needed with a `source`.
+        source: a data set that provides its database, one of `gpip_plugins.datasets`.
         weight: factor in the probability of its configurations, not negative.
-        labels: the mixture's name of a label to its name in the database, such as
-            `{"forces": "wb97x_dz.forces"}`; labels that are not named, or None, have the same name.
-        units: units of labels that you know to hold, such as `{"forces": "eV/Ang"}`; they must be
-            those that the database states.
+        labels: name of a label in the mixture to its name in the database, such as
+            `{"forces": "wb97x_dz.forces"}`; labels that are missing here, or None, have the same
+            name in both.
+        units: units of labels that you know to be right, such as `{"forces": "eV/Ang"}`; they must
+            agree with those that the database states.
         level_of_theory: such as `PBE0+MBD`; None if unknown.
-        force_scale: factor that its forces are multiplied by, positive.
+        force_scale: factor by which its forces are multiplied, positive.
         num_train, num_val, num_test: numbers of configurations, or fractions; -1 for the rest,
             None for the rest of `num_test`.
-        split_file: partitions of your own for this data set, as SchNetPack's `split_file`.
+        split_file: file with partitions of this data set, as SchNetPack's `split_file`.
         max_equilibrium_force: largest root mean square force, in eV/Å, of a configuration that
-            passes for an equilibrium one, checked where the database has forces.
+            counts as an equilibrium one, checked if the database has forces.
 
     Raises:
-        InputError: for a setting that cannot work.
+        InputError: for a setting that is not allowed.
 
     Example:
         >>> MixtureMember("equilibrium", "qm9.db").weight
         1.0
     """
 
-    # No dataclass: OmegaConf would take its instances for configuration.
+    # Not a dataclass: OmegaConf would take its instances for configuration.
     def __init__(
         self,
         kind: str,
@@ -92,11 +93,11 @@ class MixtureMember:
         self.max_equilibrium_force = max_equilibrium_force
 
     def bind(self, name: str, folder: str) -> None:
-        """Take the name in the mixture and check the settings.
+        """Set the name in the mixture and check the settings.
 
         Args:
             name: name of this data set; messages call its settings `members.NAME.KEY`.
-            folder: absolute path that relative ones count from.
+            folder: absolute folder to which paths are relative.
         """
         self.name = name
         self.where = f"members.{name}"
@@ -105,7 +106,7 @@ class MixtureMember:
 
     @contextlib.contextmanager
     def naming_itself(self) -> Iterator[None]:
-        """Tell mistakes by the keys of this member: `num_val` as `members.NAME.num_val`."""
+        """Name the keys of this member in error messages: `num_val` as `members.NAME.num_val`."""
         try:
             yield
         except InputError as error:
@@ -182,19 +183,19 @@ class MixtureMember:
         trust_units: bool,
         progress: bool,
     ) -> InMemoryAtomsData:
-        """Check and read the database; of the wanted labels, those that it has.
+        """Check and read the database with those requested labels that it has.
 
         Args:
             wanted: names of labels in the mixture.
-            forces_key: which of them are the forces.
+            forces_key: name of the forces among them.
             units: unit of each label in the mixture.
-            distance_unit: of the positions; None for the database's own.
-            trust_units: where `self.units` and the database differ, believe the former.
+            distance_unit: unit of the positions; None for that of the database.
+            trust_units: use `self.units` where they contradict the database.
             progress: show a progress bar.
 
         Raises:
-            InputError: see `gpip_plugins.data.checks`; also for labels that are named and missing,
-                units that differ, and forces that contradict the kind.
+            InputError: see `gpip_plugins.data.checks`; also for missing labels, for units that
+                differ, and for forces that contradict the kind.
         """
         with self.naming_itself():
             stated = check_database(self.path, None, None, distance_unit)
@@ -221,7 +222,7 @@ class MixtureMember:
         return dataset
 
     def _check_labels(self, forces_key: str, stated: Mapping[str, str]) -> None:
-        """Check that the database has the labels that are named, and forces where they are due."""
+        """Check that the database has the labels of the settings, and forces if required."""
         named = [self.stored_name(label) for label in self.labels]
         if self.forces_are == Kind.OFF_EQUILIBRIUM:
             named.append(self.stored_name(forces_key))
@@ -234,20 +235,20 @@ class MixtureMember:
                 )
 
     def _factor(self, label: str, stated: str, wanted: str | None, trust_units: bool) -> float:
-        """Return what one unit of a label is in the unit of the mixture."""
-        own = self.units.get(label, stated)
+        """Return the factor from the unit of a label to the unit of the mixture."""
+        given = self.units.get(label, stated)
         try:
-            same = abs(convert_units(own, stated) - 1.0) < 1e-6
-            factor = 1.0 if wanted is None else float(convert_units(own, wanted))
+            same = abs(convert_units(given, stated) - 1.0) < 1e-6
+            factor = 1.0 if wanted is None else float(convert_units(given, wanted))
         except Exception as error:
             raise InputError(
-                f"{self.where}: '{label}' cannot be converted from '{own}' to '{wanted}'; name a "
+                f"{self.where}: '{label}' cannot be converted from '{given}' to '{wanted}'; name a "
                 f"unit that ASE knows in {self.where}.units or property_units."
             ) from error
         if not same and not trust_units:
             raise InputError(
-                f"{self.where}.units.{label}={own}, but {self.path} states '{stated}'; take it "
-                "out, or if the database is wrong add `units` to acknowledge."
+                f"{self.where}.units.{label}={given}, but {self.path} states '{stated}'; remove "
+                "it, or if the database is wrong add `units` to acknowledge."
             )
         return factor
 
@@ -255,14 +256,14 @@ class MixtureMember:
         """Refuse forces that contradict the kind.
 
         Args:
-            forces: as the database has them, before any scale, in eV/Å, shape (n_atoms, 3).
+            forces: forces of the database, before any scale, in eV/Å, shape (n_atoms, 3).
             n_atoms: atoms of every configuration, shape (n_systems,).
         """
         squares = forces.double().square().sum(-1)
         owner = torch.repeat_interleave(torch.arange(len(n_atoms)), n_atoms)
         sums = torch.zeros(len(n_atoms), dtype=squares.dtype).index_add(0, owner, squares)
         size = (sums / n_atoms / 3).sqrt()
-        #: root mean square of the forces that are learned, eV/Å
+        #: root mean square of the scaled forces, eV/Å
         self.force_size = float((sums.sum() / n_atoms.sum() / 3).sqrt()) * self.force_scale
         if self.forces_are == Kind.EQUILIBRIUM and float(size.max()) > self.max_equilibrium_force:
             n_off = int((size > self.max_equilibrium_force).sum())

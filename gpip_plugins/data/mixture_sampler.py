@@ -1,4 +1,4 @@
-"""How often the data sets of a mixture come in an epoch, and in which order."""
+"""Shares and order of the data sets of a mixture in an epoch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
@@ -26,9 +26,9 @@ def shares(
     Args:
         sizes: configurations in each data set, :math:`n_i`.
         weights: :math:`w_i`, not negative.
-        sampling: size (T = 1: every configuration has the same chance), even (T infinite: every
-            data set has), or temperature.
-        temperature: T of the last, at least 1; large data sets are drawn less than their size asks.
+        sampling: size (T = 1: every configuration is equally probable), even (T infinite: every
+            data set is equally probable), or temperature.
+        temperature: T for `temperature`, at least 1; the larger T, the more even the shares.
 
     Raises:
         InputError: an unknown scheme, T below 1, or weights that sum to zero.
@@ -57,15 +57,15 @@ class MixtureSampler(Sampler[int]):
     """Draws configurations of several data sets in fixed shares, in random order.
 
     Each data set contributes the same number in every epoch, its share rounded. Within an epoch
-    all configurations of a data set come once before any comes again, so that a share equal to its
-    size is one pass through it; every epoch draws anew.
+    all configurations of a data set are drawn once before any is drawn again, so that a share
+    equal to its size is one pass through it; every epoch has a new order.
 
     Args:
         members: data set of each configuration, shape (n,), numbered from 0.
-        probabilities: of each data set, shape (n_datasets,).
+        probabilities: probability of each data set, shape (n_datasets,).
         epoch_size: configurations in an epoch.
-        generator: source of the order; the loader seeds it when an epoch begins, the same on all
-            ranks of a parallel run, which then share the order out among them.
+        generator: source of the order; the loader seeds it at the start of an epoch, equally on
+            all ranks of a parallel run, which then divide the order among them.
 
     Example:
         >>> sampler = MixtureSampler(torch.tensor([0, 0, 0, 1]), torch.tensor([0.5, 0.5]), 4,
@@ -86,7 +86,7 @@ class MixtureSampler(Sampler[int]):
         self._positions = [torch.nonzero(members == k)[:, 0] for k in range(len(probabilities))]
         exact = probabilities.double() * epoch_size
         self.counts = exact.floor().long()
-        # The largest remainders are rounded up, so that the sum is right.
+        # The largest remainders are rounded up, so that the sum is `epoch_size`.
         missing = epoch_size - int(self.counts.sum())
         order = torch.argsort(exact - self.counts, descending=True, stable=True)
         self.counts[order[:missing]] += 1
@@ -96,7 +96,7 @@ class MixtureSampler(Sampler[int]):
         return int(self.counts.sum())
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the positions of one epoch."""
+        """Yield the indices of the configurations of one epoch."""
         drawn = []
         for positions, count in zip(self._positions, self.counts.tolist(), strict=True):
             for start in range(0, count, max(len(positions), 1)):

@@ -1,4 +1,4 @@
-"""The data module of our recipes: checked, in memory, with fixed corruption for validation."""
+"""Data module of our recipes: checked data, in memory, with fixed corruption for validation."""
 
 import contextlib
 import copy
@@ -20,37 +20,37 @@ __all__ = ["GpipDataModule"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_SPLIT = "split.npz"  # SchNetPack's own
+DEFAULT_SPLIT = "split.npz"  # SchNetPack's default
 
 
 class GpipDataModule(AtomsDataModule):
     """SchNetPack's data module with three additions.
 
     - Input is checked before training starts: file, units, names of labels, finite numbers, cells.
-      A relative `datapath` means the folder in which the command was typed.
+      A relative `datapath` is relative to the folder in which the command was typed.
     - Rows are read once and batches are made in memory (`InMemoryAtomsData`).
     - Random transforms (noise, masks) are fixed in validation and test, so that `val_loss` can be
-      compared between epochs; in training they are drawn anew in each epoch, differently on each
-      rank and in each worker, and a resumed run goes on with its own epoch (`EpochLoader`).
+      compared between epochs; in training they are drawn again in each epoch, differently on each
+      rank and in each worker, and a resumed run continues with its epoch (`EpochLoader`).
 
-    After `setup`, `elements` are the atomic numbers that occur in the database, and
-    `train_elements` those that occur in the training configurations.
+    After `setup`, `elements` are the atomic numbers in the database, and `train_elements` those in
+    the training configurations.
 
     Args:
         datapath: path of a SchNetPack (ASE) database.
         batch_size: configurations per training batch.
         property_units: unit to convert each label into, such as `{"energy": "eV"}`.
-        label_names: names in the database of labels that `property_units` names otherwise, such
-            as `{"energy": "E_dft"}`, so that a recipe can state units whatever the name is. The
-            units of those that `load_properties` leaves out are left out.
+        label_names: name of a label in `property_units` to its name in the database, such as
+            `{"energy": "E_dft"}`, so that a recipe can state units whatever the name is. Units of
+            labels that are not in `load_properties` are ignored.
         corruption_seed: seed of the fixed corruption of validation and test configurations.
-        split_file: partitions of your own; the default name is made in the folder of the run.
-        **kwargs: those of `AtomsDataModule`; `num_workers` is best left at 0 for small
-            molecules, where batches are cheaper than handing them between processes.
+        split_file: file with partitions; the default name is created in the folder of the run.
+        **kwargs: those of `AtomsDataModule`; leave `num_workers` at 0 for small molecules, where
+            making batches costs less than passing them between processes.
 
     Raises:
-        InputError: see `gpip_plugins.data.checks` and `gpip_plugins.data.splits`; also for a
-            working folder that the database cannot be copied to.
+        InputError: see `gpip_plugins.data.checks` and `gpip_plugins.data.splits`; also if the
+            database cannot be copied to the working folder.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class GpipDataModule(AtomsDataModule):
             units = {name: unit for name, unit in units.items() if name not in unused}
         if datapath is None:
             raise InputError(
-                "datapath=null names no database; give for example datapath=labels.db."
+                "datapath=null gives no database; give for example datapath=labels.db."
             )
         if not str(datapath).endswith(".db"):
             raise InputError(
@@ -78,7 +78,7 @@ class GpipDataModule(AtomsDataModule):
                 "make one of labelled structures with `gpip import`, or rename it."
             )
         split_file = kwargs.get("split_file")
-        # The default name is made in the folder of the run; any other is the user's own file.
+        # The default name is created in the folder of the run; any other is a file of the user.
         if split_file not in (None, DEFAULT_SPLIT):
             remedy = "name an existing file, or leave it out for a random split"
             kwargs["split_file"] = existing("split_file", split_file, remedy)
@@ -92,7 +92,7 @@ class GpipDataModule(AtomsDataModule):
         self.train_elements: list[int] = []
 
     def setup(self, stage: str | None = None):
-        """Check and read the database, split it, and hand the transforms their data."""
+        """Check, read and split the database, and prepare the transforms."""
         if self.dataset is not None:
             return
         share_seed()
@@ -124,7 +124,7 @@ class GpipDataModule(AtomsDataModule):
         return dataset
 
     def _sampling(self) -> dict:
-        """Return the arguments that tell the loader of training batches their order."""
+        """Return the arguments that set the order of the loader of training batches."""
         batch_sampler = self._setup_sampler(
             self.train_sampler_cls, self.train_sampler_args, self._train_dataset
         )
@@ -200,7 +200,7 @@ class GpipDataModule(AtomsDataModule):
         total = len(self.dataset)
         if self.split_file is not None and os.path.exists(self.split_file):
             check_split_file(self.split_file, sizes, total, self.datapath)
-            # SchNetPack compares "the rest" with what the file has.
+            # With -1 SchNetPack would compare the rest with the sizes in the file.
             for name, size in sizes.items():
                 if size == -1:
                     setattr(self, name, None)

@@ -1,4 +1,4 @@
-"""Checks of how a data set is to be divided, before anything is divided or written."""
+"""Checks of a split, before anything is divided or written."""
 
 import zipfile
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ def check_sizes(sizes: Sizes, total: int, datapath: str) -> None:
         datapath: path of the database, for the message.
 
     Raises:
-        InputError: for a size that is missing or no such number, for sizes that exceed the
-            database, and for a training or validation set without configurations.
+        InputError: for a size that is missing or invalid, for sizes that exceed the database, and
+            for a training or validation set without configurations.
 
     Example:
         >>> check_sizes({"num_train": 0.8, "num_val": 0.1, "num_test": None}, 100, "labels.db")
@@ -76,16 +76,16 @@ def _count(name: str, size: int | float | None, total: int) -> int | None:
 
 
 def check_split_file(path: str, sizes: Sizes, total: int, datapath: str) -> None:
-    """Check that a file of partitions belongs to the database and to the sizes asked for.
+    """Check that a file of partitions fits the database and the requested sizes.
 
     Args:
         path: .npz with `train_idx`, `val_idx` and `test_idx`.
-        sizes: as in `check_sizes`; None, 0 or -1 leaves the size to the file.
+        sizes: as in `check_sizes`; None, 0 or -1 takes the size of the file.
         total: configurations in the database.
         datapath: path of the database, for the message.
 
     Raises:
-        InputError: if it does not.
+        InputError: if it does not fit.
     """
     partitions = read_split_file(path)
     for part, indices in partitions.items():
@@ -105,14 +105,14 @@ def read_split_file(path: str) -> dict[str, np.ndarray]:
         path: .npz with `train_idx`, `val_idx` and `test_idx`.
 
     Raises:
-        InputError: if it is no such file.
+        InputError: if it is not such a file.
     """
     partitions = {}
     try:
         with np.load(path) as arrays:
             for part in ("train", "val", "test"):
                 indices = arrays[f"{part}_idx"]
-                # NumPy saves an empty list as numbers with a point.
+                # NumPy saves an empty list as floating-point numbers.
                 casting = "same_kind" if indices.size else "unsafe"
                 partitions[part] = indices.astype(np.int64, casting=casting)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -126,7 +126,7 @@ def read_split_file(path: str) -> dict[str, np.ndarray]:
 def _check_partition(
     path: str, part: str, indices: np.ndarray, size: int | float | None, total: int, datapath: str
 ) -> None:
-    """Check that one partition fits the database and the size that is asked for."""
+    """Check that one partition fits the database and the requested size."""
     other = "it belongs to other data, so delete it for a new split, or name another file"
     beyond = indices[(indices < 0) | (indices >= total)]
     if len(beyond):
@@ -138,7 +138,7 @@ def _check_partition(
     if wanted and wanted != -1 and wanted != len(indices):
         raise InputError(
             f"num_{part}={size} asks for {wanted} configurations, but split_file={path} has "
-            f"{len(indices)} in {part}_idx; set num_{part}=null if the file is meant, otherwise "
+            f"{len(indices)} in {part}_idx; set num_{part}=null to use the file, otherwise "
             f"{other}."
         )
     if part != "test" and not len(indices):

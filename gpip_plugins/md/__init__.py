@@ -1,4 +1,4 @@
-"""What `spkmd` needs beyond SchNetPack: a checking calculator, a thermostat, hooks.
+"""Extensions of `spkmd`: a checking calculator, a thermostat, hooks.
 
 Nothing is imported here: Hydra reads `gpip_plugins.md.inputs` before `spkmd` has loaded anything.
 """

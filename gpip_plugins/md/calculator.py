@@ -1,8 +1,8 @@
-"""The calculators of `spkmd`, with cut-off, units and elements checked against the model.
+"""Calculators of `spkmd`, with cut-off, units and elements checked against the model.
 
 In stock SchNetPack the cut-off of the neighbour list and the units of the model are typed by hand
-for every simulation: a wrong number gives a wrong trajectory and no message. Here they are read
-from the file of the model; a value typed nevertheless must agree.
+for every simulation: a wrong number gives a wrong trajectory without a message. Here they are read
+from the file of the model; typed values must agree with it.
 """
 
 import logging
@@ -35,22 +35,23 @@ class PotentialCalculator(SchNetPackCalculator):
     """`SchNetPackCalculator` that takes cut-off and units from the model and checks its inputs.
 
     Args:
-        model_file: the `best_model` of a run; relative to where the command was typed.
-        neighbor_list: a `NeighborListMD`, or a partial one that still waits for its `cutoff`
-            (`_partial_: true` in YAML), which is then the model's.
+        model_file: the `best_model` of a run; relative to the folder of the command.
+        neighbor_list: a `NeighborListMD`, or a partial one without `cutoff` (`_partial_: true` in
+            YAML), which then gets that of the model.
         force_key: name of the forces among the model's outputs.
         energy_key: name of the energy among the model's outputs, or None.
         stress_key: name of the stress; None unless the pressure is controlled.
         energy_unit: unit of the model's energies; None takes that of the model's card.
-        position_unit: unit of the model's lengths; None as for `energy_unit`.
-        required_properties: further outputs to be kept with every step.
+        position_unit: unit of the model's lengths; None takes that of the card.
+        required_properties: further outputs to store in every step.
         property_conversion: units of further outputs, as in SchNetPack.
         script_model: convert the model to TorchScript.
-        trust: packages of your own whose classes may occur in the file of the model.
+        trust: your packages whose classes may occur in the file of the model.
 
     Raises:
-        InputError: if the file holds no potential, lacks an output, contradicts the given cut-off
-            or units, or if the structure has unknown elements or positions that are not finite.
+        InputError: if the file contains no potential, lacks an output, contradicts the given
+            cut-off or units, or if the structure has unknown elements or positions that are not
+            finite.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class PotentialCalculator(SchNetPackCalculator):
         trust: Sequence[str] = (),
     ):
         files = [model_file] if isinstance(model_file, str) else list(model_file)
-        # Loaded before SchNetPack's constructor, which needs the units that are in the files.
+        # Before SchNetPack's constructor, which needs the units in the files.
         self.potentials = [load_potential(file, trust=trust).to(torch.float64) for file in files]
         self._waiting = list(self.potentials)
         units = [
@@ -110,12 +111,12 @@ class PotentialCalculator(SchNetPackCalculator):
             card = Card.from_model(potential, file)
             return agreed_units(card, energy_unit, position_unit, energy_key)
         except InputError as error:
-            # SchNetPack's name for the same.
+            # SchNetPack's name of this unit.
             names = {"distance_unit": "position_unit="}
             raise InputError(with_names(str(error), names)) from None
 
     def _load_model(self, model_file: str) -> AtomisticModel:
-        """Prepare the next model, after checking its outputs; SchNetPack calls this in order."""
+        """Check the outputs of the next model and prepare it; SchNetPack calls this in order."""
         model = self._waiting.pop(0)
         if self.stress_key is not None:
             model = activate_model_stress(model, self.stress_key)
@@ -125,14 +126,14 @@ class PotentialCalculator(SchNetPackCalculator):
             energy_key=self.energy_key,
             stress_key=self.stress_key,
         )
-        # `self.potentials` keeps what TorchScript may replace by something without attributes.
+        # TorchScript may replace a model by one without attributes; `self.potentials` keeps it.
         if self.script_model:
             model = torch.jit.script(model)
         self._deactivate_postprocessing(model)
         return model
 
     def _bind(self, neighbor_list: NeighborListMD | Callable[..., NeighborListMD]):
-        """Give the neighbour list the cut-off of the models, or check the one that it has."""
+        """Set the cut-off of the neighbour list to that of the models, or check it."""
         waits = not isinstance(neighbor_list, NeighborListMD)
         given = neighbor_list.keywords.get("cutoff") if waits else neighbor_list.cutoff
         cutoffs = [agreed_cutoff(model, given) for model in self.potentials]
@@ -155,7 +156,7 @@ class PotentialCalculator(SchNetPackCalculator):
         if not self._system_checked:
             if not torch.isfinite(system.positions).all():
                 raise InputError(
-                    "The structure holds positions that are not finite; repair its file."
+                    "The structure contains positions that are not finite; repair its file."
                 )
             for model in self.potentials:
                 check_elements(model, system.atom_types.unique().tolist())
@@ -167,7 +168,7 @@ class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalcula
     """Mean of several potentials, with the variance of their predictions as uncertainty.
 
     Args:
-        model_files: the `best_model` of two or more runs, of one cut-off and the same units.
+        model_files: the `best_model` of two or more runs, with the same cut-off and units.
         neighbor_list: see `PotentialCalculator`.
         **settings: see `PotentialCalculator`.
 
@@ -185,9 +186,9 @@ class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalcula
         if len(model_files) < 2:
             raise InputError(
                 f"model_files={model_files} are fewer than two models; an ensemble needs two or "
-                "more, and one model has a calculator of its own."
+                "more; for one model use PotentialCalculator."
             )
-        # SchNetPack's own constructor hands on only the arguments that it knows.
+        # SchNetPack's constructor passes on only the arguments that it knows.
         PotentialCalculator.__init__(self, model_files, neighbor_list, **settings)
         self._update_required_properties()
         self.models = torch.nn.ModuleList(self.model)

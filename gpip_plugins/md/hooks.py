@@ -14,13 +14,13 @@ __all__ = ["SafeCheckpoint"]
 
 
 class StopWhenNotFinite(SimulationHook):
-    """Ends a simulation whose positions are no numbers any more, before they are stored.
+    """Ends a simulation when positions are not finite any more, before they are stored.
 
     Args:
-        every_n_steps: number of steps between two looks; that of the trajectory's frames, or less.
+        every_n_steps: number of steps between two checks; that of the trajectory's frames, or less.
 
     Raises:
-        InputError: at the first look after the simulation broke down.
+        InputError: at the first check after the simulation became unstable.
     """
 
     def __init__(self, every_n_steps: int = 100):
@@ -28,33 +28,33 @@ class StopWhenNotFinite(SimulationHook):
         self.every_n_steps = every_n_steps
 
     def on_step_end(self, simulator: Simulator) -> None:
-        """Look at the positions of all molecules and replicas."""
+        """Check the positions of all molecules and replicas."""
         if simulator.step % self.every_n_steps:
             return
         if not torch.isfinite(simulator.system.positions).all():
             raise InputError(
                 f"The simulation broke down before step {simulator.step}: positions are not finite;"
-                " start nearer to a minimum, take a shorter time_step, or a better "
+                " start nearer to a minimum, use a shorter time_step, or a better "
                 "model."
             )
 
 
 class SafeCheckpoint(Checkpoint):
-    """SchNetPack's checkpoint, written whole or not at all.
+    """SchNetPack's checkpoint, written completely or not at all.
 
-    SchNetPack writes over the old checkpoint, so a run that is stopped in that moment has lost
-    both. Here the old one stays until the new one is complete.
+    SchNetPack overwrites the old checkpoint, so a run that is stopped while it writes loses both.
+    Here the old one is kept until the new one is complete.
 
     Args:
         checkpoint_file: name of the file, in the folder of the run.
         every_n_steps: number of steps between two checkpoints.
 
     Raises:
-        InputError: when the disk is full or the folder cannot be written.
+        InputError: if the disk is full or the folder cannot be written.
     """
 
     def _write(self, simulator: Simulator) -> None:
-        # Through memory: on a full disk torch.save raises an error that does not tell the cause.
+        # Through memory: on a full disk torch.save raises an error that does not name the cause.
         state = io.BytesIO()
         torch.save(simulator.state_dict, state)
         with whole_file(self.checkpoint_file) as partial:

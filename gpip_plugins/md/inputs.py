@@ -1,8 +1,8 @@
-"""Checks of what the user named, before `spkmd` builds anything.
+"""Checks of the user's settings, before `spkmd` builds anything.
 
-`spkmd` reads the structure and meets a missing value with a trace-back, before any class of ours
-is instantiated. A Hydra callback runs earlier. Hydra turns every `Exception` of a callback into a
-warning, so this one ends the program with `SystemExit`: the sentence on stderr, exit code 1.
+`spkmd` reads the structure, and fails with a trace-back at a missing value, before any of our
+classes is instantiated. A Hydra callback runs earlier. Hydra turns every `Exception` of a callback
+into a warning, so this one ends the program with `SystemExit`: the message on stderr, exit code 1.
 """
 
 import os
@@ -21,18 +21,18 @@ __all__ = ["SimulationInputs"]
 
 
 class SimulationInputs(Callback):
-    """Hydra callback that locks the folder of the run and checks the files named for a simulation.
+    """Hydra callback that locks the folder of the run and checks the files of a simulation.
 
-    A second simulation in the same folder at the same time is refused. Checked are: model and
-    structure named and present; the structure readable, finite, and not periodic without a cell of
-    three vectors; the files of a restart present; no trajectory in the folder of the run unless the
-    run continues it or has `overwrite=true`.
+    A second simulation in the same folder at the same time is refused. Conditions: model and
+    structure are given and exist; the structure is readable, finite, and not periodic without a
+    cell of three vectors; the files of a restart exist; the folder of the run contains no
+    trajectory, unless the run continues it or has `overwrite=true`.
     """
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Lock and check, or end the program with one sentence and exit code 1."""
         try:
-            # Hydra has made the folder of the run the current one.
+            # Hydra has changed to the folder of the run.
             lock_folder(os.curdir, "choose another folder with simulation_dir=FOLDER")
             check_config(config)
         except InputError as error:
@@ -40,7 +40,7 @@ class SimulationInputs(Callback):
             raise SystemExit(str(error)) from None
 
     def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Give the folder free for the next run of the same process."""
+        """Release the folder for the next run of the same process."""
         release_folder(os.curdir)
 
 
@@ -51,10 +51,10 @@ def check_config(config: DictConfig) -> None:
         config: configuration of `spkmd`, with its node `hydra`.
 
     Raises:
-        InputError: for the first mistake found.
+        InputError: for the first error found.
     """
     if config.load_config is not None:
-        # The loaded file may name everything that is missing here; only its presence can be told.
+        # The loaded file may contain everything that is missing here; only its presence is checked.
         existing("load_config", config.load_config, "name a config.yaml of an earlier simulation")
         return
     # `in` is false for a key that is still `???`, so the keys are listed.
@@ -95,10 +95,10 @@ def check_numbers(config: DictConfig) -> None:
 
 
 def named(config: DictConfig, key: str, example: str) -> Any:
-    """Return the value of a key that the user must name."""
+    """Return the value of a key that the user must give."""
     value = OmegaConf.select(config, key)
     if value is None:
-        raise InputError(f"{key} is missing; name it, for example {example}.")
+        raise InputError(f"{key} is missing; give it, for example {example}.")
     return value
 
 
@@ -109,7 +109,7 @@ def check_molecule_file(path: str) -> None:
         path: absolute path of a file that ASE reads.
 
     Raises:
-        InputError: if ASE cannot read the file, it holds no structure, or one that
+        InputError: if ASE cannot read the file, it contains no structure, or one that
             `gpip_plugins.io.structures.check_structure` refuses.
     """
     n_structures = 0
@@ -126,17 +126,17 @@ def check_molecule_file(path: str) -> None:
 
 
 def check_trajectory(config: DictConfig) -> None:
-    """Refuse to start in a folder that holds the trajectory of another run."""
+    """Refuse to start in a folder that contains the trajectory of another run."""
     logger = OmegaConf.select(config, "callbacks.hdf5.filename")
     if logger is None or config.restart is not None:
         return
-    # Hydra has made the folder of the run the current one; SchNetPack writes there.
+    # Hydra has changed to the folder of the run; SchNetPack writes there.
     path = os.path.abspath(logger)
     if not os.path.exists(path):
         return
     if not config.get("overwrite"):
         raise InputError(
-            f"simulation_dir={config.simulation_dir} already holds a trajectory ({logger}); name "
+            f"simulation_dir={config.simulation_dir} already holds a trajectory ({logger}); give "
             "another folder, continue it with restart=CHECKPOINT, or replace it with "
             "overwrite=true."
         )

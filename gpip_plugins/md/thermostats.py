@@ -1,4 +1,4 @@
-"""A Nosé-Hoover chain that counts only the degrees of freedom that move."""
+"""Nosé-Hoover chain that counts only the moving degrees of freedom."""
 
 import torch
 from schnetpack.md import Simulator
@@ -10,15 +10,15 @@ __all__ = ["NoseHooverChain", "moving_degrees_of_freedom"]
 def moving_degrees_of_freedom(system, tolerance: float = 1e-3) -> torch.Tensor:
     """Count the degrees of freedom of every replica and molecule that carry kinetic energy.
 
-    A thermostat that scales all momenta of a molecule, and forces without external field, keep a
-    total momentum of zero and an angular momentum of zero for ever. So where the initial momenta
-    have none of these, 3 and up to 3 of the 3N degrees of freedom are at rest: a linear molecule
-    has 2 rotations, a single atom none, and a periodic system does not conserve its angular
-    momentum.
+    A thermostat that scales all momenta of a molecule, and forces without an external field,
+    conserve a total momentum of zero and an angular momentum of zero. If the initial momenta are of
+    this kind, 3 (momentum) and up to 3 (angular momentum) of the 3N degrees of freedom are at rest:
+    a linear molecule has 2 rotations, a single atom none, and a periodic system does not conserve
+    its angular momentum.
 
     Args:
         system: `schnetpack.md.System` with momenta of shape (n_replicas, n_atoms, 3).
-        tolerance: what counts as zero, relative to the size of the single terms.
+        tolerance: limit below which a value counts as zero, relative to the single terms.
 
     Returns:
         Numbers of degrees of freedom, shape (n_replicas, n_molecules, 1); at least 1.
@@ -37,7 +37,7 @@ def moving_degrees_of_freedom(system, tolerance: float = 1e-3) -> torch.Tensor:
     size = system.sum_atoms(angular.norm(dim=2, keepdim=True))
     not_turning = system.sum_atoms(angular).norm(dim=2, keepdim=True) <= tolerance * size
     isolated = ~system.pbc.any(dim=2, keepdim=True)
-    # The rank of the (mass-weighted) gyration tensor tells point, line and body apart: a line
+    # The rank of the (mass-weighted) gyration tensor distinguishes point, line and body: a line
     # has one direction of extension and two rotations, anything wider has three.
     gyration = system.sum_atoms(masses[..., None] * arms[..., :, None] * arms[..., None, :])
     extents = torch.linalg.eigvalsh(gyration)
@@ -50,14 +50,14 @@ def moving_degrees_of_freedom(system, tolerance: float = 1e-3) -> torch.Tensor:
 class NoseHooverChain(NHCThermostat):
     r"""Nosé-Hoover chain whose target is the kinetic energy of the moving degrees of freedom.
 
-    SchNetPack's `NHCThermostat` drives the kinetic energy to :math:`\tfrac{3N}{2} k_B T`. Once
-    translation and rotation have been removed, which this deterministic thermostat never brings
-    back, the :math:`3N-6` vibrations share that energy: ethanol (N = 9) at a nominal 500 K
+    SchNetPack's `NHCThermostat` drives the kinetic energy to :math:`\tfrac{3N}{2} k_B T`. If
+    translation and rotation have been removed, this deterministic thermostat does not restore
+    them, and the :math:`3N-6` vibrations share that energy: ethanol (N = 9) at a nominal 500 K
     vibrates at 500 * 27/21 = 643 K. Here the target is :math:`\tfrac{f}{2} k_B T` with the number
     f of `moving_degrees_of_freedom` at the start (Martyna, Tuckerman, Tobias, Klein, Mol. Phys.
     87, 1117, 1996, section 2).
 
-    SchNetPack's own temperature (TensorBoard, `HDF5Loader`) divides by 3N and so shows T * f/3N.
+    SchNetPack's temperature (TensorBoard, `HDF5Loader`) divides by 3N and so shows T * f/3N.
 
     Args:
         temperature_bath: temperature T of the bath in K.

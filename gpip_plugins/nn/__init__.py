@@ -1,4 +1,4 @@
-"""Losses, index arithmetic and looks into embeddings, without a twin in SchNetPack."""
+"""Losses, index arithmetic and checks of embeddings that SchNetPack does not have."""
 
 from gpip_plugins.nn.embedding import *
 from gpip_plugins.nn.graphs import *

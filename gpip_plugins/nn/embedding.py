@@ -1,4 +1,4 @@
-"""Which atomic numbers an embedding can look up, and which of its rows training can change."""
+"""Atomic numbers that an embedding can look up, and rows that training can change."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ __all__ = ["element_symbol", "elements_without_row", "has_row", "row_trains"]
 
 
 def has_row(embedding: nn.Module, row: int) -> bool:
-    """Tell whether an embedding can look up a row.
+    """Return whether an embedding has a row.
 
     Args:
         embedding: maps atomic numbers, shape (n_atoms,), to features, shape (n_atoms, n).
@@ -24,11 +24,11 @@ def has_row(embedding: nn.Module, row: int) -> bool:
 
 
 def elements_without_row(embedding: nn.Module, numbers: Iterable[int]) -> list[int]:
-    """Return those atomic numbers that an embedding cannot look up, or that are no elements.
+    """Return the atomic numbers for which an embedding has no row, or that are no elements.
 
     Args:
         embedding: as for `has_row`.
-        numbers: atomic numbers; row 0 is no element's.
+        numbers: atomic numbers; row 0 belongs to no element.
 
     Example:
         >>> elements_without_row(nn.Embedding(100, 8), [0, 1, 8, 101])
@@ -38,11 +38,11 @@ def elements_without_row(embedding: nn.Module, numbers: Iterable[int]) -> list[i
 
 
 def row_trains(embedding: nn.Module, row: int) -> bool:
-    """Tell whether training can change a row: whether a gradient reaches any parameter from it.
+    """Return whether training can change a row: whether its features have a gradient.
 
     Args:
         embedding: as for `has_row`.
-        row: a row that exists.
+        row: an existing row.
 
     Example:
         >>> row_trains(nn.Embedding(100, 8), 0), row_trains(nn.Embedding(100, 8, padding_idx=0), 0)
@@ -52,7 +52,7 @@ def row_trains(embedding: nn.Module, row: int) -> bool:
     parameters = [p for p in embedding.parameters() if p.requires_grad]
     if features is None or not features.requires_grad or not parameters:
         return False
-    # Unequal weights: a plain sum is constant for features that are normalised.
+    # Unequal weights: a plain sum is constant for normalised features.
     weights = torch.linspace(0.5, 1.5, features.numel()).to(features).view_as(features)
     gradients = torch.autograd.grad((weights * features).sum(), parameters, allow_unused=True)
     return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
@@ -70,13 +70,13 @@ def element_symbol(z: int) -> str:
 
 def _look_up(embedding: nn.Module, row: int) -> torch.Tensor | None:
     """Return the features of a row, or None if there is no such row."""
-    # On the CPU: on a GPU a row that is not there ends all further work of the process.
+    # On the CPU: on a GPU a missing row makes all further work of the process fail.
     state = dict(embedding.named_parameters()) | dict(embedding.named_buffers())
     try:
         with torch.enable_grad():
             state = {name: tensor.cpu() for name, tensor in state.items()}
-            # SchNetPack's NuclearEmbedding keeps what it computed last as a buffer; called in this
-            # way it gets its own tensors back and can be copied and saved afterwards.
+            # SchNetPack's NuclearEmbedding keeps its last result as a buffer; called in this way
+            # it gets its own tensors back and can be copied and saved afterwards.
             return torch.func.functional_call(embedding, state, (torch.tensor([row]),))
     except IndexError:
         return None

@@ -1,7 +1,7 @@
-"""Index arithmetic over batches: atoms of many configurations in one tensor, told apart by `idx_m`.
+"""Index arithmetic over batches: atoms of many configurations in one tensor, with index `idx_m`.
 
-A single configuration, as SchNetPack's data sets hand it to transforms, has no `idx_m`: it is the
-batch of one. Everything here is vectorised; nothing loops over configurations.
+A single configuration, as SchNetPack's data sets pass it to transforms, has no `idx_m`: it is a
+batch of one. Everything here is vectorised; there are no loops over configurations.
 """
 
 import torch
@@ -30,7 +30,7 @@ def atom_index(n_atoms: torch.Tensor) -> torch.Tensor:
         n_atoms: atoms per configuration, shape (n_systems,).
 
     Returns:
-        position of every atom in its own configuration, shape (n_atoms.sum(),).
+        position of every atom in its configuration, shape (n_atoms.sum(),).
 
     Example:
         >>> atom_index(torch.tensor([2, 3]))
@@ -80,22 +80,22 @@ def complete_pairs(n_atoms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     idx_i = torch.repeat_interleave(torch.arange(len(idx_m), device=n_atoms.device), partners)
     first = (torch.cumsum(n_atoms, 0) - n_atoms)[idx_m]
     idx_j = atom_index(partners) + first[idx_i]
-    # The partner list of atom i counts through its configuration and leaves out i itself.
+    # The partners of atom i are all atoms of its configuration except i.
     return idx_i, idx_j + (idx_j >= idx_i).to(idx_j.dtype)
 
 
 def minimum_image(
     Rij: torch.Tensor, cell: torch.Tensor, pbc: torch.Tensor, idx_pair: torch.Tensor
 ) -> torch.Tensor:
-    """Fold vectors between atoms to the shortest of their periodic images.
+    """Return the shortest periodic image of vectors between atoms.
 
     Rounding fractional coordinates is exact for orthogonal cells. In a skewed cell the neighbouring
-    images are searched as well, which is exact for every cell whose lattice vectors are reduced.
+    images are searched as well, which is exact for every cell with reduced lattice vectors.
 
     Args:
         Rij: vectors between atoms in Å, shape (n_pairs, 3).
         cell: lattice vectors as rows in Å, shape (n_systems, 3, 3).
-        pbc: periodic directions, shape (n_systems * 3,), as SchNetPack collates it, or
+        pbc: periodic directions, shape (n_systems * 3,), as collated by SchNetPack, or
             (n_systems, 3).
         idx_pair: configuration of each pair, shape (n_pairs,).
 
@@ -112,7 +112,7 @@ def minimum_image(
     pbc = pbc.view(-1, 3)
     if not bool(pbc.any()):
         return Rij
-    # Directions that are not periodic do not shift; the pseudo-inverse projects onto the others.
+    # No shift along directions that are not periodic; the pseudo-inverse projects onto the others.
     lattice = cell * pbc[:, :, None]
     fractional = torch.einsum("pi,pij->pj", Rij, torch.linalg.pinv(lattice)[idx_pair])
     lattice_of_pair = lattice[idx_pair]

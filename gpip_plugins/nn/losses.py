@@ -1,4 +1,4 @@
-"""Losses of the pretext tasks that have no twin in torch or SchNetPack."""
+"""Losses of the pretext tasks that torch and SchNetPack do not have."""
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ __all__ = ["ForceLoss", "NTXentLoss", "ScaledCosineError"]
 
 
 class ScaledCosineError(nn.Module):
-    r"""Scaled cosine error between restored and original features, GPIP eq. (4).
+    r"""Scaled cosine error between predicted and original features, GPIP eq. (4).
 
     .. math:: L = \frac{1}{|M|} \sum_{i \in M} (1 - \cos(x_i^0, x_i^{out}))^\gamma, \gamma \ge 1
 
-    A gamma above one down-weights atoms that are restored well already (GraphMAE).
+    A gamma above one down-weights atoms that are already predicted well (GraphMAE).
 
     Args:
         gamma: exponent, at least 1. GPIP's code uses 1, GraphMAE 2 to 3.
@@ -38,7 +38,7 @@ class ScaledCosineError(nn.Module):
         """Return the mean error.
 
         Args:
-            x_out: restored features, shape (n_masked, n_out).
+            x_out: predicted features, shape (n_masked, n_out).
             x_0: original features, shape (n_masked, n_out), or class indices, shape (n_masked,),
                 which stand for one-hot vectors.
 
@@ -49,7 +49,7 @@ class ScaledCosineError(nn.Module):
             cosine = F.normalize(x_out, dim=-1).gather(-1, x_0[:, None]).squeeze(-1)
         else:
             cosine = F.cosine_similarity(x_out, x_0, dim=-1)
-        # Rounding can push the cosine a hair above 1, where a power has no real value.
+        # Rounding can make the cosine slightly larger than 1, where a power has no real value.
         return (1.0 - cosine).clamp(min=0.0).pow(self.gamma).mean()
 
 
@@ -60,16 +60,16 @@ class NTXentLoss(nn.Module):
         \frac{\exp(s_{ii}/\tau)}{\sum_{k \neq i} \exp(s_{ik}/\tau)},
         \quad s_{ik} = \cos(h_i^a, h_k^b)
 
-    Every configuration finds its own partner among those of the batch. The paper's denominator
-    leaves the positive pair out, so the loss may be negative.
+    Every configuration has to identify its partner in the batch. The paper's denominator does not
+    contain the positive pair, so the loss may be negative.
 
     Args:
         temperature: tau, positive. GPIP's code uses 0.1.
-        include_positive: put the positive pair into the denominator (InfoNCE's form).
-        eps: latents shorter than this are divided by it instead of by their own length. Centred
-            latents of equal configurations are zero but for rounding (1e-6); made unit vectors,
-            they would turn rounding into similarity and their gradients, up to 1 / (eps tau), into
-            explosions. Real ones were 0.002 to 0.6 long for untrained networks.
+        include_positive: add the positive pair to the denominator (as in InfoNCE).
+        eps: latents shorter than this are divided by it instead of by their length. Centred
+            latents of equal configurations are zero except for rounding (1e-6). As unit vectors
+            they would turn rounding into similarity, with gradients of up to 1 / (eps tau). Real
+            latents had lengths of 0.002 to 0.6 for untrained networks.
 
     Raises:
         InputError: the temperature or eps is not positive.
@@ -82,7 +82,7 @@ class NTXentLoss(nn.Module):
         tensor(0.)
     """
 
-    #: a batch with fewer configurations has nothing to contrast
+    #: least number of configurations in a batch with a contrast
     min_rows: int = 2
 
     def __init__(self, temperature: float = 0.1, include_positive: bool = False, eps: float = 1e-3):
@@ -113,12 +113,12 @@ class NTXentLoss(nn.Module):
 
 
 class ForceLoss(nn.Module):
-    r"""Mean over atoms of a power of the length of the error of their force.
+    r"""Mean over atoms of a power of the length of the force error.
 
     .. math:: L = \frac{1}{N} \sum_i |F_i - \hat F_i|^p
 
-    The terms of force-centric pre-training (arXiv:2308.14759). With p = 2 it is the squared error
-    summed over the three components; p = 1 weighs large errors less.
+    Used in force-centric pre-training (arXiv:2308.14759). With p = 2 it is the squared error
+    summed over the three components; with p = 1 large errors have less weight.
 
     Args:
         p: exponent, in [1, 2].
@@ -140,11 +140,11 @@ class ForceLoss(nn.Module):
         """Return the mean in (eV/Å)^p.
 
         Args:
-            forces: predicted, in eV/Å, shape (n_atoms, 3).
-            target: in eV/Å, shape (n_atoms, 3).
+            forces: predicted forces in eV/Å, shape (n_atoms, 3).
+            target: target forces in eV/Å, shape (n_atoms, 3).
         """
         error = forces - target
         if self.p == 2.0:
             return error.square().sum(-1).mean()
-        # The norm's own sub-gradient at zero is zero, so that perfect forces do not give NaN.
+        # The sub-gradient of the norm at zero is zero, so that perfect forces do not give NaN.
         return torch.linalg.vector_norm(error, dim=-1).pow(self.p).mean()

@@ -1,8 +1,8 @@
-"""A saved model in use: its card, prediction of whole files, the ASE calculator."""
+"""Use of a saved model: its card, prediction of whole files, the ASE calculator."""
 
 import lazy_loader
 
-# Attributes are imported when they are used: the command line needs no PyTorch to show its help.
+# Attributes are imported on first use: the command line needs no PyTorch to show its help.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={

@@ -1,4 +1,4 @@
-"""Saved models as a calculator of ASE, for its optimisers, dynamics and vibrations."""
+"""ASE calculator of saved models, for ASE's optimisers, dynamics and vibrations."""
 
 import os
 from collections.abc import Sequence
@@ -21,30 +21,30 @@ class GpipCalculator(Calculator):
     """ASE calculator of one saved model, or of the mean of several.
 
     Energies are in eV, forces in eV/Å, stress in eV/Å^3, whatever the units of the model. Several
-    models give their mean, and beside it the standard deviation between them (that of a sample,
-    with n - 1) in `results`: `energy_std`, a number, and `forces_std`, shape (n_atoms, 3) by
-    component; `stress_std`, six numbers, with the stress.
+    models give their mean, and the standard deviation between them (that of a sample, with n - 1)
+    in `results`: `energy_std`, a number, and `forces_std`, shape (n_atoms, 3) by component;
+    `stress_std`, six numbers, with the stress.
 
     The stress is that of ASE (dE/d(strain) per volume, six numbers: xx, yy, zz, yz, xz, xy). It is
-    computed when it is asked for, of structures that are periodic in all three directions.
+    computed only on request, for structures that are periodic in all three directions.
 
     Args:
-        model_file: the `best_model` of a run, or several; relative to where the command was typed.
-        device: where to compute; None takes `cuda` where there is a GPU, else `cpu`.
-        dtype: `float64`, in which small differences of energies are right, or `float32`, which is
-            faster on a GPU.
-        skin: Å beyond the cut-off up to which neighbours are collected; the list is built anew when
-            an atom has moved by half of that, see `LastingNeighborList`.
+        model_file: the `best_model` of a run, or several; relative to the folder of the command.
+        device: device of the computation; None takes `cuda` if there is a GPU, else `cpu`.
+        dtype: `float64`, which gives accurate small differences of energies, or `float32`, which
+            is faster on a GPU.
+        skin: Å beyond the cut-off up to which neighbours are collected; the list is built again
+            when an atom has moved by half of that, see `LastingNeighborList`.
         energy_unit: unit of the models' energies; None takes that of their cards.
-        distance_unit: unit of the models' lengths; None likewise.
+        distance_unit: unit of the models' lengths; None takes that of their cards.
         energy_key: name of the energy among the models' outputs.
         forces_key: name of the forces among the models' outputs.
-        trust: packages of your own whose classes may occur in the files.
+        trust: your packages whose classes may occur in the files.
         **settings: those of ASE's `Calculator`, such as `label`.
 
     Raises:
-        InputError: for a model that is missing, unsafe, has no card and no units given, or lacks an
-            output; for models of different cut-offs; when calculating, for an element that a model
+        InputError: for a model that is missing, unsafe, without card and given units, or without an
+            output; for models of different cut-offs; in a calculation, for an element that a model
             does not know and for positions that are not finite.
 
     Example:
@@ -76,7 +76,7 @@ class GpipCalculator(Calculator):
         one = isinstance(model_file, str | os.PathLike)
         files = [model_file] if one else list(model_file)
         if not files:
-            raise InputError("model_file=[] names no model; name the best_model of a run.")
+            raise InputError("model_file=[] gives no model; give the best_model of a run.")
         self.potentials = [
             Potential(
                 os.fspath(file),
@@ -96,7 +96,7 @@ class GpipCalculator(Calculator):
             cutoffs = ", ".join(f"{p.cutoff * p.distance_scale:g} Å" for p in self.potentials)
             raise InputError(
                 f"model_file={files} are models of different cut-offs ({cutoffs}) or units of "
-                "length; take models that share them."
+                "length; use models that share them."
             )
         self.neighbors = LastingNeighborList(first.cutoff, skin / first.distance_scale)
         self._converter = first.converter(self.neighbors)
@@ -107,18 +107,18 @@ class GpipCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Compute energy and forces, and the stress if it is asked for.
+        """Compute energy and forces, and the stress if requested.
 
         Args:
             atoms: structure in Å; None takes that of the last call.
-            properties: names of what is wanted.
-            system_changes: what differs from the last call.
+            properties: names of the requested quantities.
+            system_changes: differences from the last call.
         """
         super().calculate(atoms, properties, system_changes)
         if not np.isfinite(self.atoms.positions).all():
             raise InputError(
-                "The structure holds positions that are not finite; start from another one, or "
-                "take a shorter time step."
+                "The structure contains positions that are not finite; start from another one, or "
+                "use a shorter time step."
             )
         stress = "stress" in properties
         if stress and not self.atoms.pbc.all():
@@ -132,7 +132,7 @@ class GpipCalculator(Calculator):
 
 
 def _statistics(evaluations: Sequence[Evaluation]) -> dict[str, float | np.ndarray]:
-    """Return mean and standard deviation of what several models say of one structure."""
+    """Return mean and standard deviation of the predictions of several models."""
     values = {
         "energy": np.array([e.energies[0] for e in evaluations]),
         "forces": np.array([e.forces[0] for e in evaluations]),

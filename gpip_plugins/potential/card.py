@@ -1,9 +1,9 @@
-"""The card of a model: what one has to know to use it, kept inside the file of the model.
+"""Card of a model: the facts needed to use it, stored inside the file of the model.
 
-SchNetPack's `best_model` is the network, pickled as a whole. It knows neither the units of its
-labels nor the elements that it has seen. The card is a text (JSON) in an attribute of the model, so
-it goes wherever the model goes: through `torch.save`, a weights-only load, a Lightning checkpoint,
-the moving average, a change of precision, TorchScript. SchNetPack ignores it.
+SchNetPack's `best_model` is the network, pickled as a whole. It contains neither the units of its
+labels nor the elements of its training data. The card is a text (JSON) in an attribute of the
+model, so it is kept by everything that keeps the model: `torch.save`, a weights-only load, a
+Lightning checkpoint, the moving average, a change of precision, TorchScript. SchNetPack ignores it.
 """
 
 import json
@@ -17,33 +17,33 @@ from gpip_plugins.errors import InputError
 
 __all__ = ["FORMAT", "Card"]
 
-#: Version of the format; raised whenever a field changes its meaning.
+#: Version of the format; increased whenever a field changes its meaning.
 FORMAT = 1
 _ATTRIBUTE = "gpip_card"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model and of its training.
+    """Facts about a model and its training.
 
     Args:
-        units: unit of each label that the model was trained on, as `{"energy": "eV"}`.
+        units: unit of each label in the training data, as `{"energy": "eV"}`.
         distance_unit: unit of positions, cells and of the cut-off.
         cutoff: cut-off radius of the representation in `distance_unit`.
         elements: symbol to number of atoms in the training data; empty if unknown.
         n_train: number of configurations for training.
         n_val: number of configurations for validation.
-        level_of_theory: such as `PBE+MBD`; None if nobody told.
+        level_of_theory: such as `PBE+MBD`; None if unknown.
         data: name of each file of data to its SHA-256, hexadecimal.
-        pretrained: `file` and `sha256` of the model that the training started from; empty if it
+        pretrained: `file` and `sha256` of the model with which the training started; empty if it
             started from random weights.
         errors: validation metrics of these weights, in the units of the labels.
         epoch: the epoch after which they were measured, counted from 0.
-        settings: of the representation, as `gpip_plugins.checkpoint.settings_of` reads them.
+        settings: settings of the representation from `gpip_plugins.checkpoint.settings_of`.
         representation: node of the recipe that builds the representation (`_target_` and its
             arguments); empty if unknown.
         versions: package to version.
-        date: day of the training, ISO 8601.
+        date: date of the training, ISO 8601.
         format: version of this format.
 
     Example:
@@ -74,11 +74,11 @@ class Card:
         """Read a card.
 
         Args:
-            text: what `to_json` wrote.
-            where: what the text was found in, for the message.
+            text: text of `to_json`.
+            where: source of the text, for the message.
 
         Raises:
-            InputError: the text is no card, or one of a format that this version cannot read.
+            InputError: the text is not a card, or has a format that this version cannot read.
         """
         try:
             content = json.loads(text)
@@ -100,7 +100,7 @@ class Card:
         """Return the card of a model, or None if it has none.
 
         Args:
-            model: a model, or None.
+            where: file of the model, for the message.
             where: the file it was found in, for the message.
 
         Raises:
@@ -114,7 +114,7 @@ class Card:
         return json.dumps(asdict(self))
 
     def attach(self, model: nn.Module) -> None:
-        """Put the card into a model, in the place of an older one.
+        """Write the card into a model; replace an older one.
 
         Example:
             >>> model = nn.Linear(1, 1)
@@ -125,7 +125,7 @@ class Card:
         setattr(model, _ATTRIBUTE, self.to_json())
 
     def markdown(self) -> str:
-        """Return the card for a reader, as a table."""
+        """Return the card as a table in Markdown."""
         rows = {
             "Energies and other labels": _listed(self.units, "{} in {}"),
             "Lengths": self.distance_unit,

@@ -21,14 +21,14 @@ def add_predict(commands) -> None:
     parser.add_argument("source", metavar="DATA", help="structures")
     parser.add_argument("target", metavar="OUT", help="file to be written: .xyz, .extxyz or .npz")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default: 100")
-    parser.add_argument("--device", help="default: cuda where there is a GPU, else cpu")
+    parser.add_argument("--device", help="default: cuda if there is a GPU, else cpu")
     parser.add_argument(
         "--energy-unit",
         metavar="UNIT",
         help="energy unit of the model; default: from its card",
     )
     parser.add_argument(
-        "--distance-unit", metavar="UNIT", help="length unit of the model; default: likewise"
+        "--distance-unit", metavar="UNIT", help="length unit of the model; default: from its card"
     )
     parser.add_argument(
         "--energy-key", metavar="NAME", default="energy", help="output of the model"
@@ -46,17 +46,17 @@ def add_predict(commands) -> None:
         "--label-energy-unit",
         metavar="UNIT",
         default="eV",
-        help="unit of the energies in DATA, default eV; a database says its own",
+        help="unit of the energies in DATA, default eV; a database states its unit",
     )
     parser.add_argument(
-        "--label-forces-unit", metavar="UNIT", default="eV/Ang", help="default eV/Ang; likewise"
+        "--label-forces-unit", metavar="UNIT", default="eV/Ang", help="the same of the forces"
     )
     parser.add_argument(
         "--trust",
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="package of your own that defines classes of the model",
+        help="your package that defines classes of the model",
     )
     parser.add_argument(
         "--force", dest="overwrite", action="store_true", help="replace an existing file"
@@ -101,7 +101,7 @@ def add_info(commands) -> None:
     """Register `gpip info`."""
     parser = commands.add_parser(
         "info",
-        help="print what a model, a checkpoint or a database says of itself",
+        help="print the card of a model or checkpoint, or the contents of a database",
         description="Prints the card of a model (units, cut-off, elements, data, errors, versions) "
         "or, of a database, its size, compositions, elements, labels with units, and metadata.",
         epilog="example: gpip info runs/ethanol/best_model",
@@ -112,13 +112,13 @@ def add_info(commands) -> None:
         metavar="PACKAGE",
         action="append",
         default=[],
-        help="package of your own that defines classes of the model",
+        help="your package that defines classes of the model",
     )
     parser.set_defaults(run=run_info)
 
 
 def run_info(args: argparse.Namespace) -> None:
-    """Print what the file says."""
+    """Print the description of the file."""
     from gpip_plugins.potential.info import describe
 
     print(describe(args.path, tuple(args.trust), progress=sys.stderr.isatty()))

@@ -1,4 +1,4 @@
-"""Predicts energies and forces of many structures into one file, and compares with labels.
+"""Predicts energies and forces of many structures into one file, and compares them with labels.
 
 Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or from a SchNetPack
 database, whose units are those of its metadata.
@@ -38,20 +38,20 @@ def predict_file(
     Args:
         potential: the model.
         source: structures; a SchNetPack database, or any file that ASE reads.
-        target: extended XYZ (.xyz, .extxyz) or .npz; it appears whole or not at all.
+        target: extended XYZ (.xyz, .extxyz) or .npz; written completely or not at all.
         batch_size: structures per evaluation of the model.
         label_energy_key: name of the energy in `source`, if it has one.
-        label_forces_key: name of the forces in `source`, if it has some.
-        label_energy_unit: unit of these labels; a database states its own.
-        label_forces_unit: likewise.
+        label_forces_key: name of the forces in `source`, if it has any.
+        label_energy_unit: unit of these energies; a database states its unit.
+        label_forces_unit: unit of these forces; a database states its unit.
         overwrite: replace an existing target.
         progress: show a progress bar (only on a terminal).
 
     Returns:
-        `n_structures`, and if there are labels the errors that `errors_of` gives.
+        `n_structures`, and the errors of `errors_of` if there are labels.
 
     Raises:
-        InputError: for a source that cannot be read or holds no structures, structures that
+        InputError: for a source that cannot be read or contains no structures, structures that
             cannot be predicted, a target of another format or one that exists.
     """
     check_whole("batch_size", batch_size, least=1)
@@ -63,7 +63,7 @@ def predict_file(
     )
     predictions = list(read_predictable(source, (label_energy_key, label_forces_key), scales))
     if not predictions:
-        raise InputError(f"source={source} holds no structures; name a file with at least one.")
+        raise InputError(f"source={source} contains no structures; give a file with at least one.")
     bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
     with bar:
         for start in range(0, len(predictions), batch_size):
@@ -77,13 +77,13 @@ def predict_file(
 
 
 def errors_of(predictions: list[Prediction]) -> dict[str, float]:
-    r"""Return mean absolute and root mean square errors, where there are labels.
+    r"""Return mean absolute and root mean square errors, if there are labels.
 
     Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
     (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å).
 
     Args:
-        predictions: with labels or without.
+        predictions: predictions, with labels or without.
     """
     found: dict[str, float] = {}
     with_energy = [p for p in predictions if p.label_energy is not None]

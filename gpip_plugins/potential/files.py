@@ -1,4 +1,4 @@
-"""The files of `gpip predict`: structures in, predictions out, in eV, Å and eV/Å."""
+"""Files of `gpip predict`: reads structures, writes predictions, in eV, Å and eV/Å."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ FORMATS = (".xyz", ".extxyz", ".npz")
 
 @dataclass
 class Prediction:
-    """One structure with what is known and what is predicted about it, in eV and Å.
+    """One structure with labels and predictions, in eV and Å.
 
     Args:
         atoms: the structure, without labels.
         energy: predicted energy in eV.
         forces: predicted forces in eV/Å, shape (n_atoms, 3).
-        label_energy: energy that the input carried, in eV, or None.
-        label_forces: forces that the input carried, in eV/Å, or None.
+        label_energy: energy in the input, in eV, or None.
+        label_forces: forces in the input, in eV/Å, or None.
     """
 
     atoms: Atoms
@@ -40,7 +40,7 @@ class Prediction:
 
 
 def check_files(source: str, target: str, overwrite: bool = False) -> None:
-    """Check what can be told from the names alone, before a model is loaded.
+    """Check the names of the files, before a model is loaded.
 
     Args:
         source: file with structures.
@@ -58,18 +58,18 @@ def check_files(source: str, target: str, overwrite: bool = False) -> None:
 def read_predictable(
     source: str, keys: tuple[str, str], scales: tuple[float, float]
 ) -> Iterator[Prediction]:
-    """Yield the structures of a file in Å, with those labels that they carry in eV and eV/Å.
+    """Yield the structures of a file in Å, with their labels in eV and eV/Å.
 
     Args:
         source: absolute path of a SchNetPack database, or of any file that ASE reads.
         keys: names of energy and forces in the file.
-        scales: what one unit of these labels is in eV and eV/Å; a database states its own units.
+        scales: factors from these labels to eV and eV/Å; a database states its own units.
 
     Raises:
-        InputError: naming the structure that cannot be read or predicted.
+        InputError: names the structure that cannot be read or predicted.
     """
     if is_schnetpack(source, "source"):
-        # Converted by the units that the database states.
+        # Converted with the units that the database states.
         frames, scales = _rows(source, keys), (1.0, 1.0)
     else:
         frames = read_structures(source)
@@ -88,7 +88,7 @@ def read_predictable(
 def _label(
     atoms: Atoms, name: str, shape: tuple[int, ...], parameter: str, where: str
 ) -> np.ndarray | None:
-    """Return a label as numbers of a shape, or None if the structure does not carry it."""
+    """Return a label as numbers of a shape, or None if the structure does not have it."""
     value = label_of(atoms, name)
     if value is None:
         return None
@@ -124,10 +124,10 @@ def _rows(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
 
 
 def write_predictions(predictions: list[Prediction], target: str) -> None:
-    """Write all predictions to one file, whole or not at all.
+    """Write all predictions to one file, completely or not at all.
 
     Args:
-        predictions: with energy and forces.
+        predictions: predictions with energy and forces.
         target: absolute path, ending in one of `FORMATS`.
 
     Raises:
@@ -141,7 +141,7 @@ def write_predictions(predictions: list[Prediction], target: str) -> None:
 
 
 def _frame(prediction: Prediction) -> Atoms:
-    """Return a structure as it is written: predictions as results, labels beside them."""
+    """Return a structure for writing: predictions as results, labels beside them."""
     atoms = prediction.atoms.copy()
     atoms.calc = SinglePointCalculator(atoms, energy=prediction.energy, forces=prediction.forces)
     atoms.info["units"] = "eV, eV/Ang, Ang"
@@ -153,7 +153,7 @@ def _frame(prediction: Prediction) -> Atoms:
 
 
 def _arrays(predictions: list[Prediction]) -> dict[str, np.ndarray]:
-    """Return the content of an .npz: atoms of all structures one after the other."""
+    """Return the content of an .npz file: atoms of all structures in one array."""
     arrays = {
         "n_atoms": np.array([len(p.atoms) for p in predictions]),
         "numbers": np.concatenate([p.atoms.numbers for p in predictions]),

@@ -1,4 +1,4 @@
-"""What a file says of itself, for `gpip info`: models, checkpoints, weights and databases."""
+"""Descriptions of files for `gpip info`: models, checkpoints, weights and databases."""
 
 import os
 from collections import Counter
@@ -10,20 +10,20 @@ from gpip_plugins.io.paths import existing
 
 __all__ = ["describe"]
 
-#: Characters of one entry of a database's metadata that are shown.
+#: Number of characters shown of one entry of a database's metadata.
 SHOWN = 200
 
 
 def describe(path: str | os.PathLike, trust: Sequence[str] = (), progress: bool = False) -> str:
-    """Return what a file says of itself, as text.
+    """Return the description of a file as text.
 
-    Of a model or checkpoint: its card, or without one what can be read from the network. Of a
+    For a model or checkpoint: its card, or without one the settings of the network. For a
     database: number of rows, compositions, elements, labels with units, metadata in short.
 
     Args:
         path: a best_model, the folder of a run, a Lightning checkpoint, a state dict, or an ASE
             database (.db).
-        trust: packages of your own whose classes may occur in a model.
+        trust: your packages whose classes may occur in a model.
         progress: show a progress bar while a database is read.
 
     Raises:
@@ -36,7 +36,7 @@ def describe(path: str | os.PathLike, trust: Sequence[str] = (), progress: bool 
 
 
 def _model(path: str, trust: Sequence[str]) -> str:
-    """Return the card of a model; without one, what the file has."""
+    """Return the card of a model; without one, the settings of the network."""
     # Imported here: a database needs no PyTorch.
     from gpip_plugins.checkpoint import load
     from gpip_plugins.potential.card import Card
@@ -82,6 +82,6 @@ def _database(database: Database, progress: bool) -> str:
 
 
 def _table(rows: dict[str, Any]) -> list[str]:
-    """Return one line for each entry, values below each other."""
+    """Return one line for each entry, with aligned values."""
     width = max(map(len, rows)) + 1
     return [f"  {name + ':':{width}} {value}" for name, value in rows.items()]

@@ -1,7 +1,7 @@
-"""Loads a model for use, and brings what the user says into agreement with what the model says.
+"""Loads a model for use, and checks the user's settings against the model.
 
-The cut-off stands in the network, units and elements on its card. In stock SchNetPack all are typed
-by hand for every use, and can be wrong without a message.
+The cut-off is stored in the network, units and elements on its card. In stock SchNetPack all are
+typed by hand for every use, and can be wrong without a message.
 """
 
 import math
@@ -36,37 +36,37 @@ def load_potential(
 
     Args:
         model_file: the `best_model` of a run, the folder of the run, or a Lightning checkpoint;
-            relative to where the command was typed.
-        device: where the model shall lie.
-        trust: packages of your own whose classes may occur in the file.
+            relative to the folder of the command.
+        device: device of the model.
+        trust: your packages whose classes may occur in the file.
 
     Raises:
-        InputError: if there is no such file, if it holds no SchNetPack model, or if its parameters
-            are not finite.
+        InputError: if there is no such file, if it contains no SchNetPack model, or if its
+            parameters are not finite.
     """
     model = load_model(model_file, device, trust, "model_file")
     for name, value in model.named_parameters():
         if not torch.isfinite(value).all():
             raise InputError(
-                f"model_file={model_file} holds values that are not finite, in {name}; its "
-                "training broke down, so train again, for example with a lower learning rate."
+                f"model_file={model_file} contains values that are not finite, in {name}; its "
+                "training failed, so train again, for example with a lower learning rate."
             )
     return model
 
 
 def agreed_cutoff(model: AtomisticModel, cutoff: float | None) -> float:
-    """Return the cut-off to build neighbour lists with, in the model's unit of length.
+    """Return the cut-off for neighbour lists, in the model's unit of length.
 
     Args:
         model: the potential.
-        cutoff: the value of the user, or None to take the model's.
+        cutoff: the value of the user, or None to take that of the model.
 
     Raises:
         InputError: if both are known and differ, or none is known.
     """
     stated = settings_of(model.representation).get("cutoff")
     if stated is None and cutoff is None:
-        raise InputError("The model does not tell its cut-off; give it, for example cutoff=5.0.")
+        raise InputError("The model has no known cut-off; give it, for example cutoff=5.0.")
     if stated is not None and cutoff is not None and not math.isclose(stated, cutoff, rel_tol=1e-5):
         raise InputError(
             f"cutoff={cutoff:g} contradicts the model, which was trained with a cut-off of "
@@ -84,13 +84,13 @@ def agreed_units(
     """Return the units of a model's energy and lengths.
 
     Args:
-        card: of the model, if it has one.
+        card: card of the model, if it has one.
         energy_unit: the value of the user, or None to take that of the card.
-        distance_unit: likewise.
+        distance_unit: the value of the user, or None to take that of the card.
         energy_key: name of the energy among the model's outputs.
 
     Raises:
-        InputError: if both are known and differ, or none is known, or one is no such unit.
+        InputError: if both are known and differ, or none is known, or one is not such a unit.
 
     Example:
         >>> agreed_units(Card(units={"energy": "eV"}, distance_unit="Ang"))
@@ -107,10 +107,10 @@ def agreed_units(
 
 
 def _agreed(name: str, given: str | None, stated: str | None, size, example: str) -> str:
-    """Return the unit that user and card agree on."""
+    """Return the unit given by the user or the card; refuse a contradiction."""
     if stated is None and given is None:
         raise InputError(
-            f"{name} is not given, and the model has no card that tells it (a model of stock "
+            f"{name} is not given, and the model has no card that states it (a model of stock "
             "SchNetPack has none, and a pre-training without labels has no unit of energies); "
             f"give it, for example {name}={example}."
         )
@@ -126,15 +126,15 @@ def _agreed(name: str, given: str | None, stated: str | None, size, example: str
 
 
 def require_outputs(model: AtomisticModel, **names: str | None) -> None:
-    """Check that a model predicts what is asked of it.
+    """Check that a model has the requested outputs.
 
     Args:
         model: the potential.
-        **names: parameter, such as `energy_key`, and the name of the output that it asks for; None
-            asks for nothing.
+        **names: parameter, such as `energy_key`, and the name of the requested output; None
+            requests nothing.
 
     Raises:
-        InputError: naming the first output that the model lacks.
+        InputError: names the first output that the model lacks.
     """
     for parameter, name in names.items():
         if name is None or name in model.model_outputs:
@@ -156,18 +156,18 @@ def require_outputs(model: AtomisticModel, **names: str | None) -> None:
 def check_elements(model: AtomisticModel, numbers: Iterable[int]) -> None:
     """Check that a model knows all elements of a structure.
 
-    The embedding has a row for many elements that were in no training structure, and the model
-    gives numbers for them without complaint. Where the card tells the elements of the training
-    configurations, these decide; the embedding of an element that occurs in validation or test
-    configurations only is as untrained as that of one that never occurs. Without a card only the
-    rows of the embedding can decide.
+    The embedding has rows for many elements that were in no training configuration, and the model
+    predicts numbers for them without an error. If the card lists the elements of the training
+    configurations, only these are known: the embedding of an element that occurs only in validation
+    or test configurations is as untrained as that of an element that never occurs. Without a card
+    the rows of the embedding decide.
 
     Args:
         model: the potential.
         numbers: atomic numbers.
 
     Raises:
-        InputError: naming the elements that the model does not know.
+        InputError: names the elements that the model does not know.
     """
     present = sorted({int(z) for z in numbers})
     card = Card.from_model(model)
@@ -184,6 +184,6 @@ def check_elements(model: AtomisticModel, numbers: Iterable[int]) -> None:
     if unknown:
         names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in unknown)
         raise InputError(
-            f"The structure holds {names}, but the model {what}; train it on data with these "
+            f"The structure contains {names}, but the model {what}; train it on data with these "
             "elements or use another structure."
         )

@@ -1,4 +1,4 @@
-"""A neighbour list that lasts for many steps of a simulation."""
+"""Neighbour list that is used for many steps of a simulation."""
 
 import torch
 from schnetpack import properties
@@ -8,20 +8,20 @@ __all__ = ["LastingNeighborList"]
 
 
 class LastingNeighborList(Transform):
-    r"""Neighbour list of one structure after the other, built anew only when it has to be.
+    r"""Neighbour list of successive structures, built again only when needed.
 
     Pairs are collected up to :math:`r_c + s`, with the skin s. As long as no atom has moved by more
     than s/2 since then, two atoms that are nearer than the cut-off :math:`r_c` now were nearer than
-    :math:`r_c + s` then (L. Verlet, Phys. Rev. 159, 98, 1967). Of the pairs collected, those within
-    the cut-off are handed out, so the result is that of a new list. Another cell, periodicity,
-    element or number of atoms asks for a new one.
+    :math:`r_c + s` then (L. Verlet, Phys. Rev. 159, 98, 1967). Only those collected pairs that are
+    within the cut-off now are returned, so the result is that of a new list. A change of cell,
+    periodicity, elements or number of atoms causes a new one.
 
     Args:
         cutoff: :math:`r_c`, in the unit of the positions.
         skin: s, in the same unit; 0 builds a list in every step in which an atom moves.
 
     Attributes:
-        n_built: how many times a list was built.
+        n_built: number of lists built so far.
 
     Example:
         >>> positions = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
@@ -72,7 +72,7 @@ class LastingNeighborList(Transform):
         return inputs | {name: value[near] for name, value in self._pairs.items()}
 
     def _lasts(self, inputs: dict[str, torch.Tensor]) -> bool:
-        """Tell whether the pairs that were collected still hold all that is needed."""
+        """Return whether the collected pairs still contain all pairs within the cut-off."""
         if not self._start:
             return False
         for name in (properties.Z, properties.cell, properties.pbc):

@@ -1,4 +1,4 @@
-"""Reads off a file of weights how its representation is built, as a node of a recipe."""
+"""Reads from a file of weights how its representation is built, as a node of a recipe."""
 
 import inspect
 from typing import Any
@@ -16,9 +16,9 @@ _PLAIN = (bool, int, float, str)
 def network_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the node that builds a representation like that of a file, as far as it is known.
 
-    The card has it in full. Of a model without a card the arguments of the constructor are read
-    from the attributes of the same name, and cut-off, width and depth from its settings; weights
-    alone tell at most width, cut-off and size of the radial basis.
+    The card contains it completely. For a model without a card, the arguments of the constructor
+    are read from attributes of the same name, and cut-off, width and depth from its settings;
+    weights alone give at most width, cut-off and size of the radial basis.
 
     Args:
         checkpoint: the loaded file.
@@ -50,7 +50,7 @@ def network_of(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _node(module: nn.Module) -> dict[str, Any]:
-    """Return the class of a module with those arguments that it keeps under their names."""
+    """Return the class of a module with the arguments that it stores under their names."""
     kind = type(module)
     node: dict[str, Any] = {"_target_": f"{kind.__module__}.{kind.__qualname__}"}
     for name, parameter in inspect.signature(kind.__init__).parameters.items():
@@ -58,7 +58,7 @@ def _node(module: nn.Module) -> dict[str, Any]:
             continue
         value = getattr(module, name)
         if isinstance(parameter.default, bool) and isinstance(value, nn.Module | None):
-            node[name] = value is not None  # a choice that became a module, or none
+            node[name] = value is not None  # a boolean argument that became a module or None
         elif isinstance(value, _PLAIN):
             node[name] = value
         elif name in ("radial_basis", "cutoff_fn") and isinstance(value, nn.Module):

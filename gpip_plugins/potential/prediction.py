@@ -33,12 +33,12 @@ STRESS = properties.stress
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of a batch.
+    """Predictions for a batch.
 
     Args:
         energies: eV, shape (n_systems,).
         forces: eV/Å, one array (n_atoms, 3) per structure.
-        stress: eV/Å^3, dE/d(strain) per volume, shape (n_systems, 3, 3); None if not asked for.
+        stress: eV/Å^3, dE/d(strain) per volume, shape (n_systems, 3, 3); None if not requested.
     """
 
     energies: np.ndarray
@@ -50,25 +50,25 @@ class Potential:
     """A saved model that predicts energies and forces of ASE structures in eV and eV/Å.
 
     Args:
-        model_file: the `best_model` of a run; relative to where the command was typed.
-        device: where to compute; None takes `cuda` where there is a GPU, else `cpu`.
+        model_file: the `best_model` of a run; relative to the folder of the command.
+        device: device of the computation; None takes `cuda` if there is a GPU, else `cpu`.
         dtype: `float32` or `float64`; None takes that of the model's parameters.
         energy_unit: unit of the model's energies; None takes that of the model's card.
-        distance_unit: unit of the model's lengths; None likewise.
+        distance_unit: unit of the model's lengths; None takes that of the model's card.
         energy_key: name of the energy among the model's outputs.
         forces_key: name of the forces among the model's outputs.
-        cutoff: None takes the model's; another value is refused.
-        trust: packages of your own whose classes may occur in the file.
+        cutoff: None takes that of the model; another value is refused.
+        trust: your packages whose classes may occur in the file.
 
     Attributes:
         model: the network, ready to predict.
         cutoff: cut-off in the model's unit of length.
-        energy_scale: eV in one of the model's units of energy.
-        distance_scale: Å in one of the model's units of length.
+        energy_scale: the model's unit of energy in eV.
+        distance_scale: the model's unit of length in Å.
 
     Raises:
         InputError: for a model that is missing, unsafe, or lacks an output, for unknown units, and
-            for a device that is not there.
+            for a device that is not available.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Potential:
         self._converter = self.converter(MatScipyNeighborList(self.cutoff))
 
     def converter(self, neighbor_list: Transform) -> AtomsConverter:
-        """Return what makes batches with a neighbour list of one's own.
+        """Return a converter that makes batches with the given neighbour list.
 
         Args:
             neighbor_list: transform that adds the pairs, in the model's unit of length.
@@ -108,7 +108,7 @@ class Potential:
     def batch(
         self, structures: Sequence[Atoms], converter: AtomsConverter | None = None
     ) -> dict[str, torch.Tensor]:
-        """Return structures as the model takes them.
+        """Return structures in the form that the model needs.
 
         Args:
             structures: in Å.
@@ -129,7 +129,7 @@ class Potential:
             stress: also compute the stress; every structure needs a cell.
 
         Raises:
-            InputError: stress is asked of a model that cannot tell it.
+            InputError: stress is requested from a model that cannot compute it.
         """
         outputs = (self._with_stress if stress else self.model)(dict(batch))
         energies = _numbers(outputs[self.energy_key]).reshape(-1) * self.energy_scale
@@ -152,7 +152,7 @@ class Potential:
 
         Raises:
             InputError: if a structure has an element that the model does not know, or if the
-                memory of the GPU does not hold the batch.
+                batch does not fit into the memory of the GPU.
         """
         check_elements(self.model, np.concatenate([atoms.numbers for atoms in structures]))
         try:
@@ -167,15 +167,15 @@ class Potential:
 
     @functools.cached_property
     def _with_stress(self) -> AtomisticModel:
-        """The model with stress among its outputs; molecules without a cell need the other one."""
+        """The model with stress as an output; molecules without a cell need the other one."""
         if STRESS in self.model.model_outputs:
             return self.model
         try:
             return activate_model_stress(copy.deepcopy(self.model), STRESS).to(self.device)
         except CalculatorError as error:
             raise InputError(
-                "The model cannot tell the stress, since its forces are not a derivative by "
-                "SchNetPack's Forces or Response; do without the stress, or train another model."
+                "The model cannot compute the stress, since its forces are not a derivative by "
+                "SchNetPack's Forces or Response; leave out the stress, or train another model."
             ) from error
 
 
@@ -185,7 +185,7 @@ def _numbers(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _device(device: str | None) -> torch.device:
-    """Return the device to compute on, checked to be there."""
+    """Return the device of the computation, after a check that it is available."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -14,6 +14,6 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "ssp": shifted_softplus,
     "tanh": functional.tanh,
     "sigmoid": functional.sigmoid,
-    "swish": functional.silu,  # with the coefficient 1, which is all that TorchMD-Net uses
+    "swish": functional.silu,  # with the coefficient 1, the only one in TorchMD-Net
     "mish": functional.mish,
 }

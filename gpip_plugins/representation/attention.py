@@ -1,9 +1,9 @@
 r"""Layers of the Equivariant Transformer on SchNetPack's list of pairs.
 
 They follow P. Thölke, G. De Fabritiis, arXiv:2202.02541, with the names and shapes of TorchMD-Net's
-parameters. An atom attends to itself by a pair at zero distance and without a direction, behind the
-pairs of the neighbour list. So pairs of an atom with its periodic image are like all others,
-whereas TorchMD-Net takes every pair of equal indices for an atom with itself.
+parameters. An atom attends to itself by a pair at zero distance and without a direction, after the
+pairs of the neighbour list. So pairs of an atom with its periodic image are treated like all
+others, whereas TorchMD-Net takes every pair of equal indices for an atom with itself.
 
 Shapes: `n_atoms`, `n_pairs`, `n_atom_basis` features, `n_rbf` radial functions.
 """
@@ -58,11 +58,11 @@ class NeighborEmbedding(nn.Module):
 
 
 class ValueProjection(Dense):
-    """Linear map to three values of every feature, with an activation if wanted.
+    """Linear map to three values of every feature, with an optional activation.
 
     TorchMD-Net's weights are sorted by heads, and within a head by the three values. Each value is
-    computed by a map of its own: a CPU works faster on these blocks of `n_atom_basis` features than
-    on slices of one large tensor.
+    computed by a separate map: a CPU is faster on these blocks of `n_atom_basis` features than on
+    slices of one large tensor.
 
     Args:
         n_in: number of inputs.
@@ -101,8 +101,8 @@ class EquivariantAttention(nn.Module):
             + o^1_i\, U_3 \vec v_i\\
         \Delta x_i &= o^2_i\, \langle U_1 \vec v_i, U_2 \vec v_i\rangle + o^3_i
 
-    with the filters D, which are linear in the radial functions and pass an activation. The sums
-    over j contain j = i. P. Thölke, G. De Fabritiis, arXiv:2202.02541.
+    with the filters D, which are linear in the radial functions, followed by an activation. The
+    sums over j contain j = i. P. Thölke, G. De Fabritiis, arXiv:2202.02541.
 
     Args:
         n_atom_basis: number of features.
@@ -110,8 +110,7 @@ class EquivariantAttention(nn.Module):
         n_heads: number of attention heads.
         activation: activation of the filters, see `ACTIVATIONS`.
         attention_activation: activation of the attention weights, one of the same.
-        distance_influence: which of keys and values have a filter: `keys`, `values`, `both`,
-            `none`.
+        distance_influence: parts with a filter: `keys`, `values`, `both`, `none`.
         first: whether all vectors are zero before this layer, so that its terms with vectors are
             left out.
     """
@@ -144,7 +143,7 @@ class EquivariantAttention(nn.Module):
     def forward(
         self, x: torch.Tensor, vec: torch.Tensor, pairs: Pairs
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scalars and vectors with what the layer adds to them.
+        """Return scalars and vectors after the layer.
 
         Args:
             x: scalars, shape (n_atoms, n_atom_basis).
@@ -160,7 +159,7 @@ class EquivariantAttention(nn.Module):
         x = x + o3
         message = s2.unsqueeze(1) * pairs.direction.unsqueeze(2)
         if self.first:
-            # A gradient of zero: distributed training waits for that of every parameter.
+            # A gradient of zero: distributed training waits for one of every parameter.
             x = x + 0.0 * self.vec_proj.weight.sum()
         else:
             s1 = (s1 * pairs.envelope).unsqueeze(1)

@@ -18,11 +18,11 @@ _INFLUENCES = ("keys", "values", "both", "none")
 class EquivariantTransformer(nn.Module):
     r"""The Equivariant Transformer (ET) of TorchMD-Net, for molecules and any periodic cell.
 
-    Scalars and vectors of all atoms pass `n_interactions` layers of attention, each weight of which
-    depends on features and distance (see `attention`). With the weights of TorchMD-Net it gives
-    TorchMD-Net's numbers. Differences: pairs come from SchNetPack's neighbour list, so that there
-    is no largest number of neighbours and no smallest cell; and by default the vectors pass the
-    cutoff function, too.
+    Scalars and vectors of all atoms pass `n_interactions` layers of attention, whose weights depend
+    on features and distances (see `attention`). With the weights of TorchMD-Net it gives the same
+    numbers as TorchMD-Net. Differences: pairs come from SchNetPack's neighbour list, so that the
+    number of neighbours and the size of the cell are not limited; and by default the vectors are
+    also multiplied by the cutoff function.
 
     References:
         P. Thölke, G. De Fabritiis, TorchMD-NET: Equivariant Transformers for Neural Network based
@@ -40,11 +40,11 @@ class EquivariantTransformer(nn.Module):
         activation: activation of the distance filters: `silu`, `ssp`, `tanh`, `sigmoid`, `swish`
             or `mish`.
         attention_activation: activation of the attention weights, one of the same.
-        neighbor_embedding: whether the elements of the neighbours enter the first features.
-        distance_influence: which part of the attention has a distance filter: `keys`, `values`,
-            `both` or `none`.
-        vector_cutoff: whether the cutoff function multiplies the messages between vectors, too.
-            True makes energy and forces continuous when an atom passes the cutoff. TorchMD-Net's
+        neighbor_embedding: whether the first features include the elements of the neighbours.
+        distance_influence: parts of the attention with a distance filter: `keys`, `values`, `both`
+            or `none`.
+        vector_cutoff: whether the cutoff function also multiplies the messages between vectors.
+            With True energy and forces are continuous when an atom passes the cutoff. TorchMD-Net's
             default is False: the attention weights vanish at the cutoff, but the vector messages do
             not, since the biases of their filters remain, and the energy jumps.
         vector_norm: None, or `whitened`: the vectors are normalised at the end as in "Pre-training
@@ -148,7 +148,7 @@ class EquivariantTransformer(nn.Module):
         return inputs
 
     def _pairs(self, inputs: dict[str, torch.Tensor]) -> Pairs:
-        """Return the pairs of the neighbour list, and behind them every atom with itself."""
+        """Return the pairs of the neighbour list, followed by every atom with itself."""
         r_ij, n_atoms = inputs[properties.Rij], inputs[properties.Z].shape[0]
         itself = torch.arange(n_atoms, device=r_ij.device)
         d_ij = torch.linalg.vector_norm(r_ij, dim=1)
@@ -158,7 +158,7 @@ class EquivariantTransformer(nn.Module):
         phi = self.cutoff_fn(distance).unsqueeze(1)
         envelope = phi
         if not self.vector_cutoff:
-            # Messages between vectors end at the cutoff, beyond which a neighbour list may reach.
+            # Messages between vectors end at the cutoff; a neighbour list may contain longer pairs.
             within = (d_ij >= self._range[0]) & (d_ij < self._range[1])
             envelope = torch.cat([within.to(phi.dtype), phi.new_ones(n_atoms)]).unsqueeze(1)
         return Pairs(
@@ -172,7 +172,7 @@ class EquivariantTransformer(nn.Module):
 
 
 def _check_heads(n_atom_basis: int, n_heads: int) -> tuple[int, int]:
-    """Return number of features and number of heads, which divides it."""
+    """Return the number of features and the number of heads, which divides it."""
     check_whole("n_atom_basis", n_atom_basis, least=1)
     check_whole("n_heads", n_heads, least=1)
     if n_atom_basis % n_heads:

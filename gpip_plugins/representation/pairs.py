@@ -1,4 +1,4 @@
-"""What a layer of attention needs to know of the pairs of atoms."""
+"""Pairs of atoms for a layer of attention."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Pairs(NamedTuple):
         idx_j: neighbours, shape (n_pairs,).
         radial: radial functions of the distance, shape (n_pairs, n_rbf).
         phi: cutoff function of the distance, shape (n_pairs, 1).
-        envelope: what multiplies the vectors of the messages, shape (n_pairs, 1).
+        envelope: factor of the vectors of the messages, shape (n_pairs, 1).
         direction: unit vectors from centre to neighbour, zero for an atom with itself, multiplied
             by the envelope; shape (n_pairs, 3).
     """

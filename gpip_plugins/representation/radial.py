@@ -1,7 +1,7 @@
 r"""Radial basis and cutoff functions of TorchMD-Net, in the form that SchNetPack expects.
 
-They have the attributes `n_rbf` and `cutoff` that SchNetPack's representations read, so that they
-serve PaiNN and SchNet, too. Their parameters are named as in TorchMD-Net.
+They have the attributes `n_rbf` and `cutoff` that SchNetPack's representations read, so that PaiNN
+and SchNet can also use them. Their parameters are named as in TorchMD-Net.
 
 References:
     O. T. Unke, M. Meuwly, PhysNet, J. Chem. Theory Comput. 15, 3678 (2019).
@@ -19,14 +19,14 @@ __all__ = ["CosineCutoff", "ExpNormalRBF", "TorchMDGaussianRBF"]
 
 
 class CosineCutoff(nn.Module):
-    r"""Cosine cutoff, which can also leave out close pairs.
+    r"""Cosine cutoff, which can also exclude close pairs.
 
     Without a lower cutoff it is SchNetPack's `CosineCutoff`, from 1 at zero distance to 0:
 
     .. math::
         \phi(r) = \tfrac{1}{2} \left[1 + \cos\left(\pi \frac{r}{r_\mathrm{cut}}\right)\right]
 
-    With one it is zero below, too, and 1 in the middle:
+    With a lower cutoff it is also zero below that, and 1 in the middle:
 
     .. math::
         \phi(r) = \tfrac{1}{2} \left[1 + \cos\left(\pi \left(
@@ -34,7 +34,7 @@ class CosineCutoff(nn.Module):
 
     Args:
         cutoff: cutoff radius, Å.
-        cutoff_lower: radius below which it vanishes, Å; 0: none.
+        cutoff_lower: radius below which it vanishes, Å; 0 for none.
 
     Raises:
         InputError: the lower cutoff is not below the upper one.
@@ -63,8 +63,8 @@ class ExpNormalRBF(nn.Module):
         \alpha = \frac{5}{r_\mathrm{cut} - r_\mathrm{low}}
 
     with the cosine cutoff phi between 0 and the cutoff. With :math:`s = e^{r_\mathrm{low} -
-    r_\mathrm{cut}}` (distances in Å) the centres :math:`\mu_k` start evenly between s and 1, the
-    widths with :math:`\beta_k = [2 (1 - s)/n_\mathrm{rbf}]^{-2}`.
+    r_\mathrm{cut}}` (distances in Å) the initial centres :math:`\mu_k` are evenly spaced between s
+    and 1, and the initial widths are :math:`\beta_k = [2 (1 - s)/n_\mathrm{rbf}]^{-2}`.
 
     Args:
         n_rbf: number of functions; TorchMD-Net's MD17 settings have 32.
@@ -106,9 +106,9 @@ class TorchMDGaussianRBF(nn.Module):
     .. math::
         e_k(r) = \exp\left[c\, (r - r_k)^2\right],\quad c = -\tfrac{1}{2} (r_2 - r_1)^{-2}
 
-    The centres :math:`r_k` start evenly between the lower cutoff and the cutoff. SchNetPack's
-    `GaussianRBF` starts from the same functions; when trainable, it has a width for each of them
-    and no common coefficient.
+    The initial centres :math:`r_k` are evenly spaced between the lower cutoff and the cutoff.
+    SchNetPack's `GaussianRBF` starts from the same functions; when trainable, it has a width for
+    each of them and no common coefficient.
 
     Args:
         n_rbf: number of Gaussians.

@@ -1,4 +1,4 @@
-"""Normalises the vectors of an atom among its features, as "Pre-training via Denoising" does."""
+"""Normalisation of the vectors of an atom over its features, as in "Pre-training via Denoising"."""
 
 import torch
 from torch import nn
@@ -13,9 +13,9 @@ class WhitenedVectorNorm(nn.Module):
         V \to w \odot (C + \epsilon D + \epsilon)^{-1/2} (V - \bar V),\quad
         C = \frac{1}{n} (V - \bar V)(V - \bar V)^T,\quad D = \mathrm{diag}(1, 2, 3)
 
-    with the mean over the n features. D keeps the eigenvalues apart, without which the gradient of
-    the root is not finite; as it prefers axes, the outcome is equivariant only up to terms of
-    relative size epsilon/C. The eigenvalues are found in float64.
+    with the mean over the n features. D keeps the eigenvalues different; otherwise the gradient of
+    the root is not finite. Because D prefers axes, the result is equivariant only up to terms of
+    relative size epsilon/C. The eigenvalues are computed in float64.
 
     S. Zaidi et al., Pre-training via Denoising for Molecular Property Prediction, arXiv:2206.00133,
     and the settings of its public code.

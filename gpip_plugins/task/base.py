@@ -1,4 +1,4 @@
-"""What the tasks of pre-training and fine-tuning share: the order of heads, and pretext outputs."""
+"""Base of the tasks of pre-training and fine-tuning: order of heads, pretext outputs."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -21,8 +21,8 @@ class GpipTask(AtomisticTask):
 
     Args:
         model: the model.
-        outputs: whose losses are added up.
-        auxiliaries: outputs whose heads serve training alone.
+        outputs: outputs whose losses are added up.
+        auxiliaries: outputs whose heads are used in training only.
         **kwargs: those of `AtomisticTask`.
 
     Raises:
@@ -53,15 +53,15 @@ class GpipTask(AtomisticTask):
                 output.check(configuration, self.model.model_outputs)
 
     def targets(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the batch as the transforms left it, with targets that the model itself gives."""
+        """Return the batch with all targets, also those that the model itself computes."""
         return dict(batch)
 
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss, in a parallel run with a gradient for every weight, if only zero.
+        """Return the loss; in a parallel run, give every weight a gradient, which may be zero.
 
-        A batch without rows for one of the outputs, an output of weight zero, or the last vector
-        layers of a representation that only scalars are read from would else leave weights out, on
-        which the ranks wait.
+        Otherwise weights have no gradient if a batch has no rows for an output, if an output has
+        weight zero, or if only scalars are read from a representation (its last vector layers);
+        the other ranks would wait for these gradients.
         """
         if not in_parallel():
             return loss
@@ -71,14 +71,14 @@ class GpipTask(AtomisticTask):
 def heads_in_order(
     modules: Iterable[nn.Module], auxiliary_names: Collection[str] = ()
 ) -> list[nn.Module]:
-    """Return output modules: those of labels, auxiliary ones, then those that take derivatives.
+    """Sort output modules: those of labels, auxiliary ones, then those that take derivatives.
 
-    The energy stays the first module, whatever was added. `Forces` and `Response` free the graph in
-    evaluation, which other heads that take a derivative need too (`GradientNoise`).
+    The energy stays the first module, whatever was added. In evaluation `Forces` and `Response`
+    free the graph, which other heads that take a derivative also need (`GradientNoise`).
 
     Args:
-        modules: of the model.
-        auxiliary_names: keys of the outputs that serve training alone.
+        modules: output modules of the model.
+        auxiliary_names: keys of the outputs that are used in training only.
 
     Example:
         >>> from schnetpack.atomistic import Atomwise

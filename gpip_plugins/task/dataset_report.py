@@ -1,4 +1,4 @@
-"""Losses and metrics of every data set in a mixture, on their own."""
+"""Losses and metrics of each data set in a mixture."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ __all__ = ["DatasetReport"]
 
 
 class DatasetReport(nn.Module):
-    """Collects what each output does on each data set in validation or test, and gives the means.
+    """Collects losses and metrics of each output on each data set in validation or test.
 
-    The numbers are called `{subset}_{output}_{data set}_{loss or metric}`. A data set that had no
-    row for an output, on any rank, has no number, rather than NaN or an error of zero.
+    The means are called `{subset}_{output}_{data set}_{loss or metric}`. A data set without a row
+    for an output, on any rank, has no mean, rather than NaN or an error of zero.
 
     Args:
-        outputs: with losses and metrics; those of weight zero are left out.
-        names: of the data sets; the position of a name is its number in `dataset`.
+        outputs: outputs with losses and metrics; those of weight zero are left out.
+        names: names of the data sets; the position of a name is its number in `dataset`.
 
     Example:
         >>> output = PretextOutput("forces", nn.MSELoss(), target_property="wanted")
@@ -49,12 +49,12 @@ class DatasetReport(nn.Module):
 
     @torch.no_grad()
     def update(self, pred: dict, batch: dict, subset: str) -> None:
-        """Take a batch into account.
+        """Add a batch.
 
         Args:
-            pred: what the model predicts.
-            batch: with targets and `dataset`.
-            subset: val or test.
+            pred: predictions of the model.
+            batch: batch with targets and `dataset`.
+            subset: `val` or `test`.
         """
         for output in self._outputs:
             prediction, target = output.select(pred, batch)
@@ -65,23 +65,23 @@ class DatasetReport(nn.Module):
                 n_rows = int(rows.sum())
                 enough = n_rows >= getattr(output.loss_fn, "min_rows", 1)
                 loss = output.loss_fn(prediction[rows], target[rows]) if enough else 0.0
-                # Also without rows, so that a rank without any takes part in the sum.
+                # Also without rows: every rank must take part in the sum.
                 self.means[key].update(loss, n_rows if enough else 0)
                 for metric in self.metrics[key].values():
                     metric.update(prediction[rows], target[rows])
 
     def compute(self, subset: str) -> dict[str, torch.Tensor]:
-        """Return the means over all batches and ranks since the last call, and begin anew.
+        """Return the means over all batches and ranks since the last call, and reset them.
 
         Args:
-            subset: val or test.
+            subset: `val` or `test`.
         """
         means = {}
         for key, mean in self.means.items():
             if not key.startswith(f"{subset}_"):
                 continue
             loss, metrics = mean.compute(), self.metrics[key]
-            # All ranks see the same sum, so that all come to the same decision.
+            # All ranks see the same sum, so all decide the same.
             if not torch.isnan(loss):
                 means[f"{key}_loss"] = loss
                 means |= {f"{key}_{name}": metric.compute() for name, metric in metrics.items()}

@@ -1,4 +1,4 @@
-"""The task of a fine-tuning: freezing, learning rates that fall with depth, auxiliary pretexts."""
+"""Task of fine-tuning: freezing, learning rates that fall with depth, auxiliary pretexts."""
 
 from collections.abc import Sequence
 
@@ -27,35 +27,36 @@ class FineTuningTask(GpipTask):
 
     .. math:: L = L_{labels} + \sum_t w_t L_t, \qquad \eta_d(s) = \min(1, s / s_w) \, \eta \, f^d
 
-    With the defaults it computes exactly what `AtomisticTask` computes. What it does is printed
-    before the first step: every part of the model with its number of parameters and its rate.
+    With the defaults it computes exactly what `AtomisticTask` computes. Before the first step a
+    summary is printed: every part of the model with its number of parameters and learning rate.
 
-    - Frozen parameters are not in the optimizer, so that neither weight decay nor momentum moves
-      them; the moving average leaves them as they are, and frozen batch normalisation
-      keeps its running statistics.
-    - The warm-up scales the rate that the scheduler has set, step by step, and leaves the
-      scheduler alone: any scheduler works with it, and a resumed run goes on where it was.
-      (`AtomisticTask` puts the same full rate into all groups at the end of its warm-up.)
-    - A plateau is looked for at every validation, so `check_val_every_n_epoch` may be above 1.
+    - Frozen parameters are not in the optimizer, so that neither weight decay nor momentum changes
+      them. The moving average does not change them either, and frozen batch normalisation keeps
+      its running statistics.
+    - In every step the warm-up scales the rate that the scheduler has set. The scheduler itself is
+      not changed: any scheduler can be used, and a resumed run continues correctly.
+      (`AtomisticTask` sets the same full rate for all groups at the end of its warm-up.)
+    - The plateau scheduler is called at every validation, so `check_val_every_n_epoch` may be
+      above 1.
     - Auxiliary losses (Noisy Nodes, Godwin et al., arXiv:2106.07971) count in training only.
-      Their heads serve no prediction and are left out of `best_model`.
+      Their heads are not used in predictions and are left out of `best_model`.
 
     Args:
         model: the potential.
-        outputs: those of the labels.
+        outputs: outputs of the labels.
         auxiliaries: `PretextOutput`s whose losses are added in training.
         freeze: patterns of modules to freeze, such as `representation.embedding`; see `freeze`.
         layer_decay: factor f in (0, 1] by which the learning rate falls from block to block
-            towards the embedding; 1 gives all the same rate.
-        warmup_steps: optimizer steps in which the rate rises linearly from zero; less than the run
-            has. None takes 100, or a tenth of a run of less than 1000 steps: the first steps of
-            Adam, which knows no variances yet, change every weight by the whole rate, and undo
-            what was learned in a pre-training.
+            towards the embedding; with 1 all have the same rate.
+        warmup_steps: optimizer steps in which the rate rises linearly from zero; fewer than the
+            steps of the run. None takes 100, or a tenth of a run of less than 1000 steps. Without
+            warm-up the first steps of Adam, which has no estimate of variances yet, change every
+            weight by the whole rate and destroy what was learned in pre-training.
         **kwargs: those of `AtomisticTask`.
 
     Raises:
         InputError: a setting is out of its range, a pattern matches nothing, everything would be
-            frozen, the optimizer knows no groups, or a run is resumed with other settings.
+            frozen, the optimizer takes no groups, or a run is resumed with other settings.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class FineTuningTask(GpipTask):
         self._auxiliary_losses: list[tuple[PretextOutput, torch.Tensor]] = []
 
     def setup(self, stage: str | None = None) -> None:
-        """Freeze, and take the scales of the labels, before training starts."""
+        """Freeze modules and read the scales of the labels, before training starts."""
         super().setup(stage)
         if stage != "fit":
             return
@@ -89,14 +90,14 @@ class FineTuningTask(GpipTask):
                 output.take_scale(self.model.postprocessors)
 
     def train(self, mode: bool = True):
-        """Go into training mode, except for frozen normalisation."""
+        """Set training mode, except for frozen normalisation."""
         super().train(mode)
         if mode:
             keep_frozen_norms(self.model)
         return self
 
     def on_train_start(self) -> None:
-        """Print what this fine-tuning does."""
+        """Print the summary of the fine-tuning."""
         rank_zero_only(print)(summary(self), flush=True)
 
     def on_test_end(self) -> None:
@@ -125,7 +126,7 @@ class FineTuningTask(GpipTask):
         return configured
 
     def _configured(self):
-        """Return what SchNetPack makes of the groups of parameters."""
+        """Return SchNetPack's optimizer and scheduler, with groups of parameters."""
         if not self.freeze_patterns and self.layer_decay == 1.0:
             return super().configure_optimizers()
         cls = self.optimizer_cls
@@ -139,7 +140,7 @@ class FineTuningTask(GpipTask):
                     "use for example torch.optim.AdamW, or layer_decay=1."
                 ) from error
 
-        # SchNetPack builds the scheduler around it.
+        # SchNetPack builds the scheduler for this optimizer.
         self.optimizer_cls = with_groups
         try:
             return super().configure_optimizers()
@@ -147,7 +148,7 @@ class FineTuningTask(GpipTask):
             self.optimizer_cls = cls
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        """Refuse to resume a run that trained other parameters, or at other rates."""
+        """Refuse to resume a run that trained other parameters or used other rates."""
         states = checkpoint.get("optimizer_states")
         # Testing restores a checkpoint too, and a file of weights alone has no optimizer.
         if self._trainer is None or not self.trainer.training or not states:
@@ -167,18 +168,18 @@ class FineTuningTask(GpipTask):
             )
 
     def optimizer_step(self, epoch=None, batch_idx=None, optimizer=None, optimizer_closure=None):
-        """Take a step, with rates that the warm-up scales down."""
+        """Take a step at the rates of the warm-up."""
         factor = min(1.0, (self.trainer.global_step + 1) / max(self.warmup_steps, 1))
         scheduled = [group["lr"] for group in optimizer.param_groups]
         for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
             group["lr"] = factor * rate
         optimizer.step(closure=optimizer_closure)
-        # The scheduler goes on from its own rates, and the checkpoint holds them.
+        # The scheduler continues from its unscaled rates, which the checkpoint also holds.
         for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
             group["lr"] = rate
 
     def predict_without_postprocessing(self, batch):
-        """Predict; in training also compute the auxiliary losses, while their targets are there."""
+        """Predict; in training also compute the auxiliary losses, while the batch has targets."""
         known = dict(batch)
         pred = super().predict_without_postprocessing(batch)
         self._auxiliary_losses = [

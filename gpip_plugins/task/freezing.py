@@ -1,4 +1,4 @@
-"""Keeps chosen modules of a model as they are: no gradient, no optimizer, no running statistics."""
+"""Freezes chosen modules of a model: no gradient, no optimizer, no new running statistics."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ __all__ = ["freeze", "keep_frozen_norms"]
 def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     """Freeze the modules whose names match; return their names.
 
-    Frozen parameters get no gradient. Both derivatives with respect to positions (forces) and
-    gradients of the modules below still pass through them.
+    Frozen parameters get no gradient. Derivatives with respect to positions (forces) and gradients
+    of the modules below still pass through them.
 
     Args:
-        model: the model; names count from it, such as `representation.embedding`.
-        patterns: shell patterns of names of modules; `*` stands for any characters, dots too.
+        model: the model; names are relative to it, such as `representation.embedding`.
+        patterns: shell patterns of module names; `*` stands for any characters, also dots.
 
     Raises:
         InputError: a pattern matches no module with parameters, or nothing would be left to train.
@@ -32,7 +32,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         >>> [name for name, p in model.named_parameters() if p.requires_grad]
         ['head.weight', 'head.bias']
     """
-    # Without duplicates removed: a module that is used twice has two names.
+    # remove_duplicate=False: a module that is used twice has two names.
     modules = {name: m for name, m in model.named_modules(remove_duplicate=False) if name}
     holding = [name for name, module in modules.items() if any(True for _ in module.parameters())]
     chosen: list[str] = []
@@ -44,7 +44,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
             else:
                 what = "matches no module of the model"
             near = difflib.get_close_matches(pattern, holding, n=3, cutoff=0.3) or holding[:3]
-            raise InputError(f"freeze={pattern} {what}; near names are {', '.join(near)}.")
+            raise InputError(f"freeze={pattern} {what}; similar names are {', '.join(near)}.")
         chosen += [name for name in found if name not in chosen]
     kept = {id(p) for name in chosen for p in modules[name].parameters()}
     if all(id(p) in kept for p in model.parameters()):
@@ -60,8 +60,8 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
 def keep_frozen_norms(model: nn.Module) -> None:
     """Put the normalisation layers that are frozen into evaluation mode.
 
-    In training mode batch normalisation would go on replacing its running mean and variance, which
-    are no parameters, by those of the new data. Called whenever the model goes into training mode.
+    In training mode batch normalisation would replace its running mean and variance, which are no
+    parameters, by those of the new data. Call this whenever the model is set to training mode.
 
     Args:
         model: the model.

@@ -1,10 +1,10 @@
-r"""How deep every parameter of a model lies, and the learning rate that follows from it.
+r"""Depth of every parameter of a model, and the learning rate that follows from it.
 
 .. math:: \eta_d = \eta \, f^d
 
-Layer-wise learning rates (Howard and Ruder, arXiv:1801.06146): the nearer a layer lies to the
-input, the more general is what it has learned, and the less it should move. The heads have depth
-d = 0, the last of n blocks of message passing 1, the first n, the embedding n + 1.
+Layer-wise learning rates (Howard and Ruder, arXiv:1801.06146): layers near the input learn more
+general features, and should change less. The heads have depth d = 0, the last of n blocks of
+message passing 1, the first n, the embedding n + 1.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ __all__ = ["ModelPart", "model_parts", "parameter_groups"]
 
 @dataclass
 class ModelPart:
-    """A part of a model with one depth, one line in the summary of a fine-tuning.
+    """A part of a model with one depth; one line in the summary of a fine-tuning.
 
     Args:
         name: path of the module in the model, such as `representation.interactions.0`.
-        depth: 0 for heads, then counted up towards the embedding.
-        parameters: of this part; shared ones only where they occur first.
+        depth: 0 for heads, larger towards the embedding.
+        parameters: parameters of this part; shared ones only where they occur first.
     """
 
     name: str
@@ -31,16 +31,16 @@ class ModelPart:
 
 
 def model_parts(model: nn.Module) -> list[ModelPart]:
-    """Return the parts of a model that hold parameters, in its order, with their depth.
+    """Return the parts of a model that hold parameters, in the model's order, with their depth.
 
-    Blocks are found, not named: they are the items of the `nn.ModuleList`s of the representation,
-    of which the longest count (PaiNN: `interactions` and `mixing`, Equivariant Transformer:
-    `attention_layers`). What the representation defines before the last of these lists lies as
-    deep as the embedding, which feeds the blocks; what comes after it lies as deep as the last
-    block, which feeds it.
+    Blocks are found without names: they are the items of the `nn.ModuleList`s of the
+    representation; the longest lists count (PaiNN: `interactions` and `mixing`, Equivariant
+    Transformer: `attention_layers`). Modules defined before the last of these lists have the depth
+    of the embedding, because they feed the blocks; modules after it have the depth of the last
+    block, because they are fed by it.
 
     Args:
-        model: a potential of SchNetPack, with `representation` and `output_modules`.
+        model: SchNetPack model with `representation` and `output_modules`.
 
     Example:
         >>> import schnetpack as spk
@@ -55,7 +55,7 @@ def model_parts(model: nn.Module) -> list[ModelPart]:
     """
     lists = _block_lists(getattr(model, "representation", None))
     n_blocks = len(next(iter(lists.values()), ()))
-    # Beside the lists stand their siblings, also inside of a wrapped network.
+    # Modules beside the lists, also inside a wrapped network.
     n_words = {"representation": max((key.count(".") for key in lists), default=1) + 1}
     found: dict[tuple[str, int], ModelPart] = {}
     lists_left = set(lists)
@@ -94,11 +94,11 @@ def _block_lists(representation: nn.Module | None) -> dict[str, nn.ModuleList]:
 def parameter_groups(
     parts: Sequence[ModelPart], others: Sequence[nn.Parameter], lr: float, decay: float
 ) -> list[dict]:
-    """Return the groups of parameters for an optimizer; frozen ones are in none.
+    """Return the groups of parameters for an optimizer, without frozen parameters.
 
     Args:
-        parts: of the model.
-        others: parameters outside of the model (of a loss), with the rate of the heads.
+        parts: parts of the model.
+        others: parameters outside the model (of a loss), with the rate of the heads.
         lr: learning rate of the heads.
         decay: factor per step of depth, in (0, 1].
 

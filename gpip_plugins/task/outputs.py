@@ -1,4 +1,4 @@
-"""A pretext as the task sees it: what is predicted, what it is compared with, and which rows."""
+"""Output of a task for a pretext: its prediction, its target, and the rows that count."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,7 +12,7 @@ from gpip_plugins.errors import InputError
 
 __all__ = ["PretextOutput"]
 
-#: which transform writes what an output needs, for the remedy in a message
+#: transform that writes a key, for the remedy in a message
 WRITTEN_BY = {
     properties.noise: "GaussianNoise",
     properties.is_masked: "MaskAtoms",
@@ -28,25 +28,24 @@ WRITTEN_BY = {
 
 
 class PretextOutput(ModelOutput):
-    """An output whose loss counts only selected rows, and whose target may be another output.
+    """Output whose loss counts only selected rows, and whose target may be another output.
 
     Args:
         name: key of the model's output.
-        loss_fn: loss of (prediction, target), a mean over rows. Its attribute `min_rows` says how
-            many rows it needs at least (default 1); with fewer the output contributes nothing.
-        loss_weight: factor in the total loss; 0 switches the task off.
-        target_property: key of the target: first looked up in the batch, as a transform wrote it,
-            then among the model's other outputs (the contrast's second latent). Rows of a mixture
-            that lack this label do not count. Default: `name`.
-        selection: key of a bool tensor in the batch, shape (n_rows,), that picks the rows that
+        loss_fn: loss of (prediction, target), a mean over rows. Its attribute `min_rows` is the
+            least number of rows (default 1); with fewer rows the output contributes nothing.
+        loss_weight: factor in the total loss; 0 switches the output off.
+        target_property: key of the target. It is first looked up in the batch, where transforms
+            write it, then among the model's other outputs (the second latent of the contrast
+            pretext). Rows of a mixture that lack this label do not count. Default: `name`.
+        selection: key of a bool tensor in the batch, shape (n_rows,), that selects the rows that
             count, such as `is_masked`; None for all.
-        metrics: torchmetrics by name, given the selected rows.
-        title: what the logs call it, so that several outputs can share one prediction, such as
-            forces of different kinds; default: `name`.
+        metrics: torchmetrics by name; they see the selected rows.
+        title: name in the logs, so that several outputs can share one prediction, such as forces
+            of different kinds; default: `name`.
 
     Raises:
-        InputError: if the weight is negative; from `check`, if one of the keys is written by
-            nothing.
+        InputError: if the weight is negative; from `check`, if nothing writes one of the keys.
 
     Example:
         >>> output = PretextOutput("noise", nn.MSELoss(), selection="_is_corrupted")
@@ -82,14 +81,14 @@ class PretextOutput(ModelOutput):
         self.title = title or name
 
     def check(self, batch: Mapping[str, torch.Tensor], predicted: Collection[str]) -> None:
-        """Check that every key of this output is written by something.
+        """Check that every key of this output is written.
 
         Args:
-            batch: what the transforms hand out.
+            batch: one configuration, after the transforms.
             predicted: keys that the model's output modules write.
 
         Raises:
-            InputError: naming the first key that is not there, and the remedy.
+            InputError: a key is missing; names the first one and the remedy.
         """
         if self.name not in predicted:
             raise InputError(
@@ -101,7 +100,7 @@ class PretextOutput(ModelOutput):
         for setting, key in wanted.items():
             if key is None or key in batch:
                 continue
-            # Another output may be the target; the prediction itself would make the loss zero.
+            # The target may be another output, but not the prediction itself: a loss of zero.
             if setting == "target_property" and key in predicted and key != self.name:
                 continue
             remedy = (
@@ -163,10 +162,10 @@ class PretextOutput(ModelOutput):
     def loss_and_rows(
         self, pred: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, int]:
-        """Return the unweighted loss and how many rows it averages over.
+        """Return the unweighted loss and the number of rows that it averages over.
 
-        Too few rows give a zero that is still part of the graph, so that a left-over batch neither
-        yields NaN nor leaves weights without a gradient, on which DDP would wait.
+        With too few rows it returns a zero that is still part of the graph, so that a small last
+        batch neither yields NaN nor leaves weights without a gradient, for which DDP would wait.
         """
         prediction, target = self.select(pred, batch)
         if len(prediction) < getattr(self.loss_fn, "min_rows", 1):
@@ -177,7 +176,7 @@ class PretextOutput(ModelOutput):
         return self.loss_fn(prediction, target), len(prediction)
 
     def update_metrics(self, pred, target, subset):
-        """Update the metrics with the selected rows, of which there must be one."""
+        """Update the metrics with the selected rows; there must be at least one."""
         prediction, target = self.select(pred, target)
         for metric in self.metrics[subset].values():
             metric(prediction, target)

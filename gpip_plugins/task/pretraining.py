@@ -1,4 +1,4 @@
-"""The task of a pre-training: losses on some of the atoms, and a log of each."""
+"""Task of pre-training: losses on selected atoms, each logged."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -19,17 +19,17 @@ __all__ = ["PretrainingTask"]
 class PretrainingTask(GpipTask):
     r"""SchNetPack's task for pretexts: :math:`L = \sum_t w_t L_t`, GPIP eq. (3).
 
-    Differences to `AtomisticTask`: the outputs see the whole batch (masks, selections, other
+    Differences from `AtomisticTask`: the outputs see the whole batch (masks, selections, other
     outputs), the loss of each output is logged as `{train,val,test}_{title}_loss`, and the clean
-    embedding rows can be a target (`embedding_clean`), with the gradient stopped: otherwise all
-    rows collapse onto one another and the loss vanishes. With a mixture of data sets, losses and
-    metrics of validation and test are logged for each of them as well (`DatasetReport`).
+    embedding rows can be a target (`embedding_clean`). No gradient flows into this target:
+    otherwise all rows become equal and the loss vanishes. With a mixture of data sets, losses and
+    metrics of validation and test are also logged for each data set (`DatasetReport`).
 
     Args: those of `AtomisticTask`; `outputs` are `PretextOutput`.
 
     Raises:
         InputError: if no output has a weight; from `setup`, if an output names a key that nothing
-            writes; from a step whose loss is not finite.
+            writes; from a step, if its loss is not finite.
     """
 
     def __init__(self, model: AtomisticModel, outputs: list[ModelOutput], **kwargs):
@@ -39,7 +39,7 @@ class PretrainingTask(GpipTask):
                 "pretext, such as pretext=[noise], or give one of them a weight."
             )
         super().__init__(model, outputs, **kwargs)
-        # Lightning's own weighted means over ranks round the weights down.
+        # Lightning's weighted means over ranks round the weights down.
         self.mean_losses = nn.ModuleDict(
             {
                 f"{subset}_{_title(output)}_loss": RowMean()
@@ -50,7 +50,7 @@ class PretrainingTask(GpipTask):
         self.dataset_report: DatasetReport | None = None
 
     def setup(self, stage: str | None = None) -> None:
-        """Check the keys of all outputs, and find out which data sets there are."""
+        """Check the keys of all outputs, and collect the data sets."""
         super().setup(stage)
         names = getattr(self.trainer.datamodule, "dataset_names", None)
         if names and self.dataset_report is None:
@@ -62,7 +62,7 @@ class PretrainingTask(GpipTask):
         targets = dict(batch)
         wanted = {output.target_property for output in self.outputs}
         if properties.embedding_clean in wanted and properties.Z_clean in batch:
-            # Before training starts the data are not yet on the device of the model.
+            # Before training starts, the data are not on the model's device yet.
             Z = batch[properties.Z_clean].to(self.device)
             rows = self.model.representation.embedding(Z)
             targets[properties.embedding_clean] = rows.detach()
@@ -83,8 +83,8 @@ class PretrainingTask(GpipTask):
     def log_metrics(self, pred, targets, subset):
         """Update and log the metrics of outputs that have a row in this batch.
 
-        Those of the others are not updated, or they would count as an error of zero; but all ranks
-        have to log them, since all take part when they are summed up after an epoch.
+        Other outputs are not updated, because they would count as an error of zero; but all ranks
+        have to log them, because all take part in the sum after an epoch.
         """
         training = subset == "train"
         for output in self.outputs:
@@ -138,7 +138,7 @@ class PretrainingTask(GpipTask):
             self._check_finite(part, output, subset)
             loss = loss + output.loss_weight * part
             if n_rows or in_parallel():
-                # Ranks without rows log too, with no weight: all sum up the same losses.
+                # Ranks without rows log too, with weight zero: all must sum the same losses.
                 name = f"{subset}_{_title(output)}_loss"
                 self.mean_losses[name].update(part.detach(), n_rows)
                 self.log(name, self.mean_losses[name], on_step=False, on_epoch=True)
@@ -149,7 +149,7 @@ class PretrainingTask(GpipTask):
             raise InputError(
                 f"The {subset} loss of '{_title(output)}' is {loss.item()} in step "
                 f"{self.global_step}; give a lower learning rate, such as lr={self.lr / 10:g}, or "
-                "look for labels and positions that make no sense."
+                "check the data for wrong labels and positions."
             )
 
     def on_validation_epoch_end(self):
@@ -166,5 +166,5 @@ class PretrainingTask(GpipTask):
 
 
 def _title(output: ModelOutput) -> str:
-    """Return what the logs call an output."""
+    """Return the name of an output in the logs."""
     return getattr(output, "title", output.name)

@@ -1,4 +1,4 @@
-"""The mean of a loss over rows, of which batches have different numbers."""
+"""Mean of a loss over rows, for batches with different numbers of rows."""
 
 import torch
 from torchmetrics import Metric
@@ -7,7 +7,7 @@ __all__ = ["RowMean"]
 
 
 class RowMean(Metric):
-    """Mean of a loss over the rows of all batches and ranks; NaN as long as there was none.
+    """Mean of a loss over the rows of all batches and ranks; NaN without any row.
 
     Example:
         >>> mean = RowMean()
@@ -23,7 +23,7 @@ class RowMean(Metric):
         self.add_state("n_rows", torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, loss: torch.Tensor, n_rows: int) -> None:
-        """Add a batch: the mean over its rows, a scalar, and their number."""
+        """Add a batch: the mean over its rows (a scalar) and their number."""
         self.total = self.total + loss * n_rows
         self.n_rows = self.n_rows + n_rows
 

@@ -13,18 +13,18 @@ __all__ = ["ScalarOutput", "errors_in_milli"]
 
 
 class ScalarOutput(ModelOutput):
-    """An output whose loss is of standardised numbers and whose metrics are in its unit.
+    """Output with a loss of standardised numbers and metrics in the unit of the label.
 
-    With `Standardize` before the model and `RestoreScale` behind it, network and labels are of
+    With `Standardize` before the model and `RestoreScale` after it, network and labels are of
     order one in training, where post-processing is off. The metrics are multiplied by the standard
     deviation that `RestoreScale` found, so that `val_homo_mae` is in eV.
 
     Args:
-        name: of the model's output and of the label.
+        name: key of the model's output and of the label.
         loss_fn: loss of the standardised numbers.
-        loss_weight: its factor.
+        loss_weight: factor of the loss.
         metrics: torchmetrics by name.
-        unit: of the label, for what is printed.
+        unit: unit of the label, for printing.
 
     Raises:
         InputError: from `take_scale`, if the model has no `RestoreScale` for this property.
@@ -55,7 +55,7 @@ class ScalarOutput(ModelOutput):
         self.register_buffer("scale", torch.ones(()))
 
     def take_scale(self, postprocessors: Iterable[nn.Module]) -> None:
-        """Take the standard deviation over from the model's post-processing."""
+        """Take the standard deviation from the model's post-processing."""
         for transform in postprocessors:
             if isinstance(transform, RestoreScale) and transform.property == self.name:
                 self.scale = transform.scale.to(self.scale)
@@ -66,7 +66,7 @@ class ScalarOutput(ModelOutput):
         )
 
     def update_metrics(self, pred, target, subset):
-        """Update the metrics with numbers in the unit of the label, less its mean."""
+        """Update the metrics in the unit of the label; the mean is not added."""
         for metric in self.metrics[subset].values():
             metric(pred[self.name] * self.scale, target[self.target_property] * self.scale)
 
@@ -75,8 +75,8 @@ def errors_in_milli(outputs: Iterable[nn.Module], metrics: Mapping[str, torch.Te
     """Return the test errors of scalar properties, one line each, in thousandths of their unit.
 
     Args:
-        outputs: of the task; those that are no `ScalarOutput` are left out.
-        metrics: as logged, by name.
+        outputs: outputs of the task; only `ScalarOutput`s count.
+        metrics: logged metrics, by name.
 
     Example:
         >>> errors_in_milli([ScalarOutput("gap")], {"test_gap_mae": torch.tensor(0.0817)})

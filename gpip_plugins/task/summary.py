@@ -1,4 +1,4 @@
-"""What a fine-tuning does, in words and numbers, before its first step."""
+"""Summary of a fine-tuning, printed before its first step."""
 
 from typing import Protocol, runtime_checkable
 
@@ -16,20 +16,20 @@ __all__ = ["SetsWeights", "summary", "table"]
 
 @runtime_checkable
 class SetsWeights(Protocol):
-    """A callback that gives a model its first weights, and can say from where."""
+    """A callback that sets the first weights of a model and knows their source."""
 
     def weights_from(self) -> str | None:
-        """Return where the weights come from; None for random ones."""
+        """Return the source of the weights; None for random ones."""
 
     def head_from(self) -> str | None:
-        """Return where the energy head comes from; None for a new one."""
+        """Return the source of the energy head; None for a new one."""
 
 
 def table(parts: list[ModelPart], lr: float, decay: float) -> list[str]:
     """Return one line for every part of a model: parameters, and the rate or `frozen`.
 
     Args:
-        parts: of the model.
+        parts: parts of the model.
         lr: learning rate of the heads.
         decay: factor per step of depth.
 
@@ -58,7 +58,7 @@ def table(parts: list[ModelPart], lr: float, decay: float) -> list[str]:
 
 
 def summary(task: AtomisticTask) -> str:
-    """Return what a fine-tuning is about to do, on several lines.
+    """Return the summary of a fine-tuning, on several lines.
 
     Args:
         task: a `FineTuningTask` with its trainer.
@@ -75,7 +75,7 @@ def summary(task: AtomisticTask) -> str:
         "frozen": _frozen(task.freeze_patterns, start),
         "rates": f"times {task.layer_decay:g} for every step of depth"
         if task.layer_decay < 1.0
-        else "the same for all that is trained",
+        else "the same for all trained parameters",
         "warm-up": f"{task.warmup_steps} steps" if task.warmup_steps else "none",
         "schedule": _schedule(task.lr_schedulers()),
         "head": (start and start.head_from()) or "new",
@@ -120,7 +120,7 @@ def _energies(postprocessors: nn.ModuleList) -> str:
         elif isinstance(transform, AddOffsets) and transform.add_mean:
             per = " per atom" if transform.is_extensive else ""
             texts.append(f"mean {transform._property}{per} removed: {float(transform.mean):.6g}")
-    return "; ".join(texts) or "as they are"
+    return "; ".join(texts) or "unchanged"
 
 
 def _averaging(callbacks: list[Callback]) -> str:

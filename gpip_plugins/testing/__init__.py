@@ -1,7 +1,7 @@
-"""The consistency kit: what every representation and every potential must fulfil.
+"""Consistency kit: properties that every representation and every potential must have.
 
 It needs no test framework: call it from pytest, a notebook or a script. It works on any module that
-takes SchNetPack's dictionary of inputs, yours included.
+takes SchNetPack's dictionary of inputs, also on yours.
 
     from gpip_plugins.testing import check_representation
 
@@ -9,8 +9,8 @@ takes SchNetPack's dictionary of inputs, yours included.
     print(report)
     report.raise_if_failed()
 
-Every check is also a function of its own (`assert_rotation_equivariant`, ...), which takes a
-module, a factory or a `Subject` (a module with all that the tests must know about it).
+Every check is also a separate function (`assert_rotation_equivariant`, ...), which takes a
+module, a factory or a `Subject` (a module with all facts that the tests need).
 """
 
 from .batches import assert_batch_independent, assert_pair_direction, assert_periodic

@@ -1,7 +1,7 @@
-"""How atoms are written down must not matter: batches, pairs, periodic images.
+"""Checks that results do not depend on batches, pair order or periodic images.
 
 Functions as in `symmetry`: each takes a module, a factory or a `Subject`, raises `ConsistencyError`
-when the property does not hold, and returns the largest relative deviation that it saw.
+if the property does not hold, and returns the largest relative deviation found.
 """
 
 import numpy as np
@@ -18,14 +18,14 @@ __all__ = ["assert_batch_independent", "assert_pair_direction", "assert_periodic
 
 
 def assert_batch_independent(subject: Subject | nn.Module, *, tolerance: float = 1e-9) -> float:
-    """Check that a batch gives what its systems give one by one, in either order.
+    """Check that a batch gives the same results as its systems one by one, in either order.
 
     Args:
         subject: module, factory or `Subject`.
         tolerance: largest relative deviation allowed.
 
     Raises:
-        ConsistencyError: systems of one batch feel each other.
+        ConsistencyError: systems of one batch influence each other.
     """
     subject = Subject.of(subject)
     alone = [subject([atoms]) for atoms in subject.systems]
@@ -40,17 +40,17 @@ def assert_batch_independent(subject: Subject | nn.Module, *, tolerance: float =
 def assert_pair_direction(subject: Subject | nn.Module, *, tolerance: float = 1e-9) -> float:
     """Check that a pair (i, j) carries information from neighbour j to centre i.
 
-    With all pairs of centre i struck off, atom i must look like a lone atom, though others still
-    see it; and another element at j must be felt at i. A module that sums over the wrong one of
-    `idx_i` and `idx_j` obeys every symmetry, as long as its pairs come in both directions.
-    Outputs by system and the forces are left out.
+    Without all pairs of centre i, atom i must give the outputs of a lone atom, even if pairs of
+    other centres contain it; and another element at j must change the outputs at i. A module that
+    sums over the wrong one of `idx_i` and `idx_j` has every symmetry, as long as its pairs come in
+    both directions. Outputs by system and the forces are left out.
 
     Args:
         subject: representation, factory or `Subject` with outputs by atom.
         tolerance: largest relative deviation allowed.
 
     Raises:
-        ConsistencyError: information flows elsewhere, or there is no output by atom.
+        ConsistencyError: information flows in another way, or there is no output by atom.
     """
     subject = Subject.of(subject)
     check = "pair direction"
@@ -84,14 +84,14 @@ def assert_pair_direction(subject: Subject | nn.Module, *, tolerance: float = 1e
     other[properties.Z][neighbor] = min(known - {int(whole[properties.Z][neighbor])})
     before, after = subject.run(whole), subject.run(other)
     if all(torch.equal(before[key][0], after[key][0]) for key in names):
-        raise ConsistencyError(check, "the element of a neighbour is not felt by its centre.")
+        raise ConsistencyError(check, "the element of a neighbour has no influence on its centre.")
     return worst
 
 
 def assert_periodic(
     subject: Subject | nn.Module, *, tolerance: float = 1e-9, seed: int = 0
 ) -> float:
-    """Check that periodic images are the same atom, however the crystal is written down.
+    """Check that periodic images are the same atom, in every description of the crystal.
 
     Atoms moved by random lattice vectors must keep all outputs, and a supercell of 2x2x2 cells
     (or fewer, along directions that are not periodic) must give every copy of an atom the same

@@ -52,19 +52,19 @@ CHECKS: dict[str, Callable[..., float]] = {
     "elements": assert_elements,
 }
 
-#: those of a model: it can have a stress, and may have no output by atom beside the forces
+#: checks of a model, which can have a stress, and may have no output by atom except the forces
 MODEL_CHECKS = {k: v for k, v in CHECKS.items() if k != "pair direction"}
 MODEL_CHECKS["stress"] = assert_stress_is_gradient
 
 
 @dataclass(frozen=True)
 class Result:
-    """Outcome of one check.
+    """Result of one check.
 
     Args:
-        check: its name.
-        error: what was found, None if the property holds.
-        deviation: largest relative deviation, NaN where the check has none.
+        check: name of the check.
+        error: error of the check, None if the property holds.
+        deviation: largest relative deviation, NaN if the check has none.
         reason: why this check was declared to fail, None if it was not.
     """
 
@@ -89,7 +89,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """Outcome of all checks; `print(report)` gives a table.
+    """Results of all checks; `print(report)` gives a table.
 
     Args:
         name: class of the module.
@@ -107,7 +107,7 @@ class Report:
         return all(result.ok for result in self.results)
 
     def raise_if_failed(self) -> None:
-        """Raise an `AssertionError` with the table if a check did not turn out as declared."""
+        """Raise an `AssertionError` with the table unless every check is ok."""
         if not self.ok:
             raise AssertionError(str(self))
 
@@ -128,16 +128,16 @@ def check_representation(
 
     Args:
         representation: a `Subject`, a factory (best) or a module.
-        known_faults: checks that are declared to fail, with the reason. They are run all the same,
-            and one that passes makes the report fail: a fault that is mended must be struck off.
-        tolerances: tolerance of single checks in the place of their defaults.
+        known_faults: checks that are declared to fail, with the reason. They are run, too, and one
+            that passes makes the report fail: a fault that is repaired must be removed here.
+        tolerances: tolerances of single checks, instead of their defaults.
         **options: options of `Subject` (`cutoff`, `systems`, `elements`, `rotations_only`, ...).
 
     Returns:
         Report of all checks.
 
     Raises:
-        InputError: an unknown check is named, or the module cannot be tested as it is.
+        InputError: a check is unknown, or the module cannot be tested.
 
     Example:
         >>> from schnetpack.nn import CosineCutoff, GaussianRBF
@@ -158,22 +158,22 @@ def check_model(
     tolerances: Mapping[str, float] | None = None,
     **options,
 ) -> Report:
-    """Run all checks over a whole model (`NeuralNetworkPotential`), energy and forces included.
+    """Run all checks on a whole model (`NeuralNetworkPotential`), including energy and forces.
 
     The stress is tested if the model gives one.
 
     Args:
         model: a `Subject`, a factory (best) or a module. A trained model given as a module is
-            tested with the weights that it has.
+            tested with its weights.
         known_faults: checks that are declared to fail, with the reason.
-        tolerances: tolerance of single checks in the place of their defaults.
+        tolerances: tolerances of single checks, instead of their defaults.
         **options: options of `Subject`.
 
     Returns:
         Report of all checks.
 
     Raises:
-        InputError: an unknown check is named, or the model cannot be tested as it is.
+        InputError: a check is unknown, or the model cannot be tested.
     """
     subject = _subject(model, options)
     checks = dict(MODEL_CHECKS)
@@ -185,7 +185,7 @@ def check_model(
 def _subject(module, options) -> Subject:
     if isinstance(module, Subject):
         for name in options:
-            raise InputError(f"the option '{name}' belongs into the Subject; give it there.")
+            raise InputError(f"the option '{name}' belongs to the Subject; give it there.")
         return module
     return Subject(module, **options)
 

@@ -1,4 +1,4 @@
-"""Comparing tensors, and the error that says which property failed and by how much."""
+"""Comparison of tensors, and the error that names the failed property and the deviation."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ class ConsistencyError(AssertionError):
     """A property of a module that should hold and does not.
 
     Args:
-        check: the property.
-        sentence: what was found.
-        deviation: largest deviation found, relative; NaN where it has none.
+        check: name of the property.
+        sentence: description of the fault.
+        deviation: largest deviation found, relative; NaN if there is none.
         tolerance: largest deviation allowed.
     """
 
@@ -46,7 +46,7 @@ def compare(
         expected: reference.
         actual: tensor under test, of the same shape.
         tolerance: largest relative deviation allowed.
-        scale: divisor in the place of `max|expected|`.
+        scale: divisor instead of `max|expected|`.
 
     Returns:
         The relative deviation.

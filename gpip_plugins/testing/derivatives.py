@@ -29,14 +29,14 @@ def assert_forces_are_gradient(
 ) -> float:
     r"""Check `F = -dE/dR` against central differences `-(E(R + h) - E(R - h)) / 2h`.
 
-    The subject's forces are those that the module gives, or autograd's gradient of the subject's
-    energy (see `Subject`), which finds detached tensors and wrong hand-written derivatives.
+    The subject's forces are those of the module, or autograd's gradient of the subject's energy
+    (see `Subject`). This detects detached tensors and wrong hand-written derivatives.
 
     Args:
         subject: module, factory or `Subject`.
         tolerance: largest deviation allowed, relative to the largest force.
         step: displacement h, Å.
-        max_atoms: larger systems of the subject are left out, 6 energies being needed per atom.
+        max_atoms: larger systems are left out, because 6 energies are needed per atom.
 
     Raises:
         ConsistencyError: they differ, or all forces are zero.
@@ -57,7 +57,7 @@ def assert_forces_are_gradient(
         largest_energy = max(largest_energy, float(energy.abs().max()))
         numeric.append(-(energy[..., 0] - energy[..., 1]) / (2 * step))
     numeric = torch.cat(numeric)
-    # Equal energies may differ in their last digits by the place of a system in the batch.
+    # Equal energies may differ in their last digits, depending on the position in the batch.
     rounding = 16 * torch.finfo(numeric.dtype).eps * largest_energy / step
     if max(float(numeric.abs().max()), float(forces.detach().abs().max())) <= rounding:
         raise ConsistencyError("forces", "all forces are zero, the positions have no influence.")
@@ -81,7 +81,7 @@ def assert_stress_is_gradient(
         subject: a model with the outputs `energy` and `stress`, or a `Subject` of one.
         tolerance: largest deviation allowed, relative to the largest stress.
         step: size of the strain components, without unit.
-        max_atoms: larger systems of the subject are left out.
+        max_atoms: larger systems are left out.
 
     Raises:
         ConsistencyError: they differ, the module gives no stress, or no system is periodic.
@@ -122,19 +122,19 @@ def assert_smooth_at_cutoff(
 ) -> float:
     """Check that energy and forces are continuous when an atom leaves the cutoff sphere.
 
-    A lone atom stands at a distance just inside and just outside the cutoff from one atom of a
-    small cluster, the others being farther away. The jump is measured against the change between
-    0.6 times the cutoff and outside.
+    A lone atom is placed just inside and just outside the cutoff of one atom of a small cluster;
+    the other atoms are farther away. The jump is compared with the change between 0.6 times the
+    cutoff and outside.
 
     Args:
-        subject: module, factory or `Subject`. Subjects with further `inputs` need these in
-            their systems, from which the cluster is cut.
+        subject: module, factory or `Subject`. For subjects with further `inputs` the cluster is
+            cut from their systems, which must have these inputs.
         tolerance: largest jump allowed, relative.
         step: distance to the cutoff on both sides, in units of the cutoff.
         seed: seed of the clusters, in subjects without further inputs.
 
     Raises:
-        ConsistencyError: energy or forces jump, or the atom is not felt at all.
+        ConsistencyError: energy or forces jump, or the atom has no influence.
     """
     subject = Subject.of(subject)
     energy_scale = force_scale = energy_jump = force_jump = rounding = 0.0
@@ -182,8 +182,8 @@ def _clusters(subject: Subject, seed: int) -> list[Atoms]:
 
 
 def _with_probe(cluster: Atoms, distance: float) -> Atoms:
-    # The outermost atom along x is the one that the last atom, the probe, approaches from outside;
-    # all others then lie farther from the probe than the cutoff when it stands at the cutoff.
+    # The last atom, the probe, approaches the outermost atom along x from outside; all other atoms
+    # are then farther from the probe than the cutoff when it is at the cutoff.
     atoms = cluster.copy()
     atoms.positions -= atoms.positions[np.argmax(atoms.positions[:, 0])]
     first = int(np.argmax(atoms.positions[:, 0]))
@@ -193,21 +193,21 @@ def _with_probe(cluster: Atoms, distance: float) -> Atoms:
 
 
 def assert_finite_gradients(subject: Subject | nn.Module) -> float:
-    """Check outputs, forces and the gradients of the weights where derivatives tend to break.
+    """Check that outputs, forces and gradients of the weights are finite in special systems.
 
-    The systems are a lone atom, two atoms out of each other's reach, a linear molecule with a
-    centre of inversion, and an fcc crystal: no neighbours at all, or vector features that vanish
-    by symmetry, where the derivative of a norm is infinite. The loss contains the forces, so second
-    derivatives are tested too.
+    The systems are a lone atom, two atoms beyond the cutoff, a linear molecule with a centre of
+    inversion, and an fcc crystal. They have no neighbours, or vector features that vanish by
+    symmetry, where the derivative of a norm is infinite. The loss contains the forces, so second
+    derivatives are tested, too.
 
     Args:
-        subject: module, factory or `Subject`. With further `inputs`, the systems carry zeros.
+        subject: module, factory or `Subject`. Further `inputs` are zero in these systems.
 
     Returns:
         0.0
 
     Raises:
-        ConsistencyError: something is not finite.
+        ConsistencyError: a value is not finite.
     """
     subject = Subject.of(subject)
     for name, atoms in _delicate_systems(subject).items():

@@ -1,4 +1,4 @@
-"""The kit for output modules: random features take the place of the representation."""
+"""Checks of output modules: random features replace the representation."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,21 +30,21 @@ def head_subject(
     rotations_only: Sequence[str] = (),
     seed: int = 0,
 ) -> Subject:
-    """Wrap an output module, fed with random features, for any assertion of the kit.
+    """Wrap an output module, with random features as input, for any check of the kit.
 
     The features are `scalar_representation` (n_atoms, n_atom_basis), `vector_representation`
     (n_atoms, 3, n_atom_basis) and, if `lmax` is given, `multipole_representation`
-    (n_atoms, (lmax+1)^2, n_atom_basis), all drawn from N(0, 1). The head also finds the batch
-    with its pairs, `Rij` included.
+    (n_atoms, (lmax+1)^2, n_atom_basis), all drawn from N(0, 1). The head also gets the batch with
+    its pairs, including `Rij`.
 
     Args:
-        head: output module or a factory of it.
+        head: output module or its factory.
         laws: law of each output, for example `{"noise": "vector"}`.
         n_atom_basis: number of features.
         lmax: largest angular momentum of the multipoles; None for a head that reads none.
         inputs: laws of further inputs that the head reads from `systems`.
         systems: configurations; default `random_systems`.
-        cutoff: cutoff of the pairs that the head finds, Å.
+        cutoff: cutoff of the pairs, Å.
         rotations_only: outputs that do not obey their law under reflections.
         seed: seed of the features.
     """
@@ -79,12 +79,12 @@ def assert_head_equivariant(
 ) -> float:
     """Check an output module under rotations, reflections, permutations and batching.
 
-    A head that differentiates its input (a gradient head) has nothing to differentiate here; test
-    it together with a representation, as a model: `assert_rotation_equivariant(Subject(model,
+    A head that differentiates with respect to positions (a gradient head) cannot be tested here;
+    test it with a representation, as a model: `assert_rotation_equivariant(Subject(model,
     laws={"noise": "vector"}))`.
 
     Args:
-        head: output module or a factory of it.
+        head: output module or its factory.
         laws: law of each output.
         n_atom_basis: number of features.
         tolerance: largest relative deviation allowed.

@@ -1,4 +1,4 @@
-"""Properties of a module as a piece of software: precision, storing, scripting, elements."""
+"""Software properties of a module: precision, saving and loading, scripting, elements."""
 
 import copy
 import io
@@ -24,10 +24,10 @@ __all__ = [
 
 
 def assert_double_precision(subject: Subject | nn.Module, *, tolerance: float = 1e-4) -> float:
-    """Check that float64 stays float64 throughout, and that float32 gives about the same.
+    """Check that float64 is kept throughout, and that float32 gives about the same.
 
-    All outputs must be float64. As a cast to float32 in the middle leaves no trace in the type, the
-    response to a tiny displacement of 1e-6 Å is compared with that to 1e-4 Å: rounded numbers
+    All outputs must be float64. A cast to float32 inside the module leaves no trace in the type, so
+    the response to a tiny displacement of 1e-6 Å is compared with that to 1e-4 Å: rounded numbers
     give noise. The module in float32 must agree within `tolerance`.
 
     Args:
@@ -76,11 +76,11 @@ def _response(subject: Subject, step: float) -> dict[str, torch.Tensor]:
 
 
 def assert_state_dict_round_trip(subject: Subject | nn.Module) -> float:
-    """Check that a state dict holds all that the outputs depend on.
+    """Check that a state dict contains everything that the outputs depend on.
 
-    It is saved and loaded weights-only into another instance: with a factory one built with
-    other random numbers, else a copy whose parameters are moved. Only a factory can show
-    weights or settings that are not part of the state dict. Outputs must be equal bit for bit.
+    It is saved and loaded weights-only into another instance: with a factory, one built with other
+    random numbers, otherwise a copy with changed parameters. Only a factory can reveal weights or
+    settings that are not part of the state dict. Outputs must be equal bit for bit.
 
     Args:
         subject: module, factory or `Subject`.
@@ -108,7 +108,7 @@ def assert_state_dict_round_trip(subject: Subject | nn.Module) -> float:
 
 
 def assert_pickle_round_trip(subject: Subject | nn.Module) -> float:
-    """Check that the module as a whole can be saved and loaded, as SchNetPack's `best_model` is.
+    """Check that the whole module can be saved and loaded, as SchNetPack's `best_model` is.
 
     Args:
         subject: module, factory or `Subject`.
@@ -125,7 +125,7 @@ def assert_pickle_round_trip(subject: Subject | nn.Module) -> float:
     try:
         torch.save(subject.module, stored)
         stored.seek(0)
-        # The bytes were written two lines above, so trusting them is safe.
+        # The bytes were written just above, so loading them is safe.
         other = torch.load(stored, weights_only=False)
     except Exception as error:
         raise ConsistencyError(check, f"saving failed: {first_line(error)}") from error
@@ -133,10 +133,10 @@ def assert_pickle_round_trip(subject: Subject | nn.Module) -> float:
 
 
 def assert_scriptable(subject: Subject | nn.Module, *, tolerance: float = 1e-9) -> float:
-    """Check that `torch.jit.script` takes the module and that it gives the same numbers.
+    """Check that `torch.jit.script` accepts the module and that it gives the same numbers.
 
-    `spkdeploy` needs this. The scripted module runs three times, as TorchScript optimises itself
-    after the first calls.
+    `spkdeploy` needs this. The scripted module runs three times, because TorchScript optimises
+    itself after the first calls.
 
     Args:
         subject: module, factory or `Subject`.
@@ -150,7 +150,7 @@ def assert_scriptable(subject: Subject | nn.Module, *, tolerance: float = 1e-9) 
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
-        )  # torch deprecates torch.jit, SchNetPack still deploys by it
+        )  # torch deprecates torch.jit, but SchNetPack still uses it to deploy
         try:
             scripted = torch.jit.script(copy.deepcopy(subject.module))
             return max(_same(check, subject, scripted, tolerance) for _ in range(3))
@@ -166,10 +166,10 @@ def _same(check: str, subject: Subject, other: nn.Module, tolerance: float) -> f
 
 
 def assert_elements(subject: Subject | nn.Module) -> float:
-    """Check that every element works and that no two elements look alike.
+    """Check that every element works and that no two elements give the same outputs.
 
-    Every atomic number stands in the same small cluster in turn. The elements are those of the
-    `Subject`, else 1 to the last row of the module's `embedding`. Further inputs of the
+    Every atomic number in turn is placed in the same small cluster. The elements are those of the
+    `Subject`, otherwise 1 to the last row of the module's `embedding`. Further inputs of the
     subject are zero.
 
     Args:
@@ -220,7 +220,7 @@ def _embedded_elements(subject: Subject) -> tuple[int, ...]:
     rows = getattr(getattr(module, "embedding", None), "num_embeddings", None)
     if rows is None:
         raise InputError(
-            f"{type(module).__name__} has no nn.Embedding named 'embedding'; say which elements it "
-            "knows as elements=..."
+            f"{type(module).__name__} has no nn.Embedding named 'embedding'; give the elements "
+            "that it knows as elements=..."
         )
     return tuple(range(1, rows))

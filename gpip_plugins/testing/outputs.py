@@ -1,4 +1,4 @@
-"""What a module and its outputs tell by themselves: laws of known names, rows, the cutoff."""
+"""Properties read from a module and its outputs: laws of known names, rows, the cutoff."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from gpip_plugins.errors import InputError
 
 __all__ = ["KNOWN_LAWS", "cutoff_of", "is_per_atom"]
 
-#: law of SchNetPack's own outputs, see `transformations`
+#: laws of SchNetPack's outputs, see `transformations`
 KNOWN_LAWS = {
     "scalar_representation": "scalar",
     "vector_representation": "vector",
@@ -45,7 +45,7 @@ def cutoff_of(module: nn.Module) -> float:
     """Return the cutoff radius of a module or of its representation, Å.
 
     Raises:
-        InputError: it tells none.
+        InputError: it has none.
     """
     module = getattr(module, "representation", module)
     for owner in (module, getattr(module, "cutoff_fn", None)):

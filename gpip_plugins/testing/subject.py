@@ -1,4 +1,4 @@
-"""What is tested: a module in float64, its cutoff, its outputs' laws and the systems to try."""
+"""Module under test: in float64, with its cutoff, the laws of its outputs and test systems."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -25,31 +25,31 @@ class Subject:
 
     Representations and whole models are treated alike: both map SchNetPack's dictionary of inputs
     to a dictionary of outputs, and each output obeys a law (see `transformations`).
-    The module is copied, cast to float64 and put into evaluation mode; yours is left alone.
+    The module is copied, cast to float64 and set to evaluation mode; yours is not changed.
 
     Args:
         module: a representation, output module or model; or, better, a factory: a function
-            without arguments that builds one. With a factory the weights of the subject are
-            moved off their initial values by about 10 % (a layer that starts at zero would hide
-            its faults), and saving and loading can be tested on an independent second instance.
+            without arguments that builds one. With a factory, the weights are changed from their
+            initial values by about 10 % (a layer that starts at zero would hide its faults), and
+            saving and loading can be tested on an independent second instance.
         cutoff: cutoff radius, Å; default: the module's `cutoff`, `cutoff_fn.cutoff`, or those of
             its `representation`.
-        laws: law of each output to test, for example `{"noise": "vector"}`; default: those
-            outputs of SchNetPack's own names that the module gives.
+        laws: law of each output to test, for example `{"noise": "vector"}`; by default those
+            outputs of the module that have names of SchNetPack.
         rotations_only: outputs that are not expected to obey their law under reflections.
         inputs: laws of further input tensors, found in `Atoms.arrays` or `Atoms.info` of the
             systems, for example `{"electric_field": "vector"}`.
-        systems: configurations to try; default `random_systems`.
-        elements: atomic numbers that the module claims to know; default 1 to the number of rows
+        systems: test configurations; default `random_systems`.
+        elements: atomic numbers that the module supports; default 1 to the number of rows
             of its `embedding` minus one.
         energy_key: output that is the energy; default `energy` if the module gives it. Without
-            one, a random invariant combination of all outputs takes its place.
+            one, a random invariant combination of all outputs is used.
         forces_key: output that is minus the gradient of the energy; default `forces` if the
-            module gives it. Without one, the gradient is taken by autograd.
+            module gives it. Without one, the gradient is computed by autograd.
         seed: seed of weights, systems and the random combination.
 
     Raises:
-        InputError: cutoff or laws can be neither read off the module nor are they given.
+        InputError: cutoff or laws are neither given nor known from the module.
 
     Example:
         >>> from schnetpack.nn import CosineCutoff, GaussianRBF
@@ -116,14 +116,14 @@ class Subject:
         """Make a batch with the subject's cutoff and further inputs, see `make_batch`.
 
         If a stress is tested, isolated systems get a cell of 20 Å (not a periodic one): a stress
-        is an energy by volume, and not a number where there is no volume.
+        is an energy per volume, and not finite without a volume.
         """
         if properties.stress in self.laws:
             systems = [with_volume(atoms) for atoms in systems]
         return make_batch(systems, self.cutoff, dtype, self.inputs)
 
     def with_zero_inputs(self, atoms: Atoms) -> Atoms:
-        """Return a copy of `atoms` whose further inputs are zero, shaped as in the systems."""
+        """Return a copy of `atoms` with further inputs of zero, shaped as in the systems."""
         atoms, example = atoms.copy(), self.systems[0]
         for key in self.inputs:
             if key in example.arrays:
@@ -146,7 +146,7 @@ class Subject:
         missing = [key for key in self.laws if key not in outputs]
         if missing:
             raise InputError(
-                f"laws names '{missing[0]}', which the module does not give; take it out of laws."
+                f"laws names '{missing[0]}', which the module does not give; remove it from laws."
             )
         return {key: outputs[key] for key in self.laws}
 
@@ -177,7 +177,7 @@ class Subject:
         """Return energy, shape (n_systems,), and forces, shape (n_atoms, 3).
 
         Without `energy_key` the energy is a fixed random combination of all outputs, linear in
-        scalars and quadratic in the others, hence invariant; it feels every one of them.
+        scalars and quadratic in the others, hence invariant; it depends on every output.
         """
         batch = self.batch(systems)
         positions = batch[properties.R].requires_grad_()
@@ -219,14 +219,14 @@ class Subject:
         laws = {key: law for key, law in KNOWN_LAWS.items() if key in outputs}
         if not laws:
             raise InputError(
-                f"{type(self.module).__name__} gives no output of a known name; say which outputs "
+                f"{type(self.module).__name__} gives no output of a known name; give the outputs "
                 "to test, for example laws={'my_output': 'scalar'}."
             )
         return laws
 
 
 def jitter(module: nn.Module, seed: int, amount: float = 0.1) -> None:
-    """Move all parameters by Gaussian noise: `amount` times their root mean square, or `amount`.
+    """Add Gaussian noise to all parameters: `amount` times their root mean square, or `amount`.
 
     Args:
         module: changed in place.

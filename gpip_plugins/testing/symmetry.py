@@ -1,8 +1,8 @@
 """Symmetries in space and among atoms that every representation and every potential must have.
 
-Each function takes a module, a factory or a `Subject`, raises `ConsistencyError` when the property
-does not hold, and returns the largest relative deviation that it saw. In float64 the deviations of
-a sound module are 1e-16 to 1e-12; one with constants rounded to float32 can reach 1e-7.
+Each function takes a module, a factory or a `Subject`, raises `ConsistencyError` if the property
+does not hold, and returns the largest relative deviation found. In float64 the deviations of a
+correct module are 1e-16 to 1e-12; one with constants rounded to float32 can reach 1e-7.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ __all__ = [
     "assert_translation_invariant",
 ]
 
-# A vector below this is as good as zero, and says nothing about the way it turns.
+# A vector below this counts as zero, and cannot show how it is rotated.
 ZERO = 1e-12
 
 
@@ -78,7 +78,7 @@ def _equivariance(subject, check, laws, determinant, tolerance, n_operations, se
         moved = subject([transform_system(atoms, Q, subject.inputs) for atoms in subject.systems])
         for key, law in laws.items():
             expected = transform(reference[key], law, Q, key)
-            # Each l is compared by itself: small multipoles must not hide behind large scalars.
+            # Each l is compared separately: large scalars must not hide errors of small multipoles.
             blocks = _angular_momenta(expected) if law == "multipole" else {key: slice(None)}
             for name, rows in blocks.items():
                 deviation = compare(
@@ -100,7 +100,7 @@ def _angular_momenta(x: torch.Tensor) -> dict[str, slice]:
 def assert_translation_invariant(
     subject: Subject | nn.Module, *, tolerance: float = 1e-9, seed: int = 0
 ) -> float:
-    """Check that nothing changes when every system is moved by its own random vector (about 10 Å).
+    """Check that nothing changes when every system is shifted by a random vector (about 10 Å).
 
     Args:
         subject: module, factory or `Subject`.

@@ -1,7 +1,7 @@
-"""Random test systems, and the way from ASE's `Atoms` to SchNetPack's dictionary of inputs.
+"""Random test systems, and the conversion of ASE's `Atoms` to SchNetPack's dictionary of inputs.
 
-Molecules and cells drawn here are physically shaped (no two atoms on top of each other) but
-otherwise without any symmetry, so that nothing vanishes or agrees by chance.
+Molecules and cells drawn here have realistic distances (no two atoms at the same place) but no
+symmetry, so that nothing vanishes or agrees by chance.
 """
 
 import warnings
@@ -29,20 +29,20 @@ def make_batch(
     keys: Iterable[str] = (),
     neighbor_list: Transform | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Turn ASE's `Atoms` into one batch, with SchNetPack's own neighbour list and collation.
+    """Convert ASE's `Atoms` to one batch, with SchNetPack's neighbour list and collation.
 
     Args:
         systems: configurations; lengths in Å.
         cutoff: cutoff radius of the neighbour list, Å.
         dtype: type of all real tensors.
-        keys: further tensors to take along. A key is looked up in `Atoms.arrays` (one row per
+        keys: further tensors in the batch. A key is looked up in `Atoms.arrays` (one row per
             atom, shape `(n_atoms, ...)`), then in `Atoms.info` (one per system; the batch has
             shape `(n_systems, ...)`).
         neighbor_list: another neighbour list of SchNetPack; default `MatScipyNeighborList`.
 
     Returns:
-        Dictionary as SchNetPack's data loader gives it. It has no `Rij`: in a model that is the
-        work of the input module `PairwiseDistances`.
+        Dictionary as from SchNetPack's data loader. It has no `Rij`, which the input module
+        `PairwiseDistances` of a model computes.
 
     Raises:
         InputError: a system has no atoms, or lacks one of `keys`.
@@ -70,7 +70,7 @@ def make_batch(
         for key in keys:
             sample[key] = _further_tensor(atoms, key, index)
         with warnings.catch_warnings():
-            # SchNetPack hands tensors to ASE, which NumPy deprecates; nothing the caller can mend.
+            # SchNetPack passes tensors to ASE, which NumPy deprecates; callers cannot change that.
             warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
             samples.append(cast(find_neighbors(sample)))
     return _atoms_collate_fn(samples)
@@ -97,7 +97,7 @@ def random_molecule(
     seed: int = 0,
     min_distance: float = 0.9,
 ) -> Atoms:
-    """Draw an isolated molecule: every atom sits 1.0-1.6 Å from an earlier one.
+    """Draw an isolated molecule: every atom is 1.0-1.6 Å from an earlier one.
 
     Args:
         n_atoms: number of atoms.
@@ -131,8 +131,8 @@ def random_cell(
 ) -> Atoms:
     """Draw a disordered periodic cell at about the density of a liquid.
 
-    Few atoms give a cell smaller than the cutoff, in which an atom sees its own images; 60 atoms
-    and more give one wider than twice 4 Å.
+    A cell of few atoms is smaller than the cutoff, and an atom has its own images as neighbours; 60
+    atoms and more give a cell wider than twice 4 Å.
 
     Args:
         n_atoms: number of atoms in the cell.
@@ -178,7 +178,7 @@ def random_cell(
 
 
 def random_systems(elements: Sequence[int] = DEFAULT_ELEMENTS, seed: int = 0) -> list[Atoms]:
-    """Return the default mixture: two molecules, two triclinic cells, a slab, a lone atom.
+    """Return the default systems: two molecules, two triclinic cells, a slab, a lone atom.
 
     The first cell (3 atoms, about 3.3 Å wide) is smaller than any usual cutoff; the second (16
     atoms, about 5.8 Å) smaller than twice the cutoff; the slab is periodic in two directions.

@@ -12,7 +12,7 @@ law          shape                        changes to
 ===========  ===========================  =====================================================
 
 with `n` atoms or systems. `multipole` uses SchNetPack's real spherical harmonics `Y_lm(r)`. They
-agree in order, sign and normalisation with e3nn's, if e3nn is given `(y, z, x)` in the place of
+agree in order, sign and normalisation with e3nn's, if e3nn is given `(y, z, x)` instead of
 `(x, y, z)`: e3nn's polar axis is its second one, SchNetPack's the third. Hence
 `D_spk(Q) = D_e3nn(P Q P^T)` where `P (x, y, z) = (y, z, x)`.
 """
@@ -92,7 +92,7 @@ def transform(x: torch.Tensor, law: str, Q: torch.Tensor, name: str = "tensor") 
     """Apply `Q` to a tensor by its law.
 
     Args:
-        x: tensor of atoms or systems, shape as the law says.
+        x: tensor of atoms or systems, with the shape of the law.
         law: one of `LAWS`.
         Q: orthogonal matrix, shape (3, 3).
         name: name for the error message.

@@ -1,4 +1,4 @@
-"""Lightning callbacks: start from a pre-trained model, check a run, finish it, show its losses."""
+"""Lightning callbacks: load pre-trained weights, check a run, finish it, show its losses."""
 
 from gpip_plugins.train.check_embedding import *
 from gpip_plugins.train.cosine import *

@@ -15,16 +15,16 @@ __all__ = ["CheckEmbedding"]
 class CheckEmbedding(Callback):
     """Refuses a run whose representation cannot embed an element of the data, or [MASK].
 
-    The check is made in `setup`: the data module has read its data by then, and no work is lost.
-    It looks at `model.representation.embedding`, whatever module that is (`nn.Embedding`,
-    SchNetPack's `NuclearEmbedding`, one of your own); a representation that keeps no module under
-    this name is not checked. Elements are known from data modules that tell them as `elements`, as
-    `gpip_plugins.data.GpipDataModule` does. If atoms are masked (`gpip_plugins.transform.MaskAtoms`
-    among the training transforms), the row of `mask_token` must exist, train, and belong to no
-    element of the data. FieldSchNet's row 0 never trains (`padding_idx`).
+    The check is made in `setup`, when the data module has read its data and before any long work.
+    It uses `model.representation.embedding`, of any class (`nn.Embedding`, SchNetPack's
+    `NuclearEmbedding`, your own); a representation without a module of this name is not checked.
+    The elements are the attribute `elements` of the data module, as in
+    `gpip_plugins.data.GpipDataModule`. If atoms are masked (`gpip_plugins.transform.MaskAtoms`
+    among the training transforms), the row of `mask_token` must exist, be trained, and belong to
+    no element of the data. FieldSchNet's row 0 is never trained (`padding_idx`).
 
     Raises:
-        InputError: in `setup`, if one of these does not hold.
+        InputError: in `setup`, if one of these conditions does not hold.
 
     Example:
         >>> from pytorch_lightning import Trainer
@@ -49,7 +49,7 @@ def _check_elements(embedding: nn.Module, elements: Iterable[int]) -> None:
     if lacking:
         names = ", ".join(f"{element_symbol(z)} (Z = {z})" for z in lacking)
         raise InputError(
-            f"The data hold {names}, for which the embedding of the representation has no row; "
+            f"The data contain {names}, for which the embedding of the representation has no row; "
             "use an embedding with more rows (nuclear_embedding of the representation) or leave "
             "these configurations out."
         )
@@ -61,7 +61,7 @@ def _check_token(embedding: nn.Module, token: int, elements: list[int]) -> None:
     elif token in elements:
         problem = f"is {element_symbol(token)}, an element of the data"
     elif not row_trains(embedding, token):
-        problem = "is a row of the representation's embedding that never trains"
+        problem = "is a row of the representation's embedding that is never trained"
     else:
         return
     candidates = [0, *range(150, 0, -1)]

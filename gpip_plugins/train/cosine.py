@@ -1,4 +1,4 @@
-"""A learning rate that falls as a cosine and keeps to the length of the run when it is resumed."""
+"""Learning rate that falls as a cosine and keeps to the length of the run after resuming."""
 
 import math
 from typing import Any
@@ -10,21 +10,21 @@ __all__ = ["CosineAnnealing"]
 
 
 class CosineAnnealing(CosineAnnealingLR):
-    r"""Torch's cosine annealing, which follows a length that is changed on resuming.
+    r"""Torch's cosine annealing, which adapts to a length that is changed on resuming.
 
     .. math:: \eta_t = \eta_{min} + (\eta_0 - \eta_{min}) \, (1 + \cos(\pi t / T_{max})) / 2
 
     A checkpoint of torch's scheduler restores the `T_max` of the old run; resumed with a larger
     `trainer.max_epochs` the learning rate would pass its minimum and rise again. Here the `T_max`
-    of the run that goes on counts, the learning rate takes the value that the new cosine has at
-    the epoch reached, and one line says so. A warm-up is not part of it: that of
-    `gpip_plugins.task.FineTuningTask` scales whatever rate a scheduler has set.
+    of the resumed run counts, the learning rate takes the value of the new cosine at the epoch
+    reached, and one line reports it. A warm-up is not included: that of
+    `gpip_plugins.task.FineTuningTask` scales the rate that any scheduler has set.
 
     Args:
         optimizer: the optimizer.
-        T_max: epochs (or steps, if it is stepped so) until the minimum.
+        T_max: epochs (or steps, if it is called every step) until the minimum.
         eta_min: lowest learning rate.
-        last_epoch: epochs that are over, less one.
+        last_epoch: number of finished epochs minus one.
 
     Example:
         >>> import torch
@@ -32,7 +32,7 @@ class CosineAnnealing(CosineAnnealingLR):
         ...     return CosineAnnealing(torch.optim.SGD([torch.zeros(1)], lr=1.0), T_max)
         >>> old, new = make(2), make(4)
         >>> new.load_state_dict(old.state_dict() | {"last_epoch": 2})
-        The learning rate falls as a cosine of 4 epochs, not 2 as before: it goes on from 0.5.
+        The learning rate falls as a cosine of 4 epochs, not 2 as before: it continues from 0.5.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class CosineAnnealing(CosineAnnealingLR):
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
         _print(
             f"The learning rate falls as a cosine of {wanted} epochs, not {before} as before: it"
-            f" goes on from {self._last_lr[0]:.3g}."
+            f" continues from {self._last_lr[0]:.3g}."
         )
 
 

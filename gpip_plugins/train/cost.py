@@ -1,4 +1,4 @@
-"""Writes what a training cost beside its result."""
+"""Writes the cost of a training beside its result."""
 
 import json
 import os
@@ -14,14 +14,14 @@ __all__ = ["Cost"]
 
 
 class Cost(Callback):
-    """Keeps the cost of training and validation in `cost.json`, across interruptions.
+    """Records the cost of training and validation in `cost.json`, across interruptions.
 
     The file holds `steps`, `wall_seconds`, `core_seconds` (processor time of this process and of
     its finished children, such as workers of the loader) and `gpu_seconds` (wall time on a GPU). In
     a parallel run processor and GPU time are those of the first rank times the number of ranks.
 
     Args:
-        folder: the folder of the run; `spktrain` works inside of it.
+        folder: folder of the run; `spktrain` works inside it.
 
     Example:
         >>> cost = Cost()
@@ -39,7 +39,7 @@ class Cost(Callback):
         return dict(self.totals)
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Go on from the cost of the run that is resumed."""
+        """Continue from the cost of the resumed run."""
         # Testing restores the best checkpoint, which is older than the end of the run.
         if state_dict["steps"] > self.totals["steps"]:
             self.totals = dict(state_dict)
@@ -53,7 +53,7 @@ class Cost(Callback):
         self._add(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the whole cost."""
+        """Write the total cost."""
         self._add(trainer)
 
     def on_exception(self, trainer, pl_module, exception) -> None:

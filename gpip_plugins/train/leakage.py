@@ -1,4 +1,4 @@
-"""Says before a training how much of its test set occurs in what is learned from."""
+"""Reports before training how much of the test set occurs in the data of the training."""
 
 from collections.abc import Sequence
 
@@ -17,17 +17,17 @@ __all__ = ["CheckLeakage"]
 class CheckLeakage(Callback):
     """Counts test configurations that also occur in the training set or in pre-training data.
 
-    Two configurations are the same if a rotation, a reflection and the exchange of equal atoms make
-    them so (`gpip leakage`). They are compared once, on the first rank, before the first step; the
-    result is printed.
+    Two configurations are the same if a rotation, a reflection and an exchange of equal atoms map
+    one onto the other (`gpip leakage`). They are compared once, on the first rank, before the first
+    step; the result is printed.
 
     Args:
         against: databases or structure files of the pre-training; one or several.
         tolerance: largest distance of an atom from its partner, in Å.
-        refuse: stop the run if anything is shared, instead of only saying so.
+        refuse: stop the run if any configuration is shared, instead of only reporting it.
 
     Raises:
-        InputError: if something is shared and `refuse` is set; for files that are missing or
+        InputError: if a configuration is shared and `refuse` is set, or a file is missing or
             cannot be read.
     """
 
@@ -59,6 +59,6 @@ class CheckLeakage(Callback):
         print(self.leakage, flush=True)
         if self.refuse and self.leakage.leaked:
             raise InputError(
-                f"{len(self.leakage.leaked)} of {len(test)} test configurations were learned from "
-                "(see above); take them out, or set refuse=False."
+                f"{len(self.leakage.leaked)} of {len(test)} test configurations occur in the "
+                "training or pre-training data (see above); remove them, or set refuse=False."
             )

@@ -1,4 +1,4 @@
-"""Records the metrics of every epoch in a table and a picture."""
+"""Records the metrics of every epoch in a table and plots them."""
 
 import csv
 import math
@@ -26,15 +26,16 @@ class LossCurves(Callback):
     """Writes `curves.csv` after every validation and draws `curves.png` from it.
 
     All metrics named `val_...` or `train_...` are recorded. Those that the task logs for single
-    training batches, as `AtomisticTask` does, are averaged over the epoch (over rank zero's batches
-    if there are several). The table survives a resumed run, as part of the checkpoint.
+    training batches, as `AtomisticTask` does, are averaged over the epoch (over the batches of rank
+    zero if there are several ranks). The table is part of the checkpoint, so a resumed run keeps
+    it.
 
     Args:
-        folder: where the two files go; by default the folder of the run.
+        folder: folder of the two files; by default the folder of the run.
         titles: name of an output to the heading of its panels, such as `{"noise": "denoising"}`.
         units: name of an output to its unit, shown for mean absolute and root mean square errors.
-        seconds_between_pictures: drawing takes about as long as a short epoch, so it is not done
-            more often than this; the last epoch is always drawn.
+        seconds_between_pictures: shortest time between two pictures, because drawing takes about
+            as long as a short epoch; the last epoch is always drawn.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class LossCurves(Callback):
         return {"rows": [dict(row) for row in self.rows]}
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Take the table of the run that is resumed."""
+        """Take the table of the resumed run."""
         # Testing restores the best checkpoint, whose table ends before that of the finished run.
         if len(state_dict["rows"]) > len(self.rows):
             self.rows = [dict(row) for row in state_dict["rows"]]
@@ -76,7 +77,7 @@ class LossCurves(Callback):
             if key.startswith("train_") and key not in self._epoch_keys:
                 name = key.removesuffix("_step")
                 value = value.detach()
-                # Lightning goes on showing what the last batch that had it logged.
+                # Lightning still shows the value of the last batch that logged it.
                 last = self._seen.get(key)
                 if last is not None and last.data_ptr() == value.data_ptr():
                     continue
@@ -85,7 +86,7 @@ class LossCurves(Callback):
                 self._counts[name] += 1
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add a row; the checkpoint callbacks come later, so they store it too."""
+        """Add a row, before the checkpoint callbacks store the table."""
         if trainer.sanity_checking:
             return
         row: Row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
@@ -96,10 +97,10 @@ class LossCurves(Callback):
         self._write(final=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the averages that the task made itself, known only now."""
+        """Add the averages of the task, which are known only now."""
         if self.rows and self.rows[-1]["step"] == trainer.global_step:
             found = _floats(trainer.callback_metrics, "train_")
-            # Lightning goes on showing these in the next epoch's batches, with their old values.
+            # Lightning still shows these in the batches of the next epoch, with their old values.
             self._epoch_keys |= {
                 key for key in found if key not in self._sums and not key.endswith("_step")
             }
@@ -113,7 +114,7 @@ class LossCurves(Callback):
         self._write(final=True)
 
     def on_exception(self, trainer, pl_module, exception) -> None:
-        """Leave the picture of an interrupted run complete."""
+        """Draw the picture of an interrupted run."""
         self._write(final=True)
 
     @rank_zero_only
@@ -136,7 +137,7 @@ def _floats(metrics: Mapping[str, torch.Tensor], prefix: str) -> Row:
 
 
 def write_table(path: str, rows: list[Row]) -> None:
-    """Write rows as CSV; a value that a row lacks stays empty.
+    """Write rows as CSV; a missing value stays empty.
 
     Args:
         path: the file, which appears whole or not at all.
@@ -152,7 +153,7 @@ def write_table(path: str, rows: list[Row]) -> None:
 def panels_of(columns: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the panels for some columns: the total loss first, then one per output and metric.
 
-    Figures of single data sets, which only validation has, belong to the panel of all of them.
+    Columns of single data sets, which only validation has, belong to the panel of their total.
 
     Returns:
         Panel to its data sets: name of the column without `val_`, to name of the data set.
@@ -164,7 +165,7 @@ def panels_of(columns: Iterable[str]) -> dict[str, dict[str, str]]:
     columns = list(columns)
     names = (column.split("_", 1)[1] for column in columns if column.startswith(("train_", "val_")))
     panels: dict[str, dict[str, str]] = {}
-    # The shorter ones first, so that the whole is there before its parts.
+    # Shorter names first, so that the total is found before its parts.
     for name in sorted(dict.fromkeys(names), key=lambda name: (name != "loss", len(name))):
         output, _, metric = name.rpartition("_")
         whole = next(
@@ -185,10 +186,9 @@ def draw(
 ) -> Figure:
     """Draw training (dashed) and validation (solid) of every metric against the epoch.
 
-    Where a mixture has several data sets of a kind, validation on each is a thin line.
-
-    The vertical axis is logarithmic, but for panels with a value that is not positive: the contrast
-    loss can be negative.
+    If a mixture has several data sets of a kind, validation on each is a thin line. The vertical
+    axis is logarithmic, except in panels with a value that is not positive: the contrast loss can
+    be negative.
 
     Args:
         rows: column to value, with `epoch`, counted from 0.
@@ -254,7 +254,7 @@ def _plot_lines(
 
 def _set_log_scale(axes: Axes, values: list[float]) -> None:
     axes.set_yscale("log")
-    # Powers of ten alone would leave a short axis without numbers.
+    # With powers of ten alone a short axis would have no numbers.
     ratio = max(values) / min(values)
     if ratio < 100:
         locator = MaxNLocator(5) if ratio < 4 else LogLocator(subs=(1, 2, 5))

@@ -1,4 +1,4 @@
-"""Writes the card of a model while it is trained."""
+"""Writes the card of a model during training."""
 
 import datetime
 import hashlib
@@ -23,15 +23,15 @@ PACKAGES = ("gpip_plugins", "schnetpack", "torch", "ase")
 
 
 class ModelCard(Callback):
-    """Puts a card into the model: units, elements, data, errors; see `gpip_plugins.potential.Card`.
+    """Writes a `gpip_plugins.potential.Card` into the model: units, elements, data, errors.
 
-    The card is renewed after every validation, before anything is saved, so that every file of the
-    run has the errors of its own weights.
+    The card is updated after every validation, before anything is saved, so that every file of the
+    run contains the errors of its weights.
 
     Args:
         representation: node of the recipe that builds the representation; instantiate this
             callback with `_recursive_: false`, so that it stays a node.
-        level_of_theory: of the labels, such as `PBE+MBD`; None takes what the databases say.
+        level_of_theory: of the labels, such as `PBE+MBD`; None takes it from the databases.
 
     Example:
         >>> ModelCard(level_of_theory="PBE").level_of_theory
@@ -53,11 +53,11 @@ class ModelCard(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
     ) -> None:
-        """Keep what the card of a run that goes on says of its start."""
+        """Keep the start weights that the card of a resumed run names."""
         self._before = Card.from_model((checkpoint.get("hyper_parameters") or {}).get("model"))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Collect what does not change any more."""
+        """Collect the entries that stay constant."""
         if not trainer.is_global_zero:
             return
         settings = settings_of(pl_module.model.representation)
@@ -74,7 +74,7 @@ class ModelCard(Callback):
             self._constant["level_of_theory"] = self.level_of_theory
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Renew the card with the errors of the present weights."""
+        """Update the card with the errors of the present weights."""
         if trainer.sanity_checking or not self._constant:
             return
         errors = {
@@ -95,7 +95,7 @@ def _origin(trainer: Trainer) -> dict[str, str]:
 
 
 def _data(datamodule: LightningDataModule) -> dict[str, Any]:
-    """Return what a data module tells of itself: units, elements, sizes, files."""
+    """Return the entries of a data module: units, elements, sizes, files."""
     databases = [Database(path) for path in _files(datamodule)]
     units = dict(databases[0].property_units or {}) if len(databases) == 1 else {}
     wanted = datamodule.load_properties
@@ -128,7 +128,7 @@ def _levels(datamodule: LightningDataModule, databases: Iterable[Database]) -> l
 
 
 def _elements(dataset: torch.utils.data.Dataset) -> dict[str, int]:
-    """Return the number of atoms of each element, as far as the data set is in memory."""
+    """Return the number of atoms of each element; empty if the data set is not in memory."""
     counts = getattr(dataset, "element_counts", {})
     return {chemical_symbols[z]: n for z, n in counts.items()}
 

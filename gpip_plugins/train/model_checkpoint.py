@@ -15,10 +15,10 @@ __all__ = ["ModelCheckpoint"]
 
 
 class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
-    """SchNetPack's callback with a `last.ckpt` of the newest epoch, from which a run goes on.
+    """SchNetPack's callback with a `last.ckpt` of the newest epoch, from which a run is resumed.
 
     Since Lightning 2.6 `save_last` writes only after an epoch that was among the best, so that a
-    run without progress would start again from its best epoch each time it is interrupted.
+    run without progress would restart from its best epoch after each interruption.
     The card of the best model (`ModelCard`) is written beside it, as `card.md`.
 
     Args:
@@ -27,7 +27,7 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         **settings: those of Lightning's `ModelCheckpoint`, such as `dirpath` and `monitor`.
 
     Raises:
-        InputError: before the training, when it would end without a validation, and thus without
+        InputError: before the training, if it would end without a validation and therefore without
             a best model.
 
     Example:
@@ -46,14 +46,14 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         if stage == "fit" and every is not None and n_epochs is not None and 0 < n_epochs < every:
             raise InputError(
                 f"trainer.check_val_every_n_epoch={every} is more than "
-                f"trainer.max_epochs={n_epochs}, so that nothing would be validated and no best "
-                "model found; lower it."
+                f"trainer.max_epochs={n_epochs}, so that there would be no validation and no best "
+                "model; lower it."
             )
 
     def _update_best_and_save(
         self, current: torch.Tensor, trainer: Trainer, monitor_candidates: dict[str, Any]
     ) -> None:
-        """Write the card beside the best model, with every new one."""
+        """Write the card beside every new best model."""
         super()._update_best_and_save(current, trainer, monitor_candidates)
         card = Card.from_model(self.task.model)
         best = current == self.best_model_score or not torch.isfinite(current)
@@ -62,7 +62,7 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
             (folder / "card.md").write_text(card.markdown(), encoding="utf-8")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the best, then the newest, which keeps the score of the best."""
+        """Save the best checkpoint, then the newest, which stores the best score."""
         super().on_train_epoch_end(trainer, pl_module)
         if self.keeps_last and not trainer.fast_dev_run:
             trainer.save_checkpoint(os.path.join(self.dirpath, f"{self.CHECKPOINT_NAME_LAST}.ckpt"))

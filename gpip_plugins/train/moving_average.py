@@ -1,4 +1,4 @@
-"""Moving average of the weights, beside which training goes on undisturbed."""
+"""Moving average of the weights, which does not change the training."""
 
 import schnetpack.train
 from pytorch_lightning import LightningModule, Trainer
@@ -8,13 +8,13 @@ __all__ = ["ExponentialMovingAverage"]
 
 
 class ExponentialMovingAverage(schnetpack.train.ExponentialMovingAverage):
-    r"""SchNetPack's callback, also for epochs without validation and for runs that go on.
+    r"""SchNetPack's callback, corrected for epochs without validation and for resumed runs.
 
-    The average :math:`\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta` follows every training
-    batch. Validation, testing and checkpoints see :math:`\bar\theta`; training goes on from
-    :math:`\theta`. SchNetPack's callback puts back the weights of the latest validation at the
-    start of *every* epoch, so that with `check_val_every_n_epoch=10` nine epochs of ten are undone;
-    trains on from the average after a validation within an epoch; and resumes from the average.
+    The average :math:`\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta` is updated with every
+    training batch. Validation, testing and checkpoints use :math:`\bar\theta`; training continues
+    from :math:`\theta`. SchNetPack's callback restores the weights of the latest validation at the
+    start of *every* epoch, so that `check_val_every_n_epoch=10` undoes nine of ten epochs; after a
+    validation within an epoch, and after resuming, it continues from the average.
 
     Args:
         decay: :math:`d`, between 0 and 1.
@@ -29,7 +29,7 @@ class ExponentialMovingAverage(schnetpack.train.ExponentialMovingAverage):
         self.holds_average = False  # whether the model holds the average, not the trained weights
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make the average, or take that of the run that goes on."""
+        """Create the average, or take that of the resumed run."""
         if self.ema is None:
             self.ema = EMA(pl_module.model.parameters(), decay=self.decay)
         if self._to_load is not None:
@@ -44,19 +44,19 @@ class ExponentialMovingAverage(schnetpack.train.ExponentialMovingAverage):
         self._take_average()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the trained weights back, if the average was taken."""
+        """Restore the trained weights, if the model holds the average."""
         self._put_back()
 
     def on_train_batch_start(self, trainer: Trainer, *args, **kwargs) -> None:
-        """Put the trained weights back after a validation within an epoch."""
+        """Restore the trained weights after a validation within an epoch."""
         self._put_back()
 
     def state_dict(self) -> dict:
-        """Return the average, and which of the two the weights of the checkpoint are."""
+        """Return the average, and whether the weights of the checkpoint are the average."""
         return super().state_dict() | {"holds_average": self.holds_average}
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Take over the average; checkpoints of SchNetPack's callback hold it in the model."""
+        """Load the average; in checkpoints of SchNetPack's callback the model holds it."""
         super().load_state_dict(state_dict)
         self.holds_average = state_dict.get("holds_average", True)
 

@@ -1,4 +1,4 @@
-"""Prints what to do with the model of a finished run."""
+"""Prints commands that use the model of a finished run."""
 
 import os
 import re
@@ -16,8 +16,8 @@ class NextSteps(Callback):
     Args:
         commands: title to command; `{model}` stands for the absolute path of the model and `{run}`
             for the folder of the run.
-        model_path: where the run stores its best model; SchNetPack's checkpoint callback writes it
-            with every improvement.
+        model_path: file of the best model; SchNetPack's checkpoint callback writes it whenever
+            the model improves.
 
     Example:
         >>> steps = NextSteps({"simulate": "spkmd calculator.model_file={model}"}, "/r/best_model")
@@ -35,7 +35,7 @@ class NextSteps(Callback):
         self.model_path = os.path.abspath(model_path)
 
     def text(self) -> str:
-        """Return what is printed."""
+        """Return the text to print."""
         width = max(len(title) for title in self.commands) + 1
         model = as_override_value(self.model_path)
         run = as_override_value(os.path.dirname(self.model_path))

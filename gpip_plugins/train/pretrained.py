@@ -1,4 +1,4 @@
-"""Starts a training from the representation of a pre-trained model."""
+"""Starts training from the representation of a pre-trained model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,38 +20,40 @@ __all__ = ["PretrainedRepresentation"]
 class PretrainedRepresentation(Callback):
     """Loads embedding and message passing of a pre-trained model into the model of the run.
 
-    The weights are loaded in `setup`, when the model exists and nothing has copied it yet: at fit
-    start it would be too late, since `schnetpack.train.ExponentialMovingAverage` puts its own copy
-    of the weights in place there. A run that resumes keeps the weights of its own checkpoint, which
-    Lightning restores after `setup`.
+    The weights are loaded in `setup`, when the model exists and has not been copied yet: at the
+    start of the fit it would be too late, because there
+    `schnetpack.train.ExponentialMovingAverage` replaces the weights by its copy. A resumed run
+    keeps the weights of its checkpoint, which Lightning restores after `setup`.
 
-    What is loaded, left out and newly initialised is printed before the first training batch, with
-    the hash of the file and the settings in which the two representations differ.
+    The tensors that are loaded, left out and newly initialised are printed before the first
+    training batch, with the hash of the file and the settings in which the two representations
+    differ.
 
     Args:
         path: a best_model, a Lightning checkpoint, a state dict (of the task, the model or the
-            representation alone), or the folder of a run. A relative path counts from the folder in
-            which the command was typed. None trains from scratch and needs `required=False`.
-        modules: sub-module of the run's model to sub-module of the file. The default takes the
+            representation alone), or the folder of a run. A relative path is relative to the folder
+            in which the command was typed. None trains from scratch and needs `required=False`.
+        modules: sub-module of the run's model to sub-module of the file. By default the
             representation; `{"representation": "representation", "output_modules.0":
-            "output_modules.0"}` also takes the first output module over.
-        head: True also takes over the head of the first output module (the energy) from the output
+            "output_modules.0"}` also loads the first output module.
+        head: True also loads the head of the first output module (the energy), from the output
             module of the file that has the same tensors: the head of the gradient noise task, or
-            of energies and forces. A name chooses one: that of its output (`pseudo_energy`, which
-            the gradient noise task keeps its scalar under, `energy` of classical or force-centric
+            of energies and forces. A name chooses one: that of its output (`pseudo_energy`, the
+            scalar of the gradient noise task; `energy` after classical or force-centric
             pre-training), or that of the module (`output_modules.1`).
-        allow_missing: shell patterns of tensors, named as in the run's model, which the file need
+        allow_missing: shell patterns of tensors, named as in the run's model, which the file may
+            lack and which then keep their initial values (`representation.embedding.*`).
             not have and which then keep their fresh values (`representation.embedding.*`).
         allow_differences: names of settings in which the two representations may differ:
-            `cutoff`, `cutoff_fn`, `radial_basis`, `activation`, `class` ... The run's own are used.
-        trust: your own packages whose modules may occur in the file.
-        required: whether a missing path is a mistake (default) or means from scratch.
-        ckpt_path: checkpoint from which the run resumes (`${run.ckpt_path}` in recipes). If there
-            is one, the pre-trained file is not even opened.
+            `cutoff`, `cutoff_fn`, `radial_basis`, `activation`, `class` ... Those of the run count.
+        trust: your packages whose modules may occur in the file.
+        required: whether a missing path is an error (default) or means training from scratch.
+        ckpt_path: checkpoint from which the run resumes (`${run.ckpt_path}` in recipes). If it is
+            given, the pre-trained file is not opened.
 
     Raises:
-        InputError: the file cannot be loaded; a tensor of the wanted modules is missing or has
-            another shape; or a setting differs that is not allowed to.
+        InputError: the file cannot be loaded; a tensor of the requested modules is missing or has
+            another shape; or a setting differs and is not in `allow_differences`.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class PretrainedRepresentation(Callback):
         self.ckpt_path = ckpt_path
         self.transfer: Transfer | None = None
         self.resumes = ckpt_path is not None
-        #: which module the energy head was taken from, in words; None for a new head
+        #: module from which the energy head was loaded, in words; None for a new head
         self.head_source: str | None = None
         self._message: str | None = None
 
@@ -111,25 +113,26 @@ class PretrainedRepresentation(Callback):
             self._message = report(self.transfer)
 
     def weights_from(self) -> str | None:
-        """Return where the weights of the run come from; None for random ones."""
+        """Return the source of the run's weights; None for random ones."""
         return self.ckpt_path or self.path
 
     def head_from(self) -> str | None:
-        """Return where the energy head comes from; None for a new one."""
-        return "that of the run that goes on" if self.resumes else self.head_source
+        """Return the source of the energy head; None for a new one."""
+        return "that of the resumed run" if self.resumes else self.head_source
 
     def _head(self, checkpoint: Checkpoint, model: nn.Module) -> dict[str, str]:
-        """Return the pair of output modules whose head is taken over, if one is."""
+        """Return the output module to load and its source in the file; empty for a new head."""
         if not self.head:
             return {}
         if isinstance(self.head, str):
             return {"output_modules.0": self._named_head(checkpoint, self.head)}
-        own = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
+        shapes = {name: t.shape for name, t in model.output_modules[0].state_dict().items()}
         names = sorted({key.split(".")[0] for key in checkpoint.tensors("output_modules")})
         fitting = [
             f"output_modules.{name}"
             for name in names
-            if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()} == own
+            if {k: t.shape for k, t in checkpoint.tensors(f"output_modules.{name}").items()}
+            == shapes
         ]
         if not fitting:
             raise InputError(
@@ -146,13 +149,13 @@ class PretrainedRepresentation(Callback):
         return {"output_modules.0": fitting[0]}
 
     def _named_head(self, checkpoint: Checkpoint, name: str) -> str:
-        """Return the module of the file that is called so, or whose output is."""
+        """Return the module of the file that has this name, or whose output has it."""
         if name.startswith("output_modules."):
             return name
         heads: dict[str, str] = {}
         for index, module in enumerate(getattr(checkpoint.module, "output_modules", ())):
             outputs = [getattr(module, "output_key", None), *getattr(module, "model_outputs", [])]
-            # Forces and the like hold no weights.
+            # Modules such as Forces have no weights.
             if any(True for _ in module.parameters()):
                 heads |= {key: f"output_modules.{index}" for key in outputs if key is not None}
         if name not in heads:
@@ -166,17 +169,17 @@ class PretrainedRepresentation(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
     ) -> None:
-        """Say that the weights of the restored checkpoint replace the loaded ones."""
+        """Report that the weights of the restored checkpoint replace the loaded ones."""
         # Testing restores a checkpoint too.
         if trainer.training and self.transfer is not None:
             self.transfer = None
             self.resumes = True
             self._message = (
-                f"Resuming: the weights of the run's own checkpoint replace those of {self.path}."
+                f"Resuming: the weights of the run's checkpoint replace those of {self.path}."
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the report, once it is certain whether the run resumes."""
+        """Print the report, when it is certain whether the run resumes."""
         if self._message is not None:
             _print(self._message)
             self._message = None

@@ -1,9 +1,9 @@
 """Sets up the network of a run like that of the pre-trained file, before anything is built.
 
-`spktrain` builds the model from the composed configuration. Only a Hydra callback comes before that
-and may still change it, so the file is read here: the `config.yaml` of the run then tells the
-network as it is. Hydra turns every `Exception` of a callback into a warning, so this one ends the
-program with `SystemExit`: the sentence on stderr, exit code 1.
+`spktrain` builds the model from the composed configuration. Only a Hydra callback runs before that
+and may still change it, so the file is read here: the `config.yaml` of the run then contains the
+network that is really used. Hydra turns every `Exception` of a callback into a warning, so this one
+ends the program with `SystemExit`: the message on stderr, exit code 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,17 +27,17 @@ CUTOFF = "globals.cutoff"
 
 
 class PretrainedNetwork(Callback):
-    """Hydra callback that takes the network from `pretrained.path` where the user set no other.
+    """Hydra callback that takes the network from `pretrained.path`, except settings of the user.
 
-    A run that goes on takes it from its own `config.yaml`. In a sweep (`-m`) Hydra has no such
-    moment, so there the network has to be named.
+    A resumed run takes it from its `config.yaml`. In a sweep (`-m`) Hydra does not call this
+    method, so there the network has to be given.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Adopt the network, or end the program with one sentence and exit code 1."""
         if OmegaConf.select(config, "pretrained.path") is None:
             return
-        # As Hydra does in a moment; the folder of the run is found through it.
+        # Hydra does this after the callback; here it is needed to find the folder of the run.
         HydraConfig.instance().set_config(config)
         try:
             network = _recorded(config) or network_of(
@@ -57,15 +57,15 @@ def adopt_network(
 
     Args:
         config: composed configuration of `spktrain`; changed in place.
-        network: what `gpip_plugins.potential.network.network_of` read.
-        overrides: words of the command line.
+        network: result of `gpip_plugins.potential.network.network_of`.
+        overrides: overrides of the command line.
 
     Returns:
-        What was changed, as `key=value`.
+        Changes, as `key=value`.
 
     Raises:
-        InputError: the command line says something else than the file, and
-            `pretrained.allow_differences` does not name it.
+        InputError: the command line contradicts the file, and `pretrained.allow_differences` does
+            not contain the setting.
     """
     allowed = set(config.pretrained.allow_differences)
     typed = [word for word in _typed_keys(overrides) if word.startswith(NODE) or word == CUTOFF]
@@ -103,10 +103,10 @@ def _adopt(
     typed: Sequence[str],
     changed: list[str],
 ) -> None:
-    """Write a node of the file's network, except what was typed."""
+    """Write a node of the file's network, except settings on the command line."""
     here = OmegaConf.select(config, path)
     if not isinstance(here, DictConfig) or not _same_class(here, network):
-        if path in typed:  # another class was asked for, and its settings are its own
+        if path in typed:  # the user chose another class, which keeps its settings
             return
         OmegaConf.update(config, path, _bound(network), merge=False, force_add=True)
         changed.append(f"{path}={_comparable(network)}")
@@ -123,7 +123,7 @@ def _adopt(
 
 
 def _bound(network: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node whose cut-offs are that of the whole recipe."""
+    """Return a node whose cut-offs refer to that of the recipe."""
     bound: dict[str, Any] = {}
     for name, value in network.items():
         if name == "cutoff":
@@ -140,7 +140,7 @@ def _typed_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def _stated(network: Mapping[str, Any], key: str) -> Any:
-    """Return what a file's network says of a key below `model.representation`."""
+    """Return the value of a key below `model.representation` in a file's network."""
     value: Any = network
     for name in key.removeprefix(NODE).strip(".").split("."):
         if name:
@@ -149,27 +149,27 @@ def _stated(network: Mapping[str, Any], key: str) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """Return plain data; of a node with a class, the name of that."""
+    """Return plain data; for a node with a class, the name of the class."""
     if isinstance(value, Mapping | DictConfig) and value.get("_target_"):
         return str(value["_target_"]).rsplit(".", 1)[-1]
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _word(key: str) -> str:
-    """Return a key as it is typed: groups have slashes."""
+    """Return a key as on the command line: groups have slashes."""
     groups = (NODE, f"{NODE}.radial_basis")
     return key.replace(".", "/") if key in groups else key
 
 
 def _same_class(here: DictConfig, network: Mapping[str, Any]) -> bool:
-    """Tell whether two nodes build the same class; weights alone name none."""
+    """Return whether two nodes build the same class; a file of weights alone names no class."""
     if "_target_" not in network or "_target_" not in here:
         return "_target_" not in network
     return get_class(here["_target_"]) is get_class(network["_target_"])
 
 
 def _recorded(config: DictConfig) -> dict[str, Any] | None:
-    """Return the network of a run that goes on, from its own record."""
+    """Return the network of a resumed run, from its `config.yaml`."""
     record = Path(config.hydra.run.dir) / "config.yaml"
     if not record.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Tells mistakes by the names that stand in a recipe."""
+"""Names the keys of the recipe in error messages."""
 
 import re
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ __all__ = ["RecipeKeys"]
 
 
 class RecipeKeys(Callback):
-    """Puts the keys of the recipe into the sentence of an `InputError` that ends a run.
+    """Writes the keys of the recipe into the message of an `InputError` that ends a run.
 
-    The library names its own parameters (`datapath=labels.db`); the user of `spktrain` typed a key
-    (`data.datapath=labels.db`). While objects are made, Hydra says which key it was at. Later, in
-    `setup` or in a step, nobody knows but this callback.
+    The library names its parameters (`datapath=labels.db`); the user of `spktrain` typed a key
+    (`data.datapath=labels.db`). While objects are created, Hydra adds the key. Later, in `setup`
+    or in a step, only this callback can add it.
 
     Args:
-        keys: dotted keys, the last word of which is the name of the parameter; `data.members.*`
-            stands for all keys below `data.members`.
+        keys: dotted keys that end with the name of the parameter; `data.members.*` stands for all
+            keys below `data.members`.
 
     Example:
         >>> callback = RecipeKeys(["data.datapath", "task.freeze", "data.members.*"])
@@ -34,7 +34,7 @@ class RecipeKeys(Callback):
         self.groups = [key.removesuffix(".*") for key in keys if key.endswith(".*")]
 
     def translated(self, sentence: str) -> str:
-        """Return the sentence with the keys of the recipe."""
+        """Return the message with the keys of the recipe."""
         sentence = with_names(sentence, self.names)
         for group in self.groups:
             last = group.rpartition(".")[2]
@@ -44,6 +44,6 @@ class RecipeKeys(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Change the sentence in place: Hydra prints the same exception when it arrives there."""
+        """Change the message of the exception in place: Hydra prints the same exception later."""
         if isinstance(exception, InputError):
             exception.args = (self.translated(str(exception)),)

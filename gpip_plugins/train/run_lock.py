@@ -1,4 +1,4 @@
-"""Keeps two runs from writing into the same folder."""
+"""Prevents two runs from writing into the same folder."""
 
 import os
 
@@ -13,15 +13,14 @@ __all__ = ["RunLock"]
 class RunLock(Callback):
     """Holds a lock on the folder of the run; a second run in the same folder is refused.
 
-    The lock is taken when the callback is made: generating or downloading data comes before any
-    hook of Lightning and may take long. It is released after testing, with which `spktrain` ends,
-    after an error, or when the process ends in whatever way; a killed run leaves nothing that
-    blocks the next one.
-    Only rank zero locks.
+    The lock is taken when the callback is created, because data are generated or downloaded before
+    any hook of Lightning, which may take long. It is released after testing, the last stage of
+    `spktrain`, after an error, and whenever the process ends; a killed run does not block the next
+    one. Only rank zero locks.
 
     Args:
-        folder: the folder of the run; `spktrain` works inside of it.
-        name: name of the lock's file, which also tells who holds it.
+        folder: folder of the run; `spktrain` works inside it.
+        name: name of the lock file, which also states who holds the lock.
 
     Raises:
         InputError: another process runs in this folder, or it cannot be locked.
@@ -40,11 +39,11 @@ class RunLock(Callback):
 
     @rank_zero_only
     def acquire(self) -> None:
-        """Take the lock, if this process does not hold it yet."""
+        """Take the lock, unless this process holds it already."""
         lock_folder(self.folder, "choose another folder (spktrain: run.id=NAME)", self.name)
 
     def release(self) -> None:
-        """Give the folder free."""
+        """Release the folder."""
         release_folder(self.folder, self.name)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

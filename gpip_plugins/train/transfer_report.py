@@ -1,4 +1,4 @@
-"""What was taken over from a pre-trained model, and how to say it."""
+"""Report of the weights that were loaded from a pre-trained model."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -12,7 +12,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass
 class Transfer:
-    """The account of a transfer of weights; tensors are named in full, with their shapes.
+    """Result of a transfer of weights; tensors are given by full name, with their shapes.
 
     Args:
         checkpoint: the source.
@@ -20,11 +20,11 @@ class Transfer:
         fresh: trainable tensors of the model that keep their initial values.
         kept: constants of the model's architecture, compared but not copied.
         unchecked: constants that the file lacks, so that they could not be compared.
-        skipped: tensors of the file that were not asked for or have no place in the model.
+        skipped: tensors of the file that were not requested or have no place in the model.
         differences: setting to its value in the file and in the model.
         misfits: sentences about tensors of unequal shapes.
-        head: module of the file that the energy head was taken from; None if the head is new.
-        unseen: elements of the training data that the file says it was not trained on.
+        head: module of the file from which the energy head was loaded; None if the head is new.
+        unseen: elements of the training data that were not in the file's training data.
     """
 
     checkpoint: Checkpoint
@@ -40,10 +40,10 @@ class Transfer:
 
 
 def report(transfer: Transfer) -> str:
-    """Return the account as text of several lines.
+    """Return the result as text of several lines.
 
     Args:
-        transfer: the account.
+        transfer: the result.
 
     Example:
         >>> source = Checkpoint("/runs/a/best_model", "0123", "model", {})
@@ -61,7 +61,7 @@ def report(transfer: Transfer) -> str:
         "newly initialised": transfer.fresh,
         "kept, constants of the architecture": transfer.kept,
         "kept, constants that the file lacks, not compared": transfer.unchecked,
-        "skipped, not wanted here": transfer.skipped,
+        "skipped, not needed here": transfer.skipped,
     }
     for title, shapes in parts.items():
         if shapes:
@@ -72,7 +72,7 @@ def report(transfer: Transfer) -> str:
     if transfer.unseen:
         lines.append(
             f"  elements that were not in the pre-training: {', '.join(transfer.unseen)}; their "
-            "embedding is untrained, so better pre-train on a system that has them"
+            "embedding is untrained; better pre-train on a system that contains them"
         )
     if transfer.differences:
         lines.append("  settings that differ (pre-trained -> here):")
@@ -83,11 +83,11 @@ def report(transfer: Transfer) -> str:
 
 
 def _head(transfer: Transfer) -> str:
-    """Return where the energy head comes from, with the kind of module where it is known."""
+    """Return the source of the energy head, with the class of the module where it is known."""
     if transfer.head is None:
-        # Also named in pretrained.modules, under the name of the own module.
+        # Heads can also be named in pretrained.modules.
         taken = any(name.startswith("output_modules.0.") for name in transfer.loaded)
-        return "from the file, as pretrained.modules says" if taken else "new"
+        return "from the file, as set by pretrained.modules" if taken else "new"
     if transfer.checkpoint.module is None:
         return f"from {transfer.head}"
     kind = type(transfer.checkpoint.module.get_submodule(transfer.head)).__name__

@@ -1,4 +1,4 @@
-"""Copies the weights of sub-modules from a checkpoint into a model, or says why it cannot."""
+"""Copies the weights of sub-modules from a checkpoint into a model, or reports the obstacle."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -25,13 +25,13 @@ def transfer(
 
     Parameters are copied, and so are the buffers of normalisation layers. All other buffers
     (cutoff, centres of the radial basis, Clebsch-Gordan coefficients) are constants of the
-    architecture: they are compared, and the model keeps its own.
+    architecture: they are compared, and the model keeps its values.
 
     Args:
         checkpoint: the loaded file.
-        model: takes the weights over; unchanged if an error is raised.
+        model: receives the weights; unchanged if an error is raised.
         modules: sub-module of `model` to sub-module of the file.
-        allow_missing: patterns of tensors that the file need not have.
+        allow_missing: patterns of tensors that the file may lack.
         allow_differences: settings that may differ.
 
     Raises:
@@ -41,13 +41,13 @@ def transfer(
     used: set[int] = set()
     result = Transfer(checkpoint)
     for target, source in modules.items():
-        own, theirs = _both_sides(checkpoint, model, target, source)
+        module, stored = _both_sides(checkpoint, model, target, source)
         if target == "representation":
-            _compare_settings(result, settings_of(own))
-        learned = _learned_tensors(own)
-        for name, tensor in own.state_dict(keep_vars=True).items():
+            _compare_settings(result, settings_of(module))
+        learned = _learned_tensors(module)
+        for name, tensor in module.state_dict(keep_vars=True).items():
             full = f"{target}.{name}"
-            found = theirs.get(name)
+            found = stored.get(name)
             used.add(id(found))
             if found is None:
                 (result.fresh if name in learned else result.unchecked)[full] = tuple(tensor.shape)
@@ -87,31 +87,31 @@ def _both_sides(
 ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Return the sub-module of the model and the tensors of the file's sub-module."""
     try:
-        own = model.get_submodule(target)
+        module = model.get_submodule(target)
     except AttributeError:
         children = ", ".join(name for name, _ in model.named_children())
         raise InputError(
             f"pretrained.modules: the model has no sub-module {target}; it has {children}."
         ) from None
-    theirs = checkpoint.tensors(source)
-    if not theirs and source == "representation" and checkpoint.kind == "state_dict":
+    stored = checkpoint.tensors(source)
+    if not stored and source == "representation" and checkpoint.kind == "state_dict":
         # The state dict of a representation alone, without the name of the module.
-        theirs = {
+        stored = {
             key: checkpoint.state_dict[key]
-            for key in own.state_dict()
+            for key in module.state_dict()
             if key in checkpoint.state_dict
         }
-    if not theirs:
+    if not stored:
         present = sorted({key.split(".")[0] for key in checkpoint.state_dict})
         raise InputError(
             f"pretrained.modules: {checkpoint.path} has no sub-module {source}; it has"
             f" {', '.join(present)}."
         )
-    return own, theirs
+    return module, stored
 
 
 def _learned_tensors(module: nn.Module) -> set[str]:
-    """Return the names of the tensors that training determines."""
+    """Return the names of the tensors that are changed by training."""
     names = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     for prefix, child in module.named_modules(remove_duplicate=False):
         if isinstance(child, _NormBase):
@@ -119,25 +119,25 @@ def _learned_tensors(module: nn.Module) -> set[str]:
     return names
 
 
-def _compare_settings(result: Transfer, own: dict[str, object]) -> None:
-    """Note every setting that is known of both representations and differs."""
-    theirs = result.checkpoint.settings
-    for key in own:
-        if key in theirs and own[key] != theirs[key]:
-            result.differences[key] = (theirs[key], own[key])
+def _compare_settings(result: Transfer, settings: dict[str, object]) -> None:
+    """Record every setting that is known for both representations and differs."""
+    stored = result.checkpoint.settings
+    for key in settings:
+        if key in stored and settings[key] != stored[key]:
+            result.differences[key] = (stored[key], settings[key])
 
 
 def _compare_constant(
-    result: Transfer, target: str, name: str, own: torch.Tensor, theirs: torch.Tensor
+    result: Transfer, target: str, name: str, present: torch.Tensor, stored: torch.Tensor
 ) -> None:
-    """Note a constant that differs: the cutoff, the radial basis, or the buffer's own name."""
-    result.kept[f"{target}.{name}"] = tuple(own.shape)
-    if torch.allclose(own.detach().cpu().double(), theirs.double(), rtol=1e-4, atol=1e-6):
+    """Record a constant that differs: the cutoff, the radial basis, or the name of the buffer."""
+    result.kept[f"{target}.{name}"] = tuple(present.shape)
+    if torch.allclose(present.detach().cpu().double(), stored.double(), rtol=1e-4, atol=1e-6):
         return
     setting = "cutoff" if name.split(".")[-1] == "cutoff" else name.split(".")[0]
     shown = tuple(
         f"{value.min():g}" if value.numel() == 1 else f"{name} {value.min():g} to {value.max():g}"
-        for value in (theirs.detach().double(), own.detach().double())
+        for value in (stored.detach().double(), present.detach().double())
     )
     result.differences.setdefault(setting, shown)
 
@@ -153,7 +153,7 @@ def _refuse_misfits(
         if key not in allow_differences
     ]
     if result.misfits:
-        # A width or depth that differs explains shapes that do.
+        # Another width or depth explains shapes that differ.
         reasons = [*differing, *result.misfits]
         raise InputError(
             f"The representation does not fit {path}: {'; '.join(reasons[:3])};"

@@ -1,4 +1,4 @@
-"""Per-configuration preprocessing that works on whole batches as well."""
+"""Preprocessing of configurations, one by one or in batches."""
 
 from gpip_plugins.transform.base import *
 from gpip_plugins.transform.force_targets import *

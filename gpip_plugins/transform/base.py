@@ -1,8 +1,8 @@
-"""What the transforms of gpip_plugins have in common: batches, and controlled random numbers.
+"""Base of the transforms of gpip_plugins: batches, and controlled random numbers.
 
-Every transform here works on a batch (atoms of many configurations, `idx_m`); a single
-configuration is its special case. So the same object serves in SchNetPack's per-sample pipeline
-and in the batch-wise one of `gpip_plugins.data`.
+Every transform here works on a batch (atoms of many configurations, `idx_m`) or on a single
+configuration. So the same object can be used in SchNetPack's per-sample pipeline and in the
+batch-wise one of `gpip_plugins.data`.
 """
 
 import copy
@@ -20,11 +20,11 @@ __all__ = ["BatchTransform", "RandomTransform", "hashed_generator"]
 
 
 class BatchTransform(Transform):
-    """A transform that takes a whole batch as readily as a single configuration."""
+    """A transform of a whole batch or of a single configuration."""
 
     is_preprocessor: bool = True
     is_postprocessor: bool = False
-    #: tells the batch-wise loader that this transform may be applied after collation
+    #: states for the batch-wise loader that this transform may be applied after collation
     batchwise: bool = True
 
 
@@ -33,17 +33,17 @@ class RandomTransform(BatchTransform):
 
     There are three sources of numbers.
 
-    - With a `seed`, each configuration has its own stream, derived from the seed, the kind of
-      transform and the configuration's index in the database (`_idx`): the corruption is then
-      fixed, whatever the epoch and the batch, as validation needs.
-    - After `restart`, which the loader of `gpip_plugins.data.GpipDataModule` calls when an epoch
-      of training begins, numbers come from a stream of the transform's own, which depends on what
-      `restart` was told (seed of the run, rank, epoch) and on the worker process: ranks, workers
-      and epochs differ, and a resumed run goes on with the numbers of the epoch it has reached.
-    - Else they come from torch's global generator, as in SchNetPack's own data module.
+    - With a `seed`, each configuration has its own stream, derived from the seed, the class of the
+      transform and the configuration's index in the database (`_idx`): the corruption is then the
+      same in every epoch and batch, as validation needs.
+    - After `restart`, which the loader of `gpip_plugins.data.GpipDataModule` calls at the start of
+      an epoch of training, numbers come from a stream of this transform. It depends on the
+      arguments of `restart` (seed of the run, rank, epoch) and on the worker process: ranks,
+      workers and epochs differ, and a resumed run continues with the numbers of its epoch.
+    - Otherwise they come from torch's global generator, as in SchNetPack's data module.
 
     Args:
-        seed: None to draw anew each time; an integer to fix the draws per configuration.
+        seed: None to draw new numbers each time; an integer to fix the draws per configuration.
     """
 
     def __init__(self, seed: int | None = None):
@@ -59,10 +59,10 @@ class RandomTransform(BatchTransform):
         return twin
 
     def restart(self, *key: int) -> None:
-        """Begin a new stream of random numbers, the same one for the same key.
+        """Begin a new stream of random numbers; the same key gives the same stream.
 
         Args:
-            key: what the stream depends on: seed, rank, epoch, position among the transforms.
+            key: values that set the stream: seed, rank, epoch, position among the transforms.
         """
         self._key, self._stream = key, None
 
@@ -95,10 +95,10 @@ class RandomTransform(BatchTransform):
         return drawn.to(R.device)
 
     def corrupted_atoms(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return `is_corrupted`, bool of shape (n_atoms,); write it if nothing selected before.
+        """Return `is_corrupted`, bool of shape (n_atoms,); write it if it is missing.
 
         Raises:
-            InputError: nothing was selected, but forces belong to the positions as they are.
+            InputError: it is missing, but the batch has force targets of these positions.
         """
         chosen = inputs.get(gpip_properties.is_corrupted)
         if chosen is None:
@@ -114,7 +114,7 @@ class RandomTransform(BatchTransform):
 
     def _running_stream(self) -> torch.Generator | None:
         if self._stream is None and self._key is not None:
-            # Only now is it known in which process the numbers are drawn.
+            # The process in which numbers are drawn is known only now.
             worker = get_worker_info()
             self._stream = self._generator(*self._key, -1 if worker is None else worker.id)
         return self._stream
@@ -126,7 +126,7 @@ class RandomTransform(BatchTransform):
 def hashed_generator(*key: str | int) -> torch.Generator:
     """Return a generator whose stream depends on all parts of a key.
 
-    Consecutive integers as seeds would give correlated streams of some generators; a hash does not.
+    Consecutive integers as seeds give correlated streams of some generators; a hash does not.
 
     Example:
         >>> first, again, other = (hashed_generator("order", k) for k in (0, 0, 1))

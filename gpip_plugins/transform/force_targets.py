@@ -1,4 +1,4 @@
-"""The forces that force-centric pre-training learns, for configurations of every kind."""
+"""Target forces of force-centric pre-training, for configurations of every kind."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -20,25 +20,25 @@ class ForceTargets(RandomTransform):
     .. math:: F = F_{DFT} \text{ (off equilibrium)}, \quad F(r_e) = 0, \quad
         F(r_e + \epsilon) \approx -k \epsilon, \quad \epsilon_i \sim \mathcal N(0, \sigma^2)
 
-    Every time an equilibrium configuration is handed out it is either left as it is or displaced,
-    at random. The mean of its displacements is removed: a translation causes no force. The source
-    names neither k, sigma nor the share of displaced configurations; the defaults are ours. For
+    Whenever an equilibrium configuration is returned, it is either unchanged or displaced, at
+    random. The mean of its displacements is removed: a translation causes no force. The source
+    gives neither k, sigma nor the share of displaced configurations; the defaults are ours. For
     small displacements the best k is the mean curvature of the energy along one coordinate of an
     atom (the mean diagonal element of the Hessian).
 
-    It stands behind `SelectCorrupted`, if there is one, whose corrupted configurations get no
-    forces, and before noise and mask.
+    Place it before noise and mask and, if there is one, after `SelectCorrupted`, whose corrupted
+    configurations get no forces.
 
     Args:
         sigma: standard deviation of the displacements in Å, in (0, 1].
         stiffness: k in eV/Å^2, not negative.
         perturbed_fraction: probability in [0, 1] with which an equilibrium configuration is
             displaced.
-        forces_key: the label with the forces of off-equilibrium configurations, in eV/Å.
+        forces_key: label with the forces of off-equilibrium configurations, in eV/Å.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: a setting is out of its range; the data tell no kinds; noise came first.
+        InputError: a setting is out of its range; the data have no kinds; noise was applied before.
 
     Example:
         >>> batch = {
@@ -70,7 +70,7 @@ class ForceTargets(RandomTransform):
         self.forces_key = forces_key
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Write `force_targets` in eV/Å, shape (n_atoms, 3), and which atoms have which.
+        """Write `force_targets` in eV/Å, shape (n_atoms, 3), and the kind of target of each atom.
 
         `is_off_equilibrium`, `is_equilibrium` and `is_perturbed`, bool of shape (n_atoms,), exclude
         one another; atoms that are in none have the target NaN. `R` and `kind` of displaced
@@ -78,7 +78,7 @@ class ForceTargets(RandomTransform):
         """
         if properties.kind not in inputs:
             raise InputError(
-                "ForceTargets needs configurations that tell their kind; use a mixture "
+                "ForceTargets needs configurations with a kind; use a mixture "
                 "(data=mixture), also for a single database."
             )
         if properties.R_clean in inputs or properties.Z_clean in inputs:
@@ -88,7 +88,7 @@ class ForceTargets(RandomTransform):
         idx_m, n_atoms = system_index(inputs), inputs[spk_properties.n_atoms]
         R, kind = inputs[spk_properties.R], inputs[properties.kind]
         drawn = self.draw(inputs, 4, "normal")
-        # The fourth number of its first atom decides for the whole configuration.
+        # The fourth number of its first atom is used for the whole configuration.
         chance = torch.special.ndtr(drawn[torch.cumsum(n_atoms, 0) - n_atoms, 3])
         displaced = (kind == Kind.EQUILIBRIUM) & (chance < self.perturbed_fraction)
         corrupted = inputs.get(properties.is_corrupted)

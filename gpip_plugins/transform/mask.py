@@ -1,4 +1,4 @@
-"""Hiding the elements of some atoms."""
+"""Masks the elements of some atoms."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -14,24 +14,24 @@ __all__ = ["MaskAtoms"]
 class MaskAtoms(RandomTransform):
     """Replace the element of a uniform random subset of each configuration's atoms by [MASK].
 
-    Of a configuration with n atoms, `round(mask_rate * n)`, and at least one, are masked. With a
-    low probability a masked atom gets a random element instead of the token, since [MASK] never
-    occurs when the potential is used (GPIP, section 4.2). The task restores both. Configurations
-    that `SelectCorrupted` left clean are not masked.
+    In a configuration with n atoms, `round(mask_rate * n)` atoms, and at least one, are masked.
+    With a low probability a masked atom gets a random element instead of the token, since [MASK]
+    never occurs when the potential is used (GPIP, section 4.2). The task predicts the original
+    element of both. Configurations that `SelectCorrupted` left clean are not masked.
 
     Args:
-        mask_rate: part of the atoms, in [0, 1]; 0 masks none. GPIP: 0.15 (ISO17, water), 0.05
+        mask_rate: fraction of the atoms, in [0, 1]; 0 masks none. GPIP: 0.15 (ISO17, water), 0.05
             (electrolyte); its code uses 0.10 for MD17.
         random_rate: probability that a masked atom gets a random element, in [0, 1].
         mask_token: atomic number that stands for [MASK]: a row of the representation's embedding
-            that no element of the data uses. 0 serves SchNet, PaiNN and SO3net. FieldSchNet never
-            trains row 0 (`padding_idx`), so give it another unused one, such as 99.
-        elements: atomic numbers to draw random elements from; by default those of the data,
-            which the data module tells.
+            that no element of the data uses. 0 is right for SchNet, PaiNN and SO3net. FieldSchNet
+            never trains row 0 (`padding_idx`), so give it another unused one, such as 99.
+        elements: atomic numbers from which random elements are drawn; by default those of the data
+            module.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: a rate is out of its range, or random elements are wanted and none are known.
+        InputError: a rate is out of its range, or random elements are needed and none are known.
 
     Example:
         >>> batch = {
@@ -61,7 +61,7 @@ class MaskAtoms(RandomTransform):
         self.elements = None if elements is None else torch.as_tensor(list(elements))
 
     def datamodule(self, value):
-        """Take the elements of the data from a data module that knows them."""
+        """Take the elements of the data from the data module, if it knows them."""
         if self.elements is None and getattr(value, "elements", None):
             self.elements = torch.as_tensor(value.elements)
 

@@ -1,4 +1,4 @@
-"""Noise on the positions, and which configurations get it."""
+"""Noise on the positions, and the choice of configurations that get it."""
 
 import torch
 from schnetpack import properties as spk_properties
@@ -12,18 +12,18 @@ __all__ = ["GaussianNoise", "SelectCorrupted"]
 
 
 class SelectCorrupted(RandomTransform):
-    """Leave a part of the configurations as they are, so that their own labels can be learned.
+    """Select the configurations that are corrupted; the others keep positions and labels.
 
-    Labels (energy, forces) belong to the positions they were computed for. In a batch that mixes
-    both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones. It
-    stands before noise and mask; without it they corrupt, and mark so, every configuration.
+    Labels (energy, forces) belong to the positions for which they were computed. In a batch with
+    both kinds, pretext losses select `is_corrupted` atoms and label losses `is_labelled` ones.
+    Place it before noise and mask; without it they corrupt, and mark, every configuration.
 
     Args:
         fraction: probability in [0, 1] with which a configuration is corrupted.
         seed: see `RandomTransform`.
 
     Raises:
-        InputError: the fraction lies outside [0, 1]; or noise or mask came first.
+        InputError: the fraction lies outside [0, 1]; or noise or mask was applied before.
 
     Example:
         >>> batch = {"_positions": torch.zeros(3, 3), "_n_atoms": torch.tensor([2, 1])}
@@ -43,7 +43,7 @@ class SelectCorrupted(RandomTransform):
             )
         n_atoms = inputs[spk_properties.n_atoms]
         first = torch.cumsum(n_atoms, 0) - n_atoms
-        # The draw of its first atom decides for the whole configuration.
+        # The number of its first atom is used for the whole configuration.
         chosen = self.draw(inputs, 1, "uniform")[first, 0] < self.fraction
         inputs[properties.is_corrupted] = chosen[system_index(inputs)]
         inputs[properties.is_labelled] = ~inputs[properties.is_corrupted]
@@ -58,16 +58,16 @@ class GaussianNoise(RandomTransform):
 
     The mean of a configuration's noise is removed: a model that does not see absolute positions
     cannot predict a translation. (In an isolated molecule the three rotational components cannot
-    be predicted either; of 3N - 3 components that floor of the loss is about 3 / (3N - 3).)
+    be predicted either; of 3N - 3 components this lower limit of the loss is about 3 / (3N - 3).)
 
     Args:
-        sigma: standard deviation in Å; 0 leaves the positions as they are. GPIP's code uses 0.15;
+        sigma: standard deviation in Å; 0 leaves the positions unchanged. GPIP's code uses 0.15;
             the paper gives no value.
         remove_mean: remove the mean of each configuration's noise.
         seed: see `RandomTransform`.
-        only_in_training: leave validation and test configurations as they are, marked as not
-            corrupted, instead of giving them fixed noise: labels are then compared at the
-            positions that they belong to.
+        only_in_training: leave validation and test configurations unchanged, marked as not
+            corrupted, instead of giving them fixed noise: labels are then compared at their own
+            positions.
 
     Raises:
         InputError: sigma lies outside [0, 1] Å.
@@ -93,17 +93,17 @@ class GaussianNoise(RandomTransform):
         self.active = True
 
     def frozen(self, seed: int) -> "GaussianNoise":
-        """Return a copy for validation: fixed noise, or none at all."""
+        """Return a copy for validation: fixed noise, or no noise."""
         twin = super().frozen(seed)
         twin.active = not self.only_in_training
         return twin
 
     def describe(self) -> str:
-        """Return what is done, for a summary."""
+        """Return a description for a summary."""
         return f"noise of {self.sigma:g} Å on the positions, labels of the clean ones"
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Displace `R`; write `R_clean` (Å), `noise` (in sigma), both (n_atoms, 3), and the rest.
+        """Displace `R`; write `R_clean` (Å) and `noise` (in sigma), both (n_atoms, 3).
 
         `is_corrupted`, bool of shape (n_atoms,), is written unless `SelectCorrupted` did.
         """

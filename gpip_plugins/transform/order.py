@@ -1,4 +1,4 @@
-"""The order of named transforms, which matters: neighbours are searched after the noise."""
+"""Order of named transforms: neighbours must be searched after the noise, for example."""
 
 from collections.abc import Mapping
 

@@ -2,8 +2,8 @@ r"""Reference energies of the elements, fitted to the training labels.
 
 .. math:: \min_{E^0} \sum_m \Big( E_m - \sum_Z n_{mZ} E^0_Z \Big)^2
 
-with :math:`n_{mZ}` atoms of element Z in configuration m. What the network has to learn is then
-the small difference between a molecule and its atoms, on average, whatever the composition.
+with :math:`n_{mZ}` atoms of element Z in configuration m. The network then learns the small
+difference between a molecule and its atoms, which is zero on average, whatever the composition.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ Z_MAX = 118
 
 @dataclass
 class FittedReferences:
-    """The outcome of a fit.
+    """Result of a fit.
 
     Args:
         energies: element to reference energy, in the unit of the labels.
-        rank: how many independent compositions the training data have.
-        rmse: what the references leave, root mean square, in the unit of the labels.
+        rank: number of independent compositions in the training data.
+        rmse: root mean square of the residuals, in the unit of the labels.
     """
 
     energies: dict[int, float]
@@ -40,24 +40,24 @@ class FittedReferences:
     rmse: float
 
     def __str__(self) -> str:
-        """Return the account of the fit, on one line."""
+        """Return the description of the fit, on one line."""
         values = ", ".join(f"{element_symbol(z)} {e:.6g}" for z, e in self.energies.items())
         text = f"fitted to the training labels: {values} (left: RMS {self.rmse:.4g})"
         free = len(self.energies) - self.rank
         if free:
             text += (
                 f"; the compositions leave {free} of {len(self.energies)} undetermined, so these "
-                "are the values of smallest norm: only their sums for such compositions mean "
-                "something"
+                "are the values of smallest norm: only their sums for such compositions are "
+                "meaningful"
             )
         return text
 
 
 def fit_atom_references(labels: TrainingLabels) -> FittedReferences:
-    """Fit one energy for every element by least squares; the smallest where many fit equally.
+    """Fit one energy per element by least squares; take the smallest norm if not unique.
 
     Args:
-        labels: energies of the training configurations and their atoms.
+        labels: energies of the training configurations, with their atoms.
 
     Example:
         >>> Z, n_atoms = torch.tensor([8, 1, 1, 1, 1]), torch.tensor([3, 2])  # H2O, H2
@@ -76,14 +76,14 @@ def fit_atom_references(labels: TrainingLabels) -> FittedReferences:
 
 
 class _AtomReferences:
-    """The fit that both transforms make when the data module is there."""
+    """Fit of the references when the data module is known; base of both transforms."""
 
     atomref: torch.Tensor
 
     def __init__(self, property: str):
         super().__init__()
         self.property = property
-        # Plain text: the stored model must name no classes but modules.
+        # Plain text: the stored model must contain no classes except modules.
         self.account = ""
         self.register_buffer("atomref", torch.zeros(Z_MAX + 1, dtype=torch.float64))
 
@@ -123,7 +123,7 @@ class RemoveAtomReferences(_AtomReferences, BatchTransform):
     """
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Replace the energy, shape (n_systems,), by what the references leave of it."""
+        """Replace the energy, shape (n_systems,), by its difference from the references."""
         energy = inputs[self.property]
         inputs[self.property] = energy - self._sums(inputs).to(energy)
         return inputs
@@ -132,7 +132,7 @@ class RemoveAtomReferences(_AtomReferences, BatchTransform):
 class AddAtomReferences(_AtomReferences, Transform):
     """Add the reference energies back to the prediction of the stored model.
 
-    It stands behind `CastTo64`: total energies are large, and float32 would round them.
+    Place it after `CastTo64`: total energies are large, and float32 would round them.
 
     Args:
         property: name of the energy.
@@ -145,7 +145,7 @@ class AddAtomReferences(_AtomReferences, Transform):
     is_postprocessor: bool = True
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Replace the energy, shape (n_systems,), by the whole one."""
+        """Replace the energy, shape (n_systems,), by the total energy."""
         energy = inputs[self.property]
         inputs[self.property] = energy + self._sums(inputs).to(energy)
         return inputs

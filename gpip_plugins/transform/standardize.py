@@ -1,10 +1,10 @@
-r"""Labels of mean zero and standard deviation one, and the way back.
+r"""Labels of mean zero and standard deviation one, and the inverse transform.
 
 .. math:: y' = (y - \mu) / s
 
-Mean and standard deviation are those of the training configurations. Properties of a molecule as a
-whole (HOMO, LUMO, gap) do not grow with the number of atoms, so nothing is counted per atom; each
-property has its own two numbers, so that several weigh equally in one loss.
+Mean and standard deviation are those of the training configurations. Properties of a whole molecule
+(HOMO, LUMO, gap) do not grow with the number of atoms, so no value is per atom; each property has
+its own mean and standard deviation, so that several have equal weight in one loss.
 """
 
 import torch
@@ -18,7 +18,7 @@ __all__ = ["RestoreScale", "Standardize"]
 
 
 class _TrainingScale:
-    """Mean and standard deviation of a label, taken when the data module is there."""
+    """Mean and standard deviation of a label, computed when the data module is known."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -30,7 +30,7 @@ class _TrainingScale:
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
     def datamodule(self, value) -> None:
-        """Take both from the training configurations."""
+        """Compute both from the training configurations."""
         values = training_labels(value, self.property).values
         mean, scale = values.mean(), values.std(correction=0)
         if not scale > 0.0:
@@ -42,13 +42,13 @@ class _TrainingScale:
 
 
 class Standardize(_TrainingScale, BatchTransform):
-    """Bring a label to mean zero and standard deviation one.
+    """Transform a label to mean zero and standard deviation one.
 
     Args:
         property: name of a label with one number per configuration.
 
     Raises:
-        InputError: from `datamodule`, if it is missing or the same everywhere.
+        InputError: from `datamodule`, if it is missing or has the same value everywhere.
     """
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -59,7 +59,7 @@ class Standardize(_TrainingScale, BatchTransform):
 
 
 class RestoreScale(_TrainingScale, Transform):
-    """Give the prediction of the stored model its mean and standard deviation back.
+    """Transform the prediction of the stored model back to the unit of the labels.
 
     Args:
         property: name of the output.
@@ -72,7 +72,7 @@ class RestoreScale(_TrainingScale, Transform):
     is_postprocessor: bool = True
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Replace the prediction, shape (n_systems,), by that in the unit of the labels."""
+        """Replace the prediction, shape (n_systems,), by its value in the unit of the labels."""
         value = inputs[self.property]
         inputs[self.property] = value * self.scale.to(value) + self.mean.to(value)
         return inputs

@@ -32,9 +32,9 @@ class SubtractCenter(BatchTransform):
 class NeighborList(BatchTransform):
     """Pairs of atoms within a cutoff, for a batch or a single configuration.
 
-    A batch of isolated molecules is done in one vectorised step (all pairs, then the cutoff);
-    periodic configurations, and large isolated ones, go one by one through SchNetPack's
-    `MatScipyNeighborList`. Both give the same pairs.
+    Pairs in a batch of isolated molecules are found in one vectorised step (all pairs, then the
+    cutoff); periodic configurations, and large isolated ones, are searched one by one with
+    SchNetPack's `MatScipyNeighborList`. Both give the same pairs.
 
     Args:
         cutoff: radius in Å, positive.

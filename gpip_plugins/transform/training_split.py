@@ -1,4 +1,4 @@
-"""Labels of the training configurations, as they are stored, for transforms that are fitted."""
+"""Stored labels of the training configurations, for transforms that are fitted."""
 
 from dataclasses import dataclass
 
@@ -29,8 +29,8 @@ def training_labels(datamodule, name: str) -> TrainingLabels:
     """Read a label of the training configurations that have it, without any transform.
 
     Args:
-        datamodule: of gpip_plugins, or of SchNetPack.
-        name: of a label with one number per configuration, in the unit of `property_units`.
+        datamodule: data module of gpip_plugins or of SchNetPack.
+        name: name of a label with one number per configuration, in the unit of `property_units`.
 
     Raises:
         InputError: the data do not have this label, or it is not one number.

@@ -1,4 +1,4 @@
-"""Net3D against a loop over graphs, and what it must not see."""
+"""Net3D against a loop over graphs, and its invariances."""
 
 import math
 
@@ -90,7 +90,7 @@ def test_centred_latents_have_no_common_part_and_train_from_the_start():
         optimizer = torch.optim.Adam(head.parameters(), 1e-3)
         for _ in range(30):
             batch[properties.R_clean] = batch[spk.R] + 0.05 * torch.randn(16 * 9, 3)
-            # What the student sees of a configuration is what the teacher sees of it.
+            # Student and teacher see the same configuration.
             batch["scalar_representation"] = batch[properties.R_clean].norm(dim=1)[:, None] * (
                 torch.arange(8) + 1.0
             )

@@ -1,4 +1,4 @@
-"""Every pretext on every backbone of SchNetPack: symmetric, finite, and it learns."""
+"""Every pretext with every representation of SchNetPack: symmetric, finite, trainable."""
 
 import math
 
@@ -110,7 +110,7 @@ def test_all_losses_are_finite_and_reach_every_weight(backbone, systems):
         for name, parameter in module.named_parameters()
         if parameter.grad is None or not torch.isfinite(parameter.grad).all()
     ]
-    # SO3net's and PaiNN's last vector layers feed nothing that is scalar.
+    # The last vector layers of SO3net and PaiNN have no influence on scalars.
     assert not [name for name in missing if "representation" not in name]
     token = TOKEN.get(backbone, 0)
     assert module.model.representation.embedding.weight.grad[token].abs().sum() > 0
@@ -128,7 +128,7 @@ def test_a_batch_of_one_gives_no_contrast_loss():
 
 @pytest.mark.parametrize("n_systems", [3, 7, 11])
 def test_equal_configurations_do_not_make_the_contrast_explode(n_systems):
-    """Centred latents are rounding errors then; as unit vectors they gave gradients up to 2e7."""
+    """Centred latents are then rounding errors; as unit vectors they gave gradients up to 2e7."""
     module = task("schnet")
     torch.manual_seed(3)
     head = Contrastive(N)
@@ -138,7 +138,7 @@ def test_equal_configurations_do_not_make_the_contrast_explode(n_systems):
     weights = [*module.model.representation.parameters(), *head.parameters()]
     gradients = torch.autograd.grad(loss, weights, allow_unused=True)
     norms = torch.stack([gradient.norm() for gradient in gradients if gradient is not None])
-    # Nothing can be told apart: a guess among the others.
+    # The latents cannot be distinguished: a guess among the others.
     assert loss.item() == pytest.approx(math.log(n_systems - 1), abs=1e-3)
     assert norms.max() < 1e-3
 
@@ -194,7 +194,7 @@ def test_signs_of_the_gradient_head_are_opposite():
 
 
 def test_gradient_head_learns_the_restoring_field_of_a_dimer():
-    """For harmonic displacements the best U is a bowl around the rest length: dU/dR ~ noise."""
+    """For harmonic displacements the best U has a minimum at the rest length: dU/dR ~ noise."""
     torch.manual_seed(0)
     model = NeuralNetworkPotential(
         SchNet(16, 1, GaussianRBF(16, CUTOFF), CosineCutoff(CUTOFF)),
@@ -210,13 +210,13 @@ def test_gradient_head_learns_the_restoring_field_of_a_dimer():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    # Two thirds of the noise turn the dimer, one third (variance 1/2 of each atom) stretches it:
+    # Two thirds of the noise rotate the dimer, one third (variance 1/2 per atom) stretches it:
     # only the stretch can be predicted, which leaves 1/2 * 2/3.
     assert loss.item() == pytest.approx(1 / 3, abs=0.06)
 
 
-def test_decoder_sees_nothing_of_a_masked_atom_but_its_surroundings():
-    """Re-mask: the latent of a masked atom does not reach its own restored feature."""
+def test_decoder_sees_only_the_surroundings_of_a_masked_atom():
+    """Re-mask: the predicted feature of a masked atom does not depend on its latent."""
     torch.manual_seed(0)
     decoder = MaskedAtoms(N, CUTOFF).double()
     batch = make_batch([molecule("CH3CH2OH")], CUTOFF)

@@ -1,4 +1,4 @@
-"""What files of weights are loaded, what they give, and that a hostile one runs nothing."""
+"""Loading of files of weights; hostile files run nothing."""
 
 import io
 import pickle
@@ -66,7 +66,7 @@ def test_models_come_back_as_they_were(tmp_path, kind, settings):
     assert loaded.settings["cutoff"] == 4.0
     assert loaded.settings["n_atom_basis"] == 8 and loaded.settings["n_interactions"] == 2
     assert loaded.state_dict.keys() == model.state_dict().keys()
-    # The folder of a run means its best_model.
+    # The folder of a run stands for its best_model.
     again = load_model(tmp_path)
     assert not again.training
     if kind is not FieldSchNet:
@@ -118,7 +118,7 @@ class Call:
 
 
 class Evil(torch.nn.Module):
-    """Stands for a class that an attacker hopes to have imported."""
+    """Stands for a class that an attacker wants to be imported."""
 
 
 def _write(path):
@@ -165,7 +165,7 @@ def test_unknown_packages_are_named_not_imported(tmp_path):
         load(tmp_path / "f")
 
 
-def test_trust_opens_for_one_package(tmp_path):
+def test_trust_accepts_one_package(tmp_path):
     model = build()
     model.representation.extra = Evil()
     torch.save(model, tmp_path / "best_model")
@@ -238,7 +238,7 @@ def test_missing_files_and_folders_without_a_model(tmp_path):
         load(tmp_path)
 
 
-def test_relative_paths_count_from_the_current_folder(tmp_path, monkeypatch):
+def test_paths_are_relative_to_the_current_folder(tmp_path, monkeypatch):
     torch.save(build(), tmp_path / "best_model")
     monkeypatch.chdir(tmp_path)
     assert load("best_model").path == str(tmp_path / "best_model")

@@ -54,7 +54,7 @@ SYSTEMS = [molecule("CH3CH2OH"), molecule("H2O")]
 
 
 def shaken(model):
-    """Move all weights, constants of the energy included, off their initial values."""
+    """Change all weights, also the constants of the energy, from their initial values."""
     torch.manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -72,7 +72,7 @@ def create(**changed):
 
 @pytest.fixture
 def own_checkpoint(tmp_path):
-    """What TorchMD-Net's training module writes with Lightning, and its model."""
+    """The checkpoint of TorchMD-Net's training module, and its model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of TorchMD-Net's many dependencies
         from lightning import Trainer
@@ -89,7 +89,7 @@ def own_checkpoint(tmp_path):
 
 
 def old_layout(tensors):
-    """Name tensors as the TorchMD-Net of 2022 did: no box, no `layers` in the heads."""
+    """Name tensors as in the TorchMD-Net of 2022: no box, no `layers` in the heads."""
     return {
         key.replace("update_net.layers.", "update_net.").replace(
             "prior_model.0.", "prior_model."
@@ -143,7 +143,7 @@ def denoising_checkpoint(tmp_path):
 
 
 def inputs():
-    """Return the molecules as TorchMD-Net takes them and as SchNetPack does."""
+    """Return the molecules in the formats of TorchMD-Net and SchNetPack."""
     z = torch.cat([torch.from_numpy(a.numbers) for a in SYSTEMS])
     pos = torch.cat([torch.from_numpy(a.positions) for a in SYSTEMS]).float()
     idx_m = torch.repeat_interleave(torch.tensor([len(a) for a in SYSTEMS]))
@@ -182,7 +182,7 @@ def whitened(vec, weight):
 
 
 def test_a_checkpoint_of_pretraining_via_denoising(denoising_checkpoint):
-    """The file of the authors is not at hand: layout and equation follow their public code."""
+    """Without the authors' file: layout and equation follow their public code."""
     path, original, tensors = denoising_checkpoint
     checkpoint = load(path)
     assert checkpoint.kind == "torchmdnet"
@@ -193,7 +193,7 @@ def test_a_checkpoint_of_pretraining_via_denoising(denoising_checkpoint):
     out = checkpoint.module.representation(PairwiseDistances()(batch))
     torch.testing.assert_close(out["scalar_representation"], x, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(out["vector_representation"], vec, rtol=1e-4, atol=1e-5)
-    with pytest.raises(InputError, match="has no energy that could be taken over"):
+    with pytest.raises(InputError, match="has no energy that could be used"):
         load_model(path)
 
 
@@ -223,7 +223,7 @@ def test_weights_go_into_a_new_model(denoising_checkpoint):
         ({"vector_norm": None}, "vector_norm is None here and whitened there"),
     ],
 )
-def test_another_setting_is_told(denoising_checkpoint, changed, sentence):
+def test_another_setting_is_refused(denoising_checkpoint, changed, sentence):
     with pytest.raises(InputError, match=sentence):
         transfer(
             load(denoising_checkpoint[0]), network(**changed), {"representation": "representation"}
@@ -243,7 +243,7 @@ def test_another_setting_is_told(denoising_checkpoint, changed, sentence):
         ({"atom_filter": 1}, "trained with atom_filter=1"),
     ],
 )
-def test_what_cannot_be_taken_over(tmp_path, changed, sentence):
+def test_unsupported_settings_are_refused(tmp_path, changed, sentence):
     content = {
         "state_dict": {f"model.{key}": value for key, value in create().state_dict().items()},
         "hyper_parameters": SETTINGS | changed,

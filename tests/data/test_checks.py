@@ -1,4 +1,4 @@
-"""What is wrong with a database is said in one sentence before training starts."""
+"""Faults of a database are reported in one sentence before training starts."""
 
 from pathlib import Path
 

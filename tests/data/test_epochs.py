@@ -1,4 +1,4 @@
-"""Ranks, epochs and workers of a training draw different numbers, and a resumed run its own."""
+"""Ranks, epochs and workers draw different random numbers; a resumed run repeats its own."""
 
 from types import SimpleNamespace
 
@@ -50,7 +50,7 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_the_same_moment_repeats_bit_for_bit(epoch, num_workers):
+def test_the_same_epoch_repeats_bit_for_bit(epoch, num_workers):
     (order, drawn), (again, repeated) = (epoch(epoch=3, num_workers=num_workers) for _ in range(2))
     assert order == again
     assert all(equal(drawn, repeated))
@@ -63,12 +63,12 @@ def test_rank_epoch_seed_and_worker_change_noise_and_masks(epoch, other):
     assert len(common) >= 10
     assert not any(torch.equal(drawn[k][0], changed[k][0]) for k in common)
     assert not all(torch.equal(drawn[k][1], changed[k][1]) for k in common)
-    # The distributed sampler shares out one order: ranks that shuffled differently would overlap.
+    # The distributed sampler divides one order: with different orders ranks would overlap.
     assert (order == other_order) == ("rank" in other or "num_workers" in other)
 
 
 def test_workers_of_one_epoch_differ(epoch, write):
-    """Equal molecules: of equal streams their noises would be equal, too."""
+    """Equal molecules: equal streams would give equal noise."""
     path = write([molecule("H2O") for _ in range(12)], name="equal.db")
     _, drawn = epoch(num_workers=2, database=path)
     flat = [tuple(noise.flatten().tolist()) for noise, _ in drawn.values()]
@@ -76,7 +76,7 @@ def test_workers_of_one_epoch_differ(epoch, write):
 
 
 def test_two_noises_of_one_pipeline_are_independent(epoch):
-    """Of equal streams the second noise would repeat the first."""
+    """With equal streams the second noise would repeat the first."""
     first = GaussianNoise(0.1, remove_mean=False)
     first.register_forward_hook(lambda *args: args[2].update(first=args[2][NOISE]))
     drawn = []

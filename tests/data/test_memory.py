@@ -62,7 +62,7 @@ def test_batches_equal_those_of_schnetpack(write, systems):
 
 
 @pytest.mark.parametrize("systems", ["molecules", "cells"])
-def test_one_transform_for_samples_makes_all_go_sample_by_sample(write, systems, monkeypatch):
+def test_one_transform_of_samples_makes_all_run_sample_by_sample(write, systems, monkeypatch):
     """The same transforms, with the seed of validation, in both ways."""
     path = write(systems)
 
@@ -96,7 +96,7 @@ def test_subset_of_a_subset_keeps_the_indices_of_the_database(write):
     assert batch[properties.n_atoms].tolist() == data.tensors[properties.n_atoms][[7, 4]].tolist()
 
 
-def test_transforms_do_not_change_what_is_in_memory(write):
+def test_transforms_do_not_change_the_data_in_memory(write):
     data = InMemoryAtomsData(write(), transforms=[])
     data.load(progress=False)
     before = {key: value.clone() for key, value in data.tensors.items()}
@@ -134,7 +134,7 @@ def test_labels_that_are_neither_per_atom_nor_per_configuration(write):
 
 @pytest.mark.parametrize("size", [3, 1])
 def test_per_configuration_labels_as_long_as_the_molecules(write, size):
-    """Molecules of three atoms with three numbers each: both readings give the same rows."""
+    """Three numbers per molecule of three atoms: per atom or not, the rows are the same."""
     systems = [molecule("H2O") for _ in range(12)]
     labels = [{"levels": np.arange(size) + 10.0 * k} for k in range(12)]
     path = write(systems, labels, {"levels": "eV"})

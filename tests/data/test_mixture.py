@@ -1,4 +1,4 @@
-"""Several databases as one: what they keep of their own, how they are drawn, what is refused."""
+"""Several databases as one data set: separate settings, sampling, refusals."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_each_keeps_its_units_names_and_partitions(make):
     assert data.elements == [1, 6, 8]
 
 
-def test_what_a_data_set_lacks_is_masked_and_not_zero(make):
+def test_missing_labels_are_masked_and_not_zero(make):
     tensors = ready(make()).dataset.tensors
     has = tensors[properties.has_label("forces")]
     minima = (tensors[properties.dataset] == 0).repeat_interleave(tensors[spk.n_atoms])
@@ -89,7 +89,7 @@ def test_what_a_data_set_lacks_is_masked_and_not_zero(make):
     assert tensors["forces"][minima].isnan().all() and tensors["forces"][~minima].isfinite().all()
 
 
-def test_a_label_that_some_lack_is_learned_from_the_others(make, write):
+def test_a_label_is_learned_from_the_data_sets_that_have_it(make, write):
     labels = [{"energy": np.array([-9.0 - k])} for k in range(10)]
     write(systems(10, ("C2H6",)), labels, {"energy": "eV"}, "off.db")
     changes = {"off": {"kind": "equilibrium", "labels": {}, "num_train": 8, "num_val": 1}}
@@ -121,7 +121,7 @@ def test_positions_are_in_angstrom_whatever_the_databases_say(make, write):
 
 @pytest.mark.parametrize("change", [{}, {"force_scale": 1e-3}])
 @pytest.mark.parametrize("unit", ["eV/Ang", "kcal/mol/Ang"])
-def test_forces_at_equilibrium_are_judged_as_the_database_has_them(make, write, change, unit):
+def test_forces_at_equilibrium_are_checked_before_scaling(make, write, change, unit):
     for size in (0.02, 0.2):  # eV/Å
         forces = [{"forces": np.full((len(a), 3), size / KCAL)} for a in systems(20)]
         write(systems(20), forces, {"forces": "kcal/mol/Ang"}, "minima.db")
@@ -155,7 +155,7 @@ def test_batches_mix_the_kinds_and_targets_belong_to_their_configurations(make):
         assert set(batch[properties.dataset].tolist()) == {0, 1}
 
 
-def test_validation_is_fixed_and_training_is_drawn_anew(make):
+def test_validation_is_fixed_and_training_is_random(make):
     data = ready(make())
     one, other = ([b[spk.R] for b in data.val_dataloader()] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -165,8 +165,8 @@ def test_validation_is_fixed_and_training_is_drawn_anew(make):
     assert [b[spk.idx].tolist() for b in again.train_dataloader()] == orders[0]
 
 
-def test_configurations_of_one_number_get_different_noise(make):
-    """Fixed draws follow from the index, which has to differ between data sets."""
+def test_equal_indices_of_two_data_sets_get_different_noise(make):
+    """Fixed noise depends on the index, which must differ between data sets."""
     changes = {"twin": {"kind": "equilibrium", "datapath": "minima.db"}}
     tensors = ready(make(changes)).dataset.tensors
     assert len(torch.unique(tensors[spk.idx])) == len(tensors[spk.idx]) == 50
@@ -228,7 +228,7 @@ def test_draws_of_an_epoch(make, settings, counts):
         number = data.dataset.tensors[properties.dataset][drawn]
         assert torch.bincount(number).tolist() == counts
         assert set(drawn.tolist()) <= set(data.train_idx)
-        # Nothing comes twice before all have come.
+        # No configuration is drawn twice before all have been drawn.
         times = torch.bincount(drawn, minlength=30)
         for k, n in enumerate((12, 6)):
             rows = [i for i in data.train_idx if (i >= 20) == (k == 1)]
@@ -239,7 +239,7 @@ def test_draws_of_an_epoch(make, settings, counts):
 
 
 def test_ranks_share_an_epoch_among_them():
-    """Lightning wraps the sampler, so that every rank takes every second one of the same order."""
+    """Lightning's wrapper gives every rank every second configuration of the same order."""
     parts = []
     for rank in range(2):
         generator = torch.Generator().manual_seed(3)
@@ -306,14 +306,14 @@ def test_an_empty_data_set(make, write):
         ready(make({"minima": {"datapath": "empty.db"}}))
 
 
-def test_contradictions_that_are_meant(make, caplog):
+def test_acknowledged_contradictions(make, caplog):
     changes = {"off": {"units": {"forces": "eV/Ang"}, "level_of_theory": "PBE"}}
     changes["minima"] = {"level_of_theory": "B3LYP"}
     with caplog.at_level("WARNING"):
         data = ready(make(changes, acknowledge=["units", "levels_of_theory"]))
     assert "different levels of theory are mixed (minima: B3LYP, off: PBE)" in caplog.text
     forces = ready(make()).dataset.tensors["forces"][-80:]
-    # The user's unit holds, although the database says kcal/mol/Ang.
+    # The user's unit is used, although the database states kcal/mol/Ang.
     torch.testing.assert_close(
         data.dataset.tensors["forces"][-80:] * KCAL, forces, rtol=1e-5, atol=0
     )
@@ -330,7 +330,7 @@ def test_forces_that_look_like_other_units_are_found(make):
     assert len(ready(make(changes, acknowledge=["force_sizes"])).dataset) == 40
 
 
-def test_labels_that_nothing_converts_have_one_unit(make, write):
+def test_labels_without_conversion_must_have_one_unit(make, write):
     systems_, energies = systems(4), [{"energy": np.array([1.0])}] * 4
     write(systems_, energies, {"energy": "eV"}, "a.db")
     write(systems_, energies, {"energy": "kcal/mol"}, "b.db")

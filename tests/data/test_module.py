@@ -1,4 +1,4 @@
-"""What the data module hands to a training: splits, and corruption that is random or fixed."""
+"""Data of the data module for training: splits, and random or fixed corruption."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def corruption(loader):
 
 
 def same(first, second):
-    """Tell for every configuration whether both have the same noise, mask and elements."""
+    """Return for every configuration whether both have the same noise, mask and elements."""
     assert first.keys() == second.keys()
     return [all(torch.equal(a, b) for a, b in zip(first[k], second[k], strict=True)) for k in first]
 
@@ -96,7 +96,7 @@ def test_training_corruption_is_new_in_every_epoch_and_repeats_with_the_seed(mak
 
 
 def test_validation_corruption_is_always_the_same(make):
-    """Whatever the epoch, the batch, the state of the generator, or the way samples are made."""
+    """For any epoch, batch, state of the generator, and for single samples."""
     reference = corruption(make().val_dataloader())
     data = make(num_train=8, val_batch_size=2)
     data_again = make(SubtractCenterOfMass(), val_batch_size=1)
@@ -211,7 +211,7 @@ def test_a_split_file_that_the_user_names_is_used(make, tmp_path):
 
 
 def test_a_database_has_to_be_named():
-    with pytest.raises(InputError, match=r"datapath=null names no database"):
+    with pytest.raises(InputError, match=r"datapath=null gives no database"):
         GpipDataModule(None, batch_size=4)
 
 
@@ -220,7 +220,7 @@ def test_a_split_file_that_is_not_there_is_no_new_split(make):
         make(split_file="typo.npz")
 
 
-def test_a_failed_copy_to_the_own_folder_leaves_the_database(make, tmp_path, monkeypatch):
+def test_a_failed_copy_to_the_working_folder_leaves_the_database(make, tmp_path, monkeypatch):
     def fail(self):
         raise OSError(28, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""How a data set shall be divided: what cannot be is said in one sentence."""
+"""Wrong sizes of splits are refused with one sentence."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ from gpip_plugins.errors import InputError
         ((8, 1, 1), 9, r"ask for 10 configurations, but labels.db holds 9; lower one"),
     ],
 )
-def test_sizes_that_cannot_be(sizes, total, message):
+def test_impossible_sizes_are_refused(sizes, total, message):
     sizes = dict(zip(("num_train", "num_val", "num_test"), sizes, strict=True))
     with pytest.raises(InputError, match=message):
         check_sizes(sizes, total, "labels.db")
@@ -75,7 +75,7 @@ def test_split_files_of_other_data(tmp_path, parts, sizes, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None], ids=["empty", "text", "keys"])
-def test_split_files_that_are_none(tmp_path, content):
+def test_files_that_are_no_split_files(tmp_path, content):
     path = tmp_path / "split.npz"
     if content is None:
         np.savez(path, train_idx=[1])
@@ -98,7 +98,7 @@ def test_the_module_checks_its_split_file_before_it_is_used(write, tmp_path, mon
 
 
 @pytest.mark.parametrize("sizes", [(-1, 2, 3), (7, -1, 1), (7, 4, -1)])
-def test_the_rest_is_the_rest_again_when_a_run_resumes(sizes, write, tmp_path, monkeypatch):
+def test_the_rest_of_the_data_is_the_same_in_a_resumed_run(sizes, write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path, names = write(), ("num_train", "num_val", "num_test")
     splits = []
@@ -109,7 +109,7 @@ def test_the_rest_is_the_rest_again_when_a_run_resumes(sizes, write, tmp_path, m
     assert splits[0] == splits[1]
 
 
-def test_elements_of_the_training_configurations_are_told_apart(write, tmp_path, monkeypatch):
+def test_elements_of_all_and_of_the_training_configurations(write, tmp_path, monkeypatch):
     """Three each of ethanol, water, methane and benzene."""
     monkeypatch.chdir(tmp_path)
     save("split.npz", train=[6, 9, 11], val=[7], test=[0, 5])

@@ -100,10 +100,10 @@ def test_contradictions_are_refused(run_folder, settings, message):
 
 def test_unknown_elements_are_refused(run_folder):
     calculator = PotentialCalculator(str(run_folder / "run"), WAITING)
-    with pytest.raises(InputError, match=r"holds Fm .*, but the model has no row"):
+    with pytest.raises(InputError, match=r"contains Fm .*, but the model has no row"):
         calculator.calculate(system_of(molecule("H2O") + molecule("O2")[:1] + fermium()))
     Card(elements={"H": 2, "O": 1}).attach(calculator.potentials[0])
-    with pytest.raises(InputError, match=r"holds C .*, but the model knows only H, O"):
+    with pytest.raises(InputError, match=r"contains C .*, but the model knows only H, O"):
         calculator.calculate(system_of(molecule("CH4")))
     calculator.calculate(system_of(molecule("H2O")))
 

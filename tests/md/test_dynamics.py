@@ -43,7 +43,7 @@ class Springs(MDCalculator):
 
 
 class Record(SimulationHook):
-    """Keeps total and kinetic energy of every step, in kJ/mol."""
+    """Records total and kinetic energy of every step, in kJ/mol."""
 
     def __init__(self):
         super().__init__()
@@ -129,5 +129,5 @@ def test_degrees_of_freedom_of_a_line_and_a_drifting_molecule():
     line.momenta = torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(2))
     assert moving_degrees_of_freedom(line).item() == 9
     line.momenta = torch.tensor([[[0, 0, 1.0], [0, 0, 1.0], [0, 0, -2.0]]])
-    # Along its axis: no translation, and neither of the two rotations.
+    # Along its axis: no translation and no rotation.
     assert moving_degrees_of_freedom(line).item() == 4

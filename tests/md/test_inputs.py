@@ -10,7 +10,7 @@ from gpip_plugins.md.inputs import SimulationInputs, check_config
 
 
 def config_of(**values):
-    """What is looked at of `spkmd`'s configuration; `a__b` stands for `a.b`."""
+    """The checked part of `spkmd`'s configuration; `a__b` stands for `a.b`."""
     config = OmegaConf.create(
         {
             "calculator": {"model_file": "run/best_model"},
@@ -76,7 +76,7 @@ def test_good_inputs_pass(here):
         ({"load_config": "none.yaml"}, "load_config=none.yaml does not exist"),
     ],
 )
-def test_bad_inputs_are_told(here, values, message):
+def test_bad_inputs_are_refused(here, values, message):
     if "calculator" in values:
         config = config_of()
         config.calculator = values["calculator"]

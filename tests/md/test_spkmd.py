@@ -1,4 +1,4 @@
-"""The command itself, in a process of its own: it cannot be imported beside `spktrain`."""
+"""The command `spkmd`, in a separate process: it cannot be imported beside `spktrain`."""
 
 import importlib.util
 import os
@@ -23,7 +23,7 @@ def here(run_folder, tmp_path):
 
 @pytest.fixture
 def spkmd(here, run_program):
-    """Return a function that simulates; it returns what was printed as errors."""
+    """Return a function that simulates; it returns the text on stderr."""
     return lambda *words, code=0: run_program(here, "spkmd", *words, code=code)[1]
 
 
@@ -96,7 +96,7 @@ def test_nve_langevin_and_ensemble_run(here, spkmd):
     ("words", "message"),
     [
         # Found by the callback of Hydra, and by the calculator.
-        ([MOLECULE], "calculator.model_file is missing; name it"),
+        ([MOLECULE], "calculator.model_file is missing; give it"),
         ([MODEL, MOLECULE, "calculator.neighbor_list.cutoff=6"], "cutoff=6 contradicts the model"),
     ],
 )
@@ -160,7 +160,7 @@ HOST = {
 @pytest.mark.slow
 @pytest.mark.parametrize("simulation", ["molecule_nvt", "molecule_nve"])
 def test_presets_work_on_a_tree_of_schnetpack_itself(here, run_program, simulation):
-    """A tree in front of ours with the same group names, as the host's when its wheel has one."""
+    """A tree before ours with the same group names, as in a SchNetPack with MD recipes."""
     for name, text in HOST.items():
         (here / "host" / name).parent.mkdir(parents=True, exist_ok=True)
         (here / "host" / name).write_text(text)

@@ -1,4 +1,4 @@
-"""The paper's losses against numbers worked out by hand."""
+"""The paper's losses against numbers computed by hand."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_gradient_is_finite_at_a_perfect_match():
 
 def test_nt_xent_by_hand():
     # Cosines: s = [[1, 0.6], [0, 0.8]], tau = 0.5; the positive is left out of the denominator,
-    # so of two configurations each denominator holds one term.
+    # so for two configurations each denominator has one term.
     h_a = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
     h_b = torch.tensor([[3.0, 0.0], [0.6, 0.8]])
     expected = -((1.0 - 0.6) / 0.5 + (0.8 - 0.0) / 0.5) / 2
@@ -78,13 +78,13 @@ def test_gradient_of_the_contrast_is_bounded_for_equal_configurations(rounding, 
     h_b = (rounding if other == "equal" else 0.5) * torch.randn(4, 8)
     loss = NTXentLoss(0.1)(h_a, h_b)
     loss.backward()
-    # Nothing can be told apart: the loss of a guess among three.
+    # The latents cannot be distinguished: the loss of a guess among three.
     assert loss.item() == pytest.approx(math.log(3), abs=0.1)
     # 1 / (eps tau n) for each of the two terms of a row.
     assert h_a.grad.norm(dim=1).max() <= 2 / (1e-3 * 0.1 * 4)
 
 
-def test_latents_of_usual_length_do_not_feel_eps():
+def test_latents_of_usual_length_do_not_depend_on_eps():
     torch.manual_seed(0)
     h_a, h_b = (0.01 * torch.randn(5, 8) for _ in range(2))
     torch.testing.assert_close(NTXentLoss()(h_a, h_b), NTXentLoss(eps=1e-12)(h_a, h_b))

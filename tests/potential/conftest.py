@@ -1,4 +1,4 @@
-"""Small potentials with a card: with random weights, and fitted to springs."""
+"""Small potentials with a card: random weights, or fitted to springs."""
 
 import numpy as np
 import pytest

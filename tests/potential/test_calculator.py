@@ -26,7 +26,7 @@ def ethanol():
 
 @pytest.fixture
 def salt():
-    """A crystal that is strained, of low symmetry, smaller than the cut-off's sphere."""
+    """A strained crystal of low symmetry, smaller than the cut-off sphere."""
     atoms = bulk("NaCl", "rocksalt", a=5.6) * (1, 1, 2)
     strain = np.array([[0, 0.03, 0], [0, 0, 0.02], [0, 0, 0.01]])
     atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
@@ -53,7 +53,7 @@ def test_stress_is_the_derivative_by_the_strain(stored, salt, units_of_model):
     np.testing.assert_allclose(salt.get_forces(), calculate_numerical_forces(salt), atol=1e-6)
 
 
-def test_a_model_with_stress_among_its_outputs_gives_that(stored, salt):
+def test_the_stress_of_a_model_with_stress_output_is_used(stored, salt):
     salt.calc = GpipCalculator(stored())
     expected = salt.get_stress()
     file = stored(outputs=[Forces(calc_stress=True)])
@@ -80,7 +80,7 @@ def test_the_calculator_and_the_batched_prediction_agree(stored, ethanol, salt):
         np.testing.assert_allclose(atoms.get_forces(), force, atol=1e-12)
 
 
-def test_an_optimisation_ends_in_a_minimum_and_vibrations_know_it(springs, tmp_path):
+def test_an_optimisation_ends_in_a_minimum_with_real_vibrations(springs, tmp_path):
     water = molecule("H2O")
     water.rattle(0.05, seed=3)
     water.calc = GpipCalculator(springs)
@@ -96,7 +96,7 @@ def test_an_optimisation_ends_in_a_minimum_and_vibrations_know_it(springs, tmp_p
     vibrations.run()
     energies = vibrations.get_energies()
     assert np.abs(energies.imag).max() < 0.02
-    # Six motions of the whole without a restoring force, and three vibrations.
+    # Six translations and rotations without a restoring force, and three vibrations.
     expected = frequencies_of_springs(molecule("H2O"), SPRING)
     np.testing.assert_allclose(np.sort(energies.real)[:6], 0, atol=0.02)
     np.testing.assert_allclose(np.sort(energies.real)[6:], expected[6:], rtol=0.1)
@@ -179,7 +179,7 @@ def test_mistakes_get_one_sentence(stored, ethanol):
     with pytest.raises(InputError, match="predicts energy, other and no forces"):
         GpipCalculator(stored(outputs=[Atomwise(8, output_key="other")]))
     ethanol.calc = GpipCalculator(stored(elements={"H": 1, "O": 1}))
-    with pytest.raises(InputError, match=r"holds C \(Z = 6\), but the model knows only H, O"):
+    with pytest.raises(InputError, match=r"contains C \(Z = 6\), but the model knows only H, O"):
         ethanol.get_potential_energy()
     water = Atoms("OH2", [[0, 0, 0], [0, 0, np.nan], [0, 1, 0]], calculator=ethanol.calc)
     with pytest.raises(InputError, match="not finite"):

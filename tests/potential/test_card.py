@@ -1,4 +1,4 @@
-"""The card goes where the model goes, and every use of the model reads it."""
+"""The card is kept with the model and read in every use of it."""
 
 import dataclasses
 import io
@@ -53,7 +53,7 @@ def test_a_state_dict_is_weights_without_a_model():
         ({"cutoff": 5.0}, "cutoff=5 contradicts the model, .* cut-off of 3; leave"),
     ],
 )
-def test_what_is_given_nevertheless_must_agree(given, message):
+def test_given_values_must_agree_with_the_card(given, message):
     with pytest.raises(InputError, match=message):
         Potential(FILES / "best_model", **given)
     assert Potential(FILES / "best_model", **UNITS, cutoff=3.0).cutoff == 3.0
@@ -61,7 +61,8 @@ def test_what_is_given_nevertheless_must_agree(given, message):
 
 def test_elements_that_were_not_in_the_training_are_refused():
     with pytest.raises(
-        InputError, match=r"holds C \(Z = 6\), Cl \(Z = 17\), but the model knows only H, O; train"
+        InputError,
+        match=r"contains C \(Z = 6\), Cl \(Z = 17\), but the model knows only H, O; train",
     ):
         Potential(FILES / "best_model").predict([molecule("CH3Cl")])
     # Without a card the embedding decides.
@@ -72,7 +73,7 @@ def test_elements_that_were_not_in_the_training_are_refused():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-def test_the_card_survives_whatever_is_done_to_the_model():
+def test_the_card_survives_saving_and_changes_of_the_model():
     model = load_model(FILES / "best_model")
     card = Card.from_model(model)
     model.load_state_dict(load(FILES / "state_dict.pt").state_dict)
@@ -100,8 +101,8 @@ def test_a_card_of_another_format_is_refused():
             Card.from_json(text)
 
 
-def test_a_file_that_names_what_this_version_lacks_is_refused(tmp_path, monkeypatch):
-    """As the models do that kept their elements in a transform."""
+def test_a_file_with_classes_of_another_version_is_refused(tmp_path, monkeypatch):
+    """Such as the models that stored their elements in a transform."""
     old = ModuleType("gpip_plugins.transform.elements")
     old.KnownElements = type("KnownElements", (Transform,), {"__module__": old.__name__})
     monkeypatch.setitem(sys.modules, old.__name__, old)
@@ -113,7 +114,7 @@ def test_a_file_that_names_what_this_version_lacks_is_refused(tmp_path, monkeypa
         load(tmp_path / "best_model")
 
 
-def test_what_is_not_known_is_said():
+def test_unknown_entries_are_marked():
     text = Card(units={"energy": "eV"}, elements={"O": 3}).markdown()
     assert "| Energies and other labels | energy in eV |" in text
     assert "| Elements (atoms in the training data) | O (3) |" in text

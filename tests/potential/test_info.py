@@ -1,4 +1,4 @@
-"""`gpip info` prints what a file says of itself."""
+"""`gpip info` prints the card of a model or the contents of a database."""
 
 from pathlib import Path
 

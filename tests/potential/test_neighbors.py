@@ -1,4 +1,4 @@
-"""A list that lasts gives the pairs of a new one, whatever the atoms do."""
+"""A kept list gives the pairs of a new one, however the atoms move."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def inputs_of(atoms):
 
 
 def pairs(found):
-    """Return all pairs with their vectors, in an order of their own."""
+    """Return all pairs with their vectors, sorted."""
     i, j = found[properties.idx_i], found[properties.idx_j]
     vectors = found[properties.R][j] - found[properties.R][i] + found[properties.offsets]
     table = np.column_stack([i.numpy(), j.numpy(), vectors.numpy().round(6)])
@@ -61,7 +61,7 @@ def test_two_atoms_that_meet_from_both_sides():
     assert lasting.n_built == 2
 
 
-def test_one_atom_that_runs_while_the_others_stay():
+def test_one_moving_atom_among_atoms_at_rest():
     lasting = LastingNeighborList(CUTOFF, SKIN)
     atoms = Atoms("H3", [[0, 0, 0], [8, 0, 0], [20, 0, 0]])
     lasting(inputs_of(atoms))

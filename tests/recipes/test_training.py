@@ -130,7 +130,7 @@ def test_the_model_of_a_classical_pretraining_predicts_whole_energies(train, tmp
     # -10 eV per atom, and what an untrained network adds.
     assert (ethanol, water) == (pytest.approx(-90, abs=9), pytest.approx(-30, abs=3))
     assert [f.shape for f in forces] == [(9, 3), (3, 3)]
-    with pytest.raises(InputError, match=r"holds Cl.*, but the model knows only H, C, O"):
+    with pytest.raises(InputError, match=r"contains Cl.*, but the model knows only H, C, O"):
         potential.predict([molecule("CH3Cl")])
 
 
@@ -196,7 +196,7 @@ def test_the_control_differs_in_nothing_but_the_start(compose, database):
 
 def test_a_token_that_fieldschnet_cannot_train_is_refused(train):
     words = [w for w in BACKBONES["field_schnet"][0] if "mask_token" not in w]
-    with pytest.raises(InputError, match=r"never trains.*globals.mask_token=99"):
+    with pytest.raises(InputError, match=r"is never trained.*globals.mask_token=99"):
         train(*PRETRAIN, "model/representation=field_schnet", *words)
 
 

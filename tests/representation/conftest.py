@@ -1,4 +1,4 @@
-"""TorchMD-Net's own models, the reference for ours."""
+"""TorchMD-Net's models, the reference for ours."""
 
 import pytest
 import torch

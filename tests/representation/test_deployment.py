@@ -1,4 +1,4 @@
-"""A stored potential with the Equivariant Transformer in SchNetPack's own programs."""
+"""A stored potential with the Equivariant Transformer in SchNetPack's programs."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-def test_deployed_it_gives_the_same(folder, run_program):
+def test_the_deployed_model_gives_the_same(folder, run_program):
     run_program(folder, "spkdeploy", "run/best_model", "deployed")
     extra = {"cutoff": ""}
     deployed = torch.jit.load(folder / "deployed", _extra_files=extra)

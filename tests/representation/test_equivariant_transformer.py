@@ -1,4 +1,4 @@
-"""The Equivariant Transformer against TorchMD-Net's own, and where it goes beyond it."""
+"""The Equivariant Transformer against that of TorchMD-Net, and the differences."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def by_ours(model, systems, dtype):
 
 
 def force(x, vec, pos):
-    """Return minus the gradient of an invariant that feels every feature."""
+    """Return minus the gradient of an invariant that depends on every feature."""
     weights = torch.linspace(0.5, 1.5, x.shape[1], dtype=x.dtype)
     energy = (x @ weights).sum() + ((vec**2).sum(dim=1) @ weights).sum()
     return -torch.autograd.grad(energy, pos)[0]
@@ -92,7 +92,7 @@ def test_molecules_as_in_torchmdnet(pair, name, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_a_periodic_box_as_in_torchmdnet(pair, dtype):
-    """Orthorhombic, wider than twice the cutoff, more than 32 neighbours: what both can do."""
+    """Orthorhombic, wider than twice the cutoff, more than 32 neighbours: possible in both."""
     reference, model = pair(dtype)
     atoms = random_cell(100, seed=5, volume_per_atom=6.0, triclinic=False, min_distance=1.0)
     assert atoms.cell.lengths().min() > 2 * CUTOFF
@@ -156,7 +156,7 @@ def test_pairs_beyond_the_cutoff_change_nothing(vector_cutoff):
 
 
 def test_without_the_vector_cutoff_the_energy_jumps():
-    """TorchMD-Net's default; everything else of the kit holds."""
+    """TorchMD-Net's default; all other checks of the kit pass."""
     report = check_representation(
         lambda: small(vector_cutoff=False), known_faults={"cutoff": "vector messages remain"}
     )
@@ -165,7 +165,7 @@ def test_without_the_vector_cutoff_the_energy_jumps():
         assert_smooth_at_cutoff(lambda: small(vector_cutoff=False))
 
 
-def test_whitened_vectors_pass_but_for_the_axes_that_they_prefer():
+def test_whitened_vectors_are_only_approximately_equivariant():
     reason = "the regularisation diag(1, 2, 3) prefers axes"
     checks = {"rotation": reason, "reflection": reason}
     tolerances = {"periodic images": 1e-6}

@@ -48,7 +48,7 @@ def outcome(model, batch, device):
     ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 2e-4)], ids=["64", "32"]
 )
 @pytest.mark.parametrize("name", REPRESENTATIONS)
-def test_potential_is_that_of_the_cpu(name, dtype, tolerance):
+def test_potential_equals_that_on_the_cpu(name, dtype, tolerance):
     torch.manual_seed(0)
     model = NeuralNetworkPotential(
         REPRESENTATIONS[name](),
@@ -67,8 +67,8 @@ def test_potential_is_that_of_the_cpu(name, dtype, tolerance):
         )
 
 
-def test_equivariant_transformer_is_torchmd_nets_there_too(pair):
-    """TorchMD-Net searches its pairs with kernels of its own on a GPU."""
+def test_equivariant_transformer_equals_torchmd_net_on_the_gpu(pair):
+    """TorchMD-Net has special kernels for pairs on a GPU."""
     reference, model = (one.cuda() for one in pair(torch.float64))
     atoms = random_molecule(9, seed=4)
     batch = make_batch([atoms], CUTOFF, torch.float64)

@@ -1,4 +1,4 @@
-"""The Equivariant Transformer as a graph of operations, from which a compiler starts."""
+"""The Equivariant Transformer as a traced graph of operations, for a compiler."""
 
 import pytest
 import torch

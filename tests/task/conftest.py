@@ -1,4 +1,4 @@
-"""Tasks of a fine-tuning around small potentials, on a dozen labelled molecules."""
+"""Fine-tuning tasks with small potentials and a dozen labelled molecules."""
 
 import functools
 
@@ -51,7 +51,7 @@ def make_model():
 
 @pytest.fixture
 def make_task(make_model):
-    """Return a function that builds a task; `cls` may be SchNetPack's own."""
+    """Return a function that builds a task; `cls` may be that of SchNetPack."""
 
     def build(model=None, cls=FineTuningTask, lr=1e-2, **settings):
         outputs = [
@@ -88,7 +88,7 @@ def database(tmp_path):
 
 @pytest.fixture
 def make_data(database, tmp_path):
-    """Return a function that builds the data module; two training batches an epoch."""
+    """Return a function that builds the data module; two training batches per epoch."""
 
     def build(*transforms):
         return GpipDataModule(

@@ -1,4 +1,4 @@
-"""What is frozen stays, what is trained moves at the rate that is told."""
+"""Frozen weights do not change; the others change at the printed rate."""
 
 import pytest
 import torch
@@ -13,10 +13,8 @@ def weights(model):
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
-def test_frozen_weights_do_not_move_and_the_others_do(
-    make_task, make_data, make_trainer, make_model, capsys
-):
-    """Weight decay would move them, if the optimizer had them."""
+def test_only_frozen_weights_stay_unchanged(make_task, make_data, make_trainer, make_model, capsys):
+    """Weight decay would change frozen weights if they were in the optimizer."""
     task = make_task(
         freeze=["representation.embedding", "representation.interactions.0"],
         optimizer_args={"lr": 1e-2, "weight_decay": 0.5},
@@ -62,7 +60,7 @@ def test_rates_fall_block_by_block(make_model, make_task, make_data, make_traine
     assert found["output_modules.0"] == {8e-3}
 
 
-def test_blocks_of_another_package_and_what_comes_behind_them():
+def test_depths_in_a_representation_of_another_package():
     """The Equivariant Transformer: attention layers in a wrapped module, a norm at the end."""
 
     class Inner(nn.Module):
@@ -94,7 +92,7 @@ def test_frozen_batch_normalisation_keeps_its_statistics(make_task, make_model):
         norm(torch.randn(5, 2) + 3.0)
     assert torch.equal(model["frozen"].running_mean, torch.zeros(2))
     assert not torch.equal(model["free"].running_mean, torch.zeros(2))
-    # The task does so whenever it goes into training mode.
+    # The task does so whenever it is set to training mode.
     potential = make_model()
     potential.output_modules[0].norm = nn.BatchNorm1d(3)
     task = make_task(potential)
@@ -106,12 +104,15 @@ def test_frozen_batch_normalisation_keeps_its_statistics(make_task, make_model):
 @pytest.mark.parametrize(
     ("patterns", "words"),
     [
-        (["represntation.embeding"], r"matches no module.*near names are representation.embedding"),
+        (
+            ["represntation.embeding"],
+            r"no module.*similar names are representation.embedding",
+        ),
         (["representation.cutoff_fn"], r"only modules without parameters"),
         (["representation", "output_*"], r"freeze=\[representation,output_\*\] freezes every"),
     ],
 )
-def test_patterns_that_cannot_be_meant(make_model, patterns, words):
+def test_wrong_patterns_are_refused(make_model, patterns, words):
     model = make_model()
     with pytest.raises(InputError, match=words):
         freeze(model, patterns)

@@ -1,4 +1,4 @@
-"""The pre-training task: what it adds up, logs, selects, and leaves without a gradient."""
+"""The pre-training task: sum of losses, logs, selection of rows, stopped gradients."""
 
 import numpy as np
 import pytest
@@ -116,7 +116,7 @@ def batch(make_data):
 
 
 def logged_step(task, batch):
-    """Return the loss of one training step and what was logged."""
+    """Return the loss of one training step and the logged values."""
     logged = {}
     task.log = lambda name, value, **_: logged.setdefault(name, value)
     loss = task.training_step(dict(batch), 0)
@@ -135,7 +135,7 @@ def test_the_loss_is_the_weighted_sum_of_the_logged_parts(batch):
 
 
 def test_parts_are_the_losses_of_the_selected_rows(batch):
-    """Each part by hand, from what the model predicts and the transforms wrote."""
+    """Each part is computed by hand from predictions and targets."""
     task = make_task()
     _, logged = logged_step(task, batch)
     pred = task.predict_without_postprocessing(dict(batch))
@@ -167,7 +167,7 @@ def test_weights_that_train_nothing_or_reward_errors(weights, sentence):
         PretrainingTask(make_task().model, outputs, optimizer_cls=torch.optim.Adam)
 
 
-def test_a_selection_of_atoms_picks_whole_configurations_of_an_energy():
+def test_a_selection_of_atoms_selects_configurations_for_an_energy():
     output = PretextOutput("energy", nn.MSELoss(), selection=properties.is_labelled)
     batch = {
         spk.n_atoms: torch.tensor([2, 1, 3]),
@@ -207,7 +207,7 @@ def test_a_metric_without_rows_is_not_logged_as_an_error_of_zero():
         ({"target_property": "energi"}, "target_property=energi.*with load_properties"),
     ],
 )
-def test_a_key_that_nothing_writes_is_told_before_training(make_data, tmp_path, settings, sentence):
+def test_a_key_that_nothing_writes_is_refused(make_data, tmp_path, settings, sentence):
     task = make_task()
     settings = {"name": properties.noise, "loss_fn": nn.MSELoss()} | settings
     task.outputs = nn.ModuleList([PretextOutput(**settings)])
@@ -217,13 +217,13 @@ def test_a_key_that_nothing_writes_is_told_before_training(make_data, tmp_path, 
 
 
 def test_the_embedding_as_target_has_no_gradient(batch):
-    """The target is the clean row; the loss reaches the table through the inputs alone."""
+    """The target is the clean row; only the inputs give the table a gradient."""
     task = make_task((1.0, 0.0, 0.0), embedding=True)
     target = task.targets(batch)[properties.embedding_clean]
     weight = task.model.representation.embedding.weight
     assert torch.equal(target, weight[batch[properties.Z_clean]])
     assert not target.requires_grad
-    # All atoms masked: the only row that enters the network is that of the token.
+    # All atoms are masked: only the row of the token enters the network.
     batch[properties.is_masked] = torch.ones_like(batch[properties.is_masked])
     batch[spk.Z] = torch.zeros_like(batch[spk.Z])
     loss, _ = logged_step(task, batch)
@@ -232,8 +232,8 @@ def test_the_embedding_as_target_has_no_gradient(batch):
 
 
 @pytest.mark.slow
-def test_without_the_stop_the_rows_collapse(make_data):
-    """Why the gradient is stopped: the rows of all elements become alike, the loss vanishes."""
+def test_without_stopped_gradient_the_rows_collapse(make_data):
+    """The rows of all elements become equal and the loss vanishes."""
 
     class Unstopped(PretrainingTask):
         def targets(self, batch):
@@ -264,7 +264,7 @@ def test_without_the_stop_the_rows_collapse(make_data):
 
 
 def test_validation_gives_the_same_loss_every_time(make_data, tmp_path):
-    """Also in batches of another size: parts are means over rows, the contrast alone is not."""
+    """Also in batches of another size; only the contrast depends on the batch size."""
     found = []
     for seed, batch_size in ((1, 13), (2, 13), (3, 5)):
         seed_everything(seed, verbose=False)
@@ -278,7 +278,7 @@ def test_validation_gives_the_same_loss_every_time(make_data, tmp_path):
 
 @pytest.fixture
 def fit(make_data, tmp_path):
-    """Return a function that trains in a folder; it returns what is left."""
+    """Return a function that trains in a folder and returns the results."""
 
     def run(folder, max_epochs, *callbacks, resume=False):
         seed_everything(4, verbose=False)
@@ -300,8 +300,8 @@ def fit(make_data, tmp_path):
 
 
 @pytest.mark.parametrize("averages", [False, True], ids=["plain", "averaged"])
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(fit, averages):
-    """Bit for bit: with the order, noise and masks of the epochs that are left, not the first's."""
+def test_a_resumed_run_equals_one_without_interruption(fit, averages):
+    """Bit for bit: order, noise and masks are those of the remaining epochs."""
 
     def run(*settings, **more):
         callbacks = [ExponentialMovingAverage(0.9)] if averages else []
@@ -328,6 +328,6 @@ def test_a_short_fit_lowers_the_fixed_validation_loss(make_data, tmp_path, prete
     before = make_trainer(tmp_path).validate(task, datamodule=data, verbose=False)[0]
     make_trainer(tmp_path, max_epochs=40).fit(task, datamodule=data)
     after = make_trainer(tmp_path).validate(task, datamodule=data, verbose=False)[0]
-    # The noise of eight atoms: what turns the molecule cannot be predicted.
+    # Noise of eight atoms: its rotation of the molecule cannot be predicted.
     factor = {0: 0.8, 1: 0.85, 2: 0.9}[pretext]
     assert after[key] < factor * before[key] or (pretext == 2 and after[key] < before[key] - 0.2)

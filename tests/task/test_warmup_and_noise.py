@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore:The number of training batches:
 
 
 class Losses(Callback):
-    """Keeps the loss and the rates in force of every training step, and the validation losses."""
+    """Records loss and rates of every training step, and the validation losses."""
 
     def __init__(self):
         self.train, self.val, self.rates = [], [], []
@@ -32,7 +32,7 @@ class Losses(Callback):
         self.rates.append([group["lr"] for group in optimizer.param_groups])
 
 
-def test_the_defaults_are_schnetpacks_own_task_bit_by_bit(make_task, make_data, make_trainer):
+def test_the_defaults_equal_schnetpacks_task_bit_by_bit(make_task, make_data, make_trainer):
     found = []
     for cls in (spk.AtomisticTask, FineTuningTask):
         losses, task = Losses(), make_task(cls=cls)
@@ -46,10 +46,10 @@ def test_the_defaults_are_schnetpacks_own_task_bit_by_bit(make_task, make_data, 
     assert torch.equal(found[0][2], found[1][2])
 
 
-def test_the_warmup_scales_whatever_the_scheduler_sets_and_resumes(
+def test_the_warmup_scales_the_rate_of_the_scheduler_and_resumes(
     make_task, make_data, make_trainer, tmp_path
 ):
-    """Two steps an epoch, 5 of warm-up; the cosine of 4 epochs under it; interrupted after 1."""
+    """Two steps per epoch, 5 of warm-up; a cosine of 4 epochs; interrupted after 1."""
 
     class Interrupt(Callback):
         def on_train_epoch_end(self, trainer, pl_module):
@@ -72,7 +72,7 @@ def test_the_warmup_scales_whatever_the_scheduler_sets_and_resumes(
     cosine = [1.0, 0.8535533905932737, 0.5, 0.14644660940672627]
     expected = [1e-2 * cosine[k // 2] * min(1.0, (k + 1) / 5) for k in range(8)]
     assert [rates[-1] for rates in whole] == pytest.approx(expected)
-    # All groups keep their distance from one another.
+    # The ratios between the groups stay the same.
     assert all(rates[0] == pytest.approx(rates[-1] * 0.5**3) for rates in whole)
     first = fit(Interrupt())
     rest = fit(ckpt_path=str(tmp_path / "end.ckpt"))
@@ -88,7 +88,7 @@ PLATEAU = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "ab
 @pytest.mark.parametrize(
     ("scheduler", "settings", "halvings"),
     [
-        # The loss never falls by so much.
+        # The loss never decreases by this amount.
         (spk.train.ReduceLROnPlateau, PLATEAU, [0, 0, 0, 0, 1, 1, 2, 2]),
         (torch.optim.lr_scheduler.ExponentialLR, {"gamma": 0.5}, range(8)),
     ],
@@ -96,7 +96,7 @@ PLATEAU = {"factor": 0.5, "patience": 0, "threshold": 1e9, "threshold_mode": "ab
 def test_a_plateau_counts_validations_and_other_schedulers_epochs(
     make_task, make_data, make_trainer, layer_decay, scheduler, settings, halvings
 ):
-    """Two steps an epoch, a validation every second."""
+    """Two steps per epoch, a validation every second epoch."""
     losses = Losses()
     task = make_task(
         layer_decay=layer_decay,
@@ -110,8 +110,8 @@ def test_a_plateau_counts_validations_and_other_schedulers_epochs(
 
 
 @pytest.mark.parametrize(("max_epochs", "expected"), [(10, 2), (600, 100)])
-def test_a_warmup_of_its_own_choice(make_task, make_data, make_trainer, max_epochs, expected):
-    """Two steps an epoch; a tenth of a short run, 100 steps of a long one."""
+def test_the_default_length_of_the_warmup(make_task, make_data, make_trainer, max_epochs, expected):
+    """Two steps per epoch; a tenth of a short run, 100 steps of a long one."""
 
     class Stop(Callback):
         def on_train_start(self, trainer, pl_module):
@@ -130,7 +130,7 @@ def test_a_warmup_longer_than_the_run(make_task, make_data, make_trainer):
 
 
 def noisy_task(make_task, make_model, head, weight=0.1, **settings):
-    # Named first, as a pretext's recipe does; the task brings it behind the energy.
+    # Listed first, as in the recipe of a pretext; the task moves it after the energy.
     model = make_model(settings.pop("name", "PaiNN"), heads=[head])
     output = PretextOutput("noise", torch.nn.MSELoss(), weight, selection="_is_corrupted")
     return make_task(model, auxiliaries=[output], **settings)
@@ -175,7 +175,7 @@ def test_noise_is_in_training_only_and_its_head_is_not_stored(
 def test_the_loss_is_that_of_the_labels_plus_the_weighted_noise(
     make_task, make_model, make_data, make_trainer
 ):
-    """Two weights on the same first batch: the difference is that of the weights times the loss."""
+    """Two weights, same first batch: totals differ by the weight difference times the loss."""
     first = {}
     for weight in (0.0, 0.1):
         torch.manual_seed(3)
@@ -189,12 +189,12 @@ def test_the_loss_is_that_of_the_labels_plus_the_weighted_noise(
     assert first[0.1] - first[0.0] == pytest.approx(0.1 * noise_loss, rel=1e-4)
 
 
-def test_a_pretext_without_its_noise_is_told(make_task, make_model, make_data, make_trainer):
+def test_a_pretext_without_its_noise_is_refused(make_task, make_model, make_data, make_trainer):
     with pytest.raises(InputError, match=r"add gpip_plugins\.transform\.GaussianNoise"):
         make_trainer().fit(noisy_task(make_task, make_model, VectorNoise(8)), make_data())
 
 
-def test_the_summary_asks_any_callback_for_where_weights_come_from(
+def test_the_summary_names_the_source_of_weights_from_any_callback(
     make_task, make_data, make_trainer, capsys
 ):
     class FromElsewhere(Callback):

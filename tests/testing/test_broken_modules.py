@@ -1,4 +1,4 @@
-"""Every check must fail on a module that lacks just the property under test."""
+"""Every check must fail on a module that lacks only the property under test."""
 
 import pytest
 import torch
@@ -101,7 +101,7 @@ class MixesSystems(Sound):
 
 
 class LocalIndices(Sound):
-    """Takes the indices within each system for those within the batch."""
+    """Uses the indices within each system as those within the batch."""
 
     def center(self, inputs):
         return inputs["_idx_i_local"]
@@ -122,7 +122,7 @@ class SumsOverNeighbors(Sound):
 
 
 class BlindToNeighbors(Sound):
-    """Every element is the same to its neighbours."""
+    """Does not distinguish the elements of neighbours."""
 
     def forward(self, inputs):
         z = inputs[properties.Z]
@@ -215,7 +215,7 @@ class ClampsElements(Sound):
 
 
 class OverlooksElements(Sound):
-    """Claims all of its rows, and fails beyond the tenth."""
+    """Has an embedding for all elements, and fails beyond the tenth."""
 
     def forward(self, inputs):
         torch.zeros(10)[inputs[properties.Z]]
@@ -234,7 +234,7 @@ BROKEN = [
     (LocalIndices, "batch", "batch: scalar_representation deviates"),
     (ForgetsOffsets, "periodic images", "periodic images: scalar_representation deviates"),
     (SumsOverNeighbors, "pair direction", "of an atom that is the centre of no pair deviates"),
-    (BlindToNeighbors, "pair direction", "element of a neighbour is not felt"),
+    (BlindToNeighbors, "pair direction", "element of a neighbour has no influence"),
     (HardCutoff, "cutoff", "energy jump by .* when an atom crosses 4 Å"),
     (KinkedCutoff, "cutoff", "forces jump by .* when an atom crosses 4 Å"),
     (Averages, "cutoff", "energy jump by"),
@@ -269,7 +269,7 @@ def test_every_check_has_a_module_that_fails_it():
 
 # These pass the rotation check, so the reflections are needed.
 @pytest.mark.parametrize("module", [Chiral, Axial])
-def test_reflections_find_what_rotations_cannot(module):
+def test_reflections_find_faults_that_rotations_cannot(module):
     subject = Subject(module)
     assert CHECKS["rotation"](subject) < 1e-9
     with pytest.raises(ConsistencyError):
@@ -282,7 +282,7 @@ def test_output_can_be_declared_equivariant_under_rotations_only():
 
 
 # A wrong sum over pairs obeys every other check.
-def test_pair_direction_finds_what_symmetries_cannot():
+def test_pair_direction_finds_faults_that_symmetries_cannot():
     reason = "sums over the wrong index"
     report = check_representation(SumsOverNeighbors, known_faults={"pair direction": reason})
     report.raise_if_failed()
@@ -310,7 +310,7 @@ def test_tolerance_of_a_single_check():
     assert not check_representation(Sound, tolerances={"double precision": error / 2}).ok
 
 
-def test_module_is_left_alone():
+def test_module_is_not_changed():
     module = Sound().train()
     before = {key: value.clone() for key, value in module.state_dict().items()}
     check_representation(module)
@@ -329,7 +329,7 @@ class NoCutoff(Sound):
 
 
 class OwnNames(nn.Module):
-    """Gives its output under a name of its own."""
+    """Gives its output under an unknown name."""
 
     def __init__(self):
         super().__init__()
@@ -363,6 +363,6 @@ def test_outputs_of_other_names_are_tested_with_their_law():
     assert report.outputs == {"features": "scalar"}
 
 
-def test_elements_are_asked_for_when_there_is_no_embedding():
+def test_elements_must_be_given_without_an_embedding():
     with pytest.raises(InputError, match=r"OwnNames has no nn.Embedding named 'embedding'"):
         CHECKS["elements"](Subject(OwnNames, laws={"features": "scalar"}))

@@ -1,4 +1,4 @@
-"""Whole potentials and output modules of SchNetPack under the kit."""
+"""The kit on whole potentials and output modules of SchNetPack."""
 
 import pytest
 import torch
@@ -120,7 +120,7 @@ def test_heads_that_are_not_equivariant_are_caught():
 
 
 def test_stress_of_schnetpack_flips_its_sign_in_a_left_handed_cell():
-    """An expected fault, and why the kit keeps cells right-handed when it reflects a system."""
+    """An expected fault; therefore the kit keeps cells right-handed when it reflects a system."""
     model = potential(SchNet, stress=True).double().eval()
     atoms = random_cell(4, seed=1)
     swapped = atoms.copy()

@@ -1,4 +1,4 @@
-"""SchNetPack's representations and ours under the kit: what they pass, and known faults."""
+"""The kit on SchNetPack's representations and ours: passed checks and known faults."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_so3net_passes_with_its_rounded_constants(lmax):
 
 
 def test_so3net_is_not_equivariant_to_float64():
-    """An expected fault: should it pass one day, drop FLOAT32_CONSTANTS."""
+    """An expected fault: if this fails, remove FLOAT32_CONSTANTS."""
     reason = "constants rounded to float32"
     faults = {"rotation": reason, "reflection": reason}
     check_representation(lambda: so3net(2), known_faults=faults).raise_if_failed()
@@ -90,7 +90,7 @@ def test_field_schnet_passes_but_cannot_be_scripted():
 
 
 def test_field_schnet_sees_its_field():
-    """Otherwise the test above would say nothing about fields."""
+    """Otherwise the test above would not test fields."""
     systems = systems_in_a_field()
     subject = Subject(field_schnet, inputs={"electric_field": "vector"}, systems=systems)
     before = subject(systems)["scalar_representation"]

@@ -1,4 +1,4 @@
-"""The laws of transformation, and the bridge from e3nn's Wigner matrices to SchNetPack."""
+"""The laws of transformation, and the conversion of e3nn's Wigner matrices to SchNetPack."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_wigner_matrices_are_a_representation_of_the_group():
     torch.testing.assert_close(wigner_D(3, one @ two), product, rtol=0, atol=1e-12)
 
 
-def test_default_dtype_is_left_alone():
+def test_default_dtype_is_not_changed():
     wigner_D(2, random_orthogonal(0))
     assert torch.get_default_dtype() == torch.float32
 

@@ -110,7 +110,7 @@ def make_data(database, tmp_path):
 
 @pytest.fixture
 def make_trainer(tmp_path, quiet_trainer):
-    """Return a function that builds a trainer that keeps checkpoints, EMA on."""
+    """Return a function that builds a trainer that stores checkpoints, with EMA."""
 
     def build(*callbacks, max_epochs=1, **options):
         checkpoint = ModelCheckpoint(

@@ -1,4 +1,4 @@
-"""Every element needs a row of the embedding, and [MASK] one of its own that trains."""
+"""Every element needs a row of the embedding, and [MASK] a separate trained row."""
 
 import copy
 import io
@@ -15,7 +15,7 @@ from gpip_plugins.transform import GaussianNoise, MaskAtoms
 
 
 class Normalised(nn.Module):
-    """An embedding of one's own: rows of unit length with zero mean, table and look-up apart."""
+    """A user's embedding: rows of unit length with zero mean."""
 
     def __init__(self):
         super().__init__()
@@ -45,7 +45,7 @@ def check(embedding, elements=(1, 6), transforms=(), stage="fit"):
 @pytest.mark.parametrize(
     ("kind", "token"), [("torch", 0), ("torch", 99), ("padded", 99), ("zeros", 0), ("own", 29)]
 )
-def test_good_tokens_pass_and_leave_no_trace(kind, token):
+def test_good_tokens_pass_and_change_nothing(kind, token):
     torch.manual_seed(0)
     embedding = EMBEDDINGS[kind]()
     before = {k: v.clone() for k, v in embedding.state_dict().items()}
@@ -54,16 +54,16 @@ def test_good_tokens_pass_and_leave_no_trace(kind, token):
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[k], v) for k, v in embedding.state_dict().items())
     assert all(parameter.grad is None for parameter in embedding.parameters())
-    # A tensor with a history could be neither copied nor saved.
+    # A tensor with a graph could be neither copied nor saved.
     torch.save(copy.deepcopy(embedding), io.BytesIO())
 
 
 @pytest.mark.parametrize(
     ("kind", "elements", "message"),
     [
-        ("torch", [1, 100], r"The data hold Fm \(Z = 100\), for which the embedding"),
-        ("zeros", [1, 79, 101, 102], r"hold Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
-        ("own", [35, 53], r"hold Br \(Z = 35\), I \(Z = 53\), for which"),
+        ("torch", [1, 100], r"The data contain Fm \(Z = 100\), for which the embedding"),
+        ("zeros", [1, 79, 101, 102], r"contain Md \(Z = 101\), No \(Z = 102\), .*nuclear_emb"),
+        ("own", [35, 53], r"contain Br \(Z = 35\), I \(Z = 53\), for which"),
     ],
 )
 def test_elements_without_a_row(kind, elements, message):
@@ -77,7 +77,7 @@ def test_elements_without_a_row(kind, elements, message):
         ("torch", 100, r"mask_token=100 is no row .* set mask_token=0\."),
         ("zeros", -1, r"mask_token=-1 is no row .* set mask_token=0\."),
         ("torch", 6, r"mask_token=6 is C, an element of the data, .* set mask_token=0\."),
-        ("padded", 0, r"mask_token=0 .* never trains, .* set mask_token=99\."),
+        ("padded", 0, r"mask_token=0 .* is never trained, .* set mask_token=99\."),
     ],
 )
 def test_tokens_that_cannot_stand_for_mask(kind, token, message):
@@ -88,7 +88,7 @@ def test_tokens_that_cannot_stand_for_mask(kind, token, message):
 def test_a_frozen_embedding_cannot_learn_a_token():
     embedding = nn.Embedding(100, 4).requires_grad_(False)
     check(embedding)
-    with pytest.raises(InputError, match=r"mask_token=0 .* never trains, .*; unfreeze the emb"):
+    with pytest.raises(InputError, match=r"mask_token=0 .* is never trained, .*; unfreeze the emb"):
         check(embedding, transforms=[MaskAtoms()])
 
 
@@ -108,6 +108,6 @@ def test_a_fit_is_refused_before_it_starts(make_task, make_model, make_data, mak
     ours = GpipDataModule(stock.datapath, 4, num_train=8, num_val=2)
     trainer = make_trainer(CheckEmbedding())
     small = make_model("PaiNN", nuclear_embedding=nn.Embedding(7, 8))
-    with pytest.raises(InputError, match="hold O"):
+    with pytest.raises(InputError, match="contain O"):
         trainer.fit(make_task(small), datamodule=ours)
     assert trainer.global_step == 0

@@ -48,7 +48,7 @@ def test_the_rate_follows_the_new_length_and_never_rises_again(length, done, cap
     assert new.get_last_lr()[0] == pytest.approx(0.1)
 
 
-def test_the_same_length_goes_on_without_a_word(capsys):
+def test_the_same_length_prints_nothing(capsys):
     whole = go(make(10), 10)
     old = make(10)
     first = go(old, 4)

@@ -1,4 +1,4 @@
-"""What a training cost, written beside its result."""
+"""The cost of a training, written beside its result."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_cost_goes_on_after_an_interruption(make_task, make_data, make_trainer, 
     make_trainer(Cost(tmp_path), SafeGlobals(), max_epochs=2).fit(make_task(), make_data())
     first = cost(tmp_path)
     assert first["steps"] == 4 and first["gpu_seconds"] == 0
-    # Lightning's checkpoint has what had been spent by then.
+    # Lightning's checkpoint contains the cost up to then.
     resumed = Cost(tmp_path)
     resumed.totals["core_seconds"] = -1e6  # is replaced by what the checkpoint says
     trainer = make_trainer(resumed, SafeGlobals(), max_epochs=3)

@@ -1,4 +1,4 @@
-"""What a run says about test configurations that were learned from."""
+"""Report of test configurations that occur in the training data."""
 
 import inspect
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_training_and_pretraining_are_compared(trainer, kind, capsys):
 
 
 def test_a_run_can_be_refused(trainer):
-    with pytest.raises(InputError, match="1 of 2 test configurations were learned from"):
+    with pytest.raises(InputError, match="1 of 2 test configurations occur in the training"):
         CheckLeakage(refuse=True).setup(trainer(), None, "fit")
 
 

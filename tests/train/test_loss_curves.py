@@ -24,7 +24,7 @@ def table(folder):
 
 
 class BatchLosses(LossCurves):
-    """Also keeps the loss of every training batch."""
+    """Also records the loss of every training batch."""
 
     state_key = "LossCurves"
 

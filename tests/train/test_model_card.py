@@ -35,7 +35,7 @@ def test_every_file_of_a_run_has_the_card(make_task, make_trainer, data, databas
     trainer.fit(make_task(), data)
     best, checkpoint = tmp_path / "best_model", trainer.checkpoint_callback
     card = card_in(best)
-    # Energies are converted; forces are not named, so they stay in the database's own.
+    # Energies are converted; forces are not listed and keep the unit of the database.
     assert card.units == {"energy": "kcal/mol", "forces": "eV/Ang"}
     assert (card.distance_unit, card.cutoff, card.representation) == ("Ang", 4.0, NODE)
     assert card.elements == {"H": 6 * 8, "C": 2 * 8, "O": 8}

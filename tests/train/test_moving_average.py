@@ -1,4 +1,4 @@
-"""Training goes on from its own weights; validation and checkpoints see their average."""
+"""Training continues from its weights; validation and checkpoints use the average."""
 
 import pytest
 import schnetpack.train
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 
 
 class Record(Callback):
-    """Keeps the weights before and after every training batch, and those of every validation."""
+    """Records the weights before and after every training batch, and in validation."""
 
     def __init__(self):
         self.before, self.after, self.validated = [], [], []
@@ -40,7 +40,7 @@ def weights(task):
 
 
 def averages(record, decay):
-    """Return the average after every batch; it follows faster at the start of a run."""
+    """Return the average after every batch; its decay is lower at the start of a run."""
     average, found = record.before[0], []
     for step, trained in enumerate(record.after, start=1):
         d = min(decay, (1 + step) / (10 + step))
@@ -71,8 +71,8 @@ def test_no_batch_is_undone(task, make_data, quiet_trainer, schedule, validated)
         torch.testing.assert_close(found, expected[step - 1])
 
 
-def test_schnetpacks_own_undoes_epochs_without_validation(task, make_data, quiet_trainer):
-    """If this fails, SchNetPack has mended the fault and the callback can go."""
+def test_schnetpacks_callback_undoes_epochs_without_validation(task, make_data, quiet_trainer):
+    """If this fails, SchNetPack has fixed the fault and our callback can be removed."""
     record = Record()
     sparse = {"check_val_every_n_epoch": 4, "enable_checkpointing": False}
     trainer = quiet_trainer(record, max_epochs=3, **sparse)

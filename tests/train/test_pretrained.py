@@ -1,4 +1,4 @@
-"""Starting from a pre-trained representation: what is loaded, when, and what is refused."""
+"""Start from a pre-trained representation: loading and refusals."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ SAME = {"representation": "representation"}
 
 
 class FirstBatch(Callback):
-    """Copies the weights as they are at the first training batch, and the EMA's shadow."""
+    """Copies the weights at the first training batch, and the EMA's shadow."""
 
     def __init__(self):
         self.weights = None
@@ -68,7 +68,7 @@ def test_weights_at_first_batch_and_ema_shadow_equal_the_file(
         if name in first.shadow:
             torch.testing.assert_close(first.shadow[name], value, rtol=0, atol=0)
     assert "representation.embedding.weight" in first.shadow
-    # The head starts afresh, not from the file.
+    # The head is new, not from the file.
     torch.testing.assert_close(first.weights["output_modules.0.outnet.0.weight"], head)
 
     printed = capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_weights_at_first_batch_and_ema_shadow_equal_the_file(
 def test_a_run_that_resumes_keeps_its_own_weights(
     saved, make_task, make_data, make_trainer, tmp_path, capsys, told
 ):
-    """Also if the callback is not told: Lightning restores the checkpoint after `setup`."""
+    """Also without `ckpt_path`: Lightning restores the checkpoint after `setup`."""
     path, source = saved()
     make_trainer(PretrainedRepresentation(path), SafeGlobals()).fit(make_task(), make_data())
     last = str(tmp_path / "checkpoints" / "last.ckpt")
@@ -200,7 +200,7 @@ def test_cutoff_of_a_bare_state_dict_is_compared_too(make_model, tmp_path):
         transfer(load(tmp_path / "weights.pt"), make_model(cutoff=5.0), SAME)
 
 
-def test_an_allowed_cutoff_keeps_the_models_own(saved, make_model):
+def test_an_allowed_difference_keeps_the_cutoff_of_the_model(saved, make_model):
     path, source = saved(cutoff=4.0)
     model = make_model(cutoff=5.0)
     result = transfer(load(path), model, SAME, (), ("cutoff", "radial_basis"))
@@ -223,7 +223,7 @@ def test_too_little_is_refused_unless_listed(make_model, tmp_path):
     assert result.fresh["representation.embedding.weight"] == (100, 8)
 
 
-def test_constants_that_the_file_lacks_are_said_not_to_be_compared(make_model, tmp_path):
+def test_constants_that_the_file_lacks_are_reported(make_model, tmp_path):
     torch.save(dict(make_model(cutoff=5.0).named_parameters()), tmp_path / "weights.pt")
     result = transfer(load(tmp_path / "weights.pt"), make_model(cutoff=4.0), SAME)
     assert "representation.cutoff_fn.cutoff" in result.unchecked
@@ -248,7 +248,7 @@ def test_unknown_sub_modules_are_named(saved, make_model, modules):
         transfer(load(path), make_model(), modules)
 
 
-def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
+def test_training_from_scratch_must_be_requested(make_task, make_data, make_trainer, capsys):
     with pytest.raises(InputError, match=r"pretrained\.path is not set"):
         PretrainedRepresentation(None)
     trainer = make_trainer(PretrainedRepresentation(None, required=False), limit_train_batches=1)
@@ -260,7 +260,7 @@ def test_from_scratch_must_be_meant(make_task, make_data, make_trainer, capsys):
 def test_elements_that_the_pretraining_never_saw_are_named(
     make_model, make_task, make_data, make_trainer, tmp_path, capsys, known, unseen
 ):
-    """Of the training data here; a file that does not tell its elements says nothing."""
+    """Of the training data; without elements on the card there is no warning."""
     source = make_model()
     Card(elements=dict.fromkeys(known, 1)).attach(source)
     torch.save(source, tmp_path / "source")

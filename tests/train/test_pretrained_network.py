@@ -53,7 +53,7 @@ def test_the_network_is_that_of_the_file(network, make_model, name):
     built = instantiate(config.model.representation)
     assert settings_of(built) == settings_of(make_model(name).representation)
     assert config.globals.cutoff == 4.0
-    # The cut-off has one place.
+    # The cut-off is set in one place.
     config.globals.cutoff = 3.0
     assert config.model.representation.cutoff_fn.cutoff == 3.0
     assert config.model.representation.radial_basis.cutoff == 3.0
@@ -72,7 +72,7 @@ def test_the_equivariant_transformer_is_read_too(settings):
     built.load_state_dict(model.representation.state_dict())
 
 
-def test_weights_alone_tell_width_cutoff_and_basis(network):
+def test_weights_alone_give_width_cutoff_and_basis(network):
     config = composed()
     adopt_network(config, network(kind="state_dict"), [])
     node = config.model.representation
@@ -89,19 +89,19 @@ def test_weights_alone_tell_width_cutoff_and_basis(network):
         ("model/representation=painn", "representation=PaiNN contradicts .* network has SchNet"),
     ],
 )
-def test_what_is_typed_must_agree(network, word, message):
+def test_contradicting_overrides_are_refused(network, word, message):
     file = network("SchNet" if "painn" in word else "PaiNN")
     with pytest.raises(InputError, match=message):
         adopt_network(composed(word), file, [word])
 
 
-def test_what_agrees_or_is_meant_is_accepted(network):
+def test_equal_or_acknowledged_overrides_are_accepted(network):
     words = [f"{HEAD}.n_atom_basis=8", "model/representation=painn", "globals.cutoff=6.0"]
     config = composed(*words, allow=["cutoff"])
     adopt_network(config, network(), words)
     node = config.model.representation
     assert (node.n_atom_basis, node.n_interactions, node.cutoff_fn.cutoff) == (8, 1, 6.0)
-    # Also where the class of the file replaces that of the recipe.
+    # Also if the class of the file replaces that of the recipe.
     words = [f"{HEAD}.n_interactions=2", "globals.cutoff=6.0"]
     config = composed(*words, allow=["cutoff", "n_interactions"])
     adopt_network(config, network("SchNet"), words)
@@ -109,7 +109,7 @@ def test_what_agrees_or_is_meant_is_accepted(network):
     assert (node.n_interactions, node.cutoff_fn.cutoff, node.n_atom_basis) == (2, 6.0, 8)
 
 
-def test_what_the_recipe_has_already_is_not_changed(network):
+def test_equal_settings_of_the_recipe_are_not_changed(network):
     config = composed()
     adopt_network(config, network(), [])
     assert adopt_network(config, network(), []) == []

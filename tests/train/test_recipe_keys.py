@@ -1,4 +1,4 @@
-"""Mistakes that are found after the start are told by the keys of the recipe."""
+"""Errors found after the start name the keys of the recipe."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ RECIPE = Path(gpip_plugins.__file__).parents[1] / "recipes/train/callbacks/recip
         ("property_units.energy=x", "data.property_units.energy=x"),
         ("members.qm9.num_val=0 leaves", "data.members.qm9.num_val=0 leaves"),
         ("such as lr=0.1, or", "such as globals.lr=0.1, or"),
-        # A key that stands there already, and words of English.
+        # A key that is already complete, and English words.
         ("lower data.num_train=8 and freeze the head", "lower data.num_train=8 and freeze the he"),
     ],
 )
@@ -32,7 +32,7 @@ def test_keys_as_they_are_typed(sentence, told):
     assert str(error).startswith(told)
 
 
-def test_other_exceptions_stay_as_they_are():
+def test_other_exceptions_are_not_changed():
     error = ValueError("freeze=nose")
     RecipeKeys(["task.freeze"]).on_exception(None, None, error)
     assert str(error) == "freeze=nose"

@@ -22,7 +22,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def clean_safe_globals():
-    """Forget what another test allowed."""
+    """Remove the names that another test allowed."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     yield
@@ -54,7 +54,7 @@ def test_test_load_and_resume(make_task, make_data, make_trainer, tmp_path):
     Version(pytorch_lightning.__version__) < Version("2.6"), reason="older ones load any pickle"
 )
 def test_without_the_callback_lightning_refuses(make_task, make_data, make_trainer):
-    """If this fails, Lightning has mended the fault and the callback can go."""
+    """If this fails, Lightning has fixed the fault and the callback can be removed."""
     trainer = make_trainer()
     task = make_task()
     trainer.fit(task, make_data())
@@ -66,7 +66,7 @@ def test_a_resumed_run_cannot_become_shorter(make_task, make_data, make_trainer,
     make_trainer(SafeGlobals(), max_epochs=3).fit(make_task(), make_data())
     last = str(tmp_path / "checkpoints" / "last.ckpt")
     trainer = make_trainer(SafeGlobals(), max_epochs=1)
-    with pytest.raises(InputError, match=r"max_epochs=1, but the run .* has 3 epochs behind it"):
+    with pytest.raises(InputError, match=r"max_epochs=1, but the run .* has finished 3 epochs"):
         trainer.fit(make_task(), make_data(), ckpt_path=last)
 
 
@@ -80,7 +80,7 @@ def test_a_file_cannot_widen_the_list(make_task, make_data, make_trainer, tmp_pa
 def test_activations_of_torch_itself_do_not_open_getattr(
     make_model, make_task, make_trainer, tmp_path
 ):
-    """`torch.tanh` is pickled as a call of getattr, which must not become free for all."""
+    """`torch.tanh` is pickled as a call of getattr, which must not be allowed in general."""
 
     class Sneaky:
         def __reduce__(self):

@@ -1,4 +1,4 @@
-"""SchNetPack's own experiment with our callbacks, by the command that a user types."""
+"""An experiment of SchNetPack with our callbacks, by the command of a user."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_finishes_resumes_and_starts_from_a_relative_path(spktrain, tmp_path):
     for name in ("best_model", "best_model.task", "curves.csv", "curves.png"):
         assert (run / name).is_file(), name
 
-    # The folder exists, so the run goes on from checkpoints/last.ckpt.
+    # The folder exists, so the run is resumed from checkpoints/last.ckpt.
     _, errors = spktrain("run.id=one", "trainer.max_epochs=2")
     assert "Restored all states" in errors
     assert len((run / "curves.csv").read_text().splitlines()) == 3
@@ -66,7 +66,7 @@ def test_mistakes_get_a_sentence_without_trace_back(spktrain):
         assert words in spktrain("run.id=three", *more, code=1)[1]
 
 
-def test_our_network_in_schnetpacks_own_experiment(spktrain, tmp_path):
+def test_our_network_in_an_experiment_of_schnetpack(spktrain, tmp_path):
     network = "model/representation=equivariant_transformer"
     assert "Warp" not in "".join(spktrain("run.id=et", "trainer.max_epochs=1", network))
     settings = load(tmp_path / "runs" / "et").settings

@@ -1,4 +1,4 @@
-"""What is learned about forces of every kind, and which configurations are displaced."""
+"""Force targets of every kind, and the choice of displaced configurations."""
 
 import pytest
 import torch
@@ -46,7 +46,7 @@ def test_every_kind_has_its_target_and_only_minima_move():
     torch.testing.assert_close(target[moved], -30.0 * displacement[moved])
     assert not displacement[~moved].any()
     assert target[4:8].isnan().all()
-    # Standard errors of a share and of a variance; removing the mean leaves 3 of 4.
+    # Standard errors of a fraction and of a variance; removing the mean leaves 3 of 4.
     n = moved.view(-1, 4).all(1).sum().item()
     assert moved.view(-1, 4).any(1).sum() == n
     assert n / 2000 == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 2000) ** 0.5)

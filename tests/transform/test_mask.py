@@ -1,4 +1,4 @@
-"""Which atoms are masked, and what stands in their place."""
+"""The choice of masked atoms, and their new elements."""
 
 import pytest
 import torch
@@ -80,6 +80,6 @@ def test_rates_out_of_range(name, value):
         MaskAtoms(**{name: value})
 
 
-def test_random_elements_need_to_be_known():
+def test_random_elements_need_known_elements():
     with pytest.raises(InputError, match="random_rate"):
         MaskAtoms(random_rate=0.1)(batch([5]))

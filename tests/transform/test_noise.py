@@ -1,4 +1,4 @@
-"""The statistics of the noise, and what it leaves alone."""
+"""The statistics of the noise, and configurations without noise."""
 
 import pytest
 import torch
@@ -107,12 +107,12 @@ def test_fraction_out_of_range(fraction):
 
 
 def test_without_a_selection_every_configuration_counts_as_corrupted():
-    """Losses select by this key, so that it has to be there: a typing error shall not pass."""
+    """Losses select by this key, so it must exist: a typing error must be found."""
     for transform in (GaussianNoise(), MaskAtoms(random_rate=0.0)):
         out = transform(batch([4, 2]) | {spk.Z: torch.ones(6, dtype=torch.long)})
         assert out[properties.is_corrupted].tolist() == [True] * 6
 
 
-def test_a_selection_behind_the_noise_is_refused():
+def test_a_selection_after_the_noise_is_refused():
     with pytest.raises(InputError, match=r"SelectCorrupted comes after .* put it first"):
         SelectCorrupted()(GaussianNoise()(batch([4])))

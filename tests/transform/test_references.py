@@ -1,4 +1,4 @@
-"""Reference energies and standardised labels: exact where they can be, said where they cannot."""
+"""Reference energies and standardised labels."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_references_of_a_synthetic_set_are_recovered_and_added_back(make_data, c
     fitted = {z: float(add.atomref[z]) for z in TRUE}
     assert fitted == pytest.approx(TRUE, abs=1e-8)
     assert float(add.atomref.abs().sum()) == pytest.approx(sum(map(abs, TRUE.values())))
-    # Nothing is left of the labels, not of the one outside the training either.
+    # All labels become zero, also the one outside the training set.
     for split, wanted in ((data.train_dataset, energies[:5]), (data.val_dataset, energies[5:])):
         for k, energy in enumerate(wanted):
             row = split[k]
@@ -87,7 +87,7 @@ def test_a_batch_is_treated_as_its_configurations(make_data):
     assert add(batch)["energy"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_one_composition_gives_the_smallest_norm_and_says_so(make_data):
+def test_one_composition_gives_the_smallest_norm_with_a_remark(make_data):
     """n = (6, 2, 1) of H, C, O: the smallest solution is proportional to n."""
     data, energies = make_data(["CH3CH2OH"] * 4)
     fit = fit_atom_references(training_labels(data, "energy"))
@@ -121,7 +121,7 @@ def test_a_label_that_is_missing(make_data):
         make_data(["CH4", "H2O"], RemoveAtomReferences("E_dft"))
 
 
-def test_standardised_labels_and_the_way_back(make_data):
+def test_standardised_labels_and_their_inverse(make_data):
     names = ["H2O", "CH4", "CH3CH2OH", "CO2", "H2"]
     data, energies = make_data(names, Standardize("energy"), n_train=4)
     values = torch.cat([data.train_dataset[k]["energy"] for k in range(4)])
@@ -133,6 +133,6 @@ def test_standardised_labels_and_the_way_back(make_data):
     assert restore(outside)["energy"].item() == pytest.approx(energies[4])
 
 
-def test_a_label_that_is_everywhere_the_same(make_data):
+def test_a_constant_label_is_refused(make_data):
     with pytest.raises(InputError, match=r"'energy' is -1084.* in every training configuration"):
         make_data(["CH4"] * 4, Standardize("energy"))

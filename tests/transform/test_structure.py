@@ -1,4 +1,4 @@
-"""Neighbour lists and centring: batches give what SchNetPack gives one by one."""
+"""Neighbour lists and centring of batches equal those of SchNetPack one by one."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def skewed() -> Atoms:
     ids=["molecules", "cell and molecule", "single atom"],
 )
 @pytest.mark.parametrize("cutoff", [1.5, 5.0])
-def test_batch_equals_host_sample_by_sample(systems, cutoff):
+def test_batch_equals_schnetpack_sample_by_sample(systems, cutoff):
     bare = _atoms_collate_fn([sample(a, k) for k, a in enumerate(systems)])
     host = _atoms_collate_fn([ASENeighborList(cutoff)(sample(a, k)) for k, a in enumerate(systems)])
     np.testing.assert_allclose(pairs(NeighborList(cutoff)(bare)), pairs(host), atol=1e-6)
@@ -65,7 +65,7 @@ def test_large_isolated_configurations_give_the_same_pairs():
     np.testing.assert_array_equal(pairs(few), pairs(NeighborList(3.0)(sample(atoms, 0))))
 
 
-def test_centre_of_a_batch_equals_host():
+def test_centre_of_a_batch_equals_schnetpack():
     systems = [molecule("CH3CH2OH"), molecule("H2O")]
     ours = SubtractCenter()(_atoms_collate_fn([sample(a, 0) for a in systems]))[spk.R]
     host = [SubtractCenterOfGeometry()(sample(a, 0))[spk.R] for a in systems]
