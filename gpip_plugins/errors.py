@@ -6,6 +6,7 @@ command or the recipe calls the library.
 """
 
 import math
+import numbers
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -49,15 +50,18 @@ def with_names(sentence: str, names: Mapping[str, str]) -> str:
     Example:
         >>> with_names("energy_unit=cal is no unit; set energy_unit.", {"energy_unit": "--unit "})
         '--unit cal is no unit; set --unit.'
+        >>> with_names("source=/data/energy_unit/a.xyz", {"energy_unit": "--unit "})
+        'source=/data/energy_unit/a.xyz'
         >>> with_names("target exists; give overwrite=True.", {"overwrite": "--force"})
         'target exists; give --force.'
     """
     for parameter, shown in names.items():
         bare = shown.rstrip(" =")
         value = "" if bare != shown else r"(True|False|\w+)"
-        sentence = re.sub(rf"(?<![\w.]){parameter}={value}", lambda _, s=shown: s, sentence)
+        sentence = re.sub(rf"(?<![\w./]){parameter}={value}", lambda _, s=shown: s, sentence)
         if "_" in parameter:
-            sentence = re.sub(rf"(?<![\w.-]){parameter}(?![\w=])", lambda _, b=bare: b, sentence)
+            alone = rf"(?<![\w./-]){parameter}(?![\w=/]|\.\w)"
+            sentence = re.sub(alone, lambda _, b=bare: b, sentence)
     return sentence
 
 
@@ -81,9 +85,9 @@ def check_whole(name: str, value: Any, least: int | None = None, most: int | Non
         ...
         gpip_plugins.errors.InputError: cores=0 is not a whole number of at least 1; give for ...
     """
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if whole and (least is None or value >= least) and (most is None or value <= most):
-        return value
+        return int(value)
     limits = _limits([("of at least", least), ("of at most", most)])
     example = next(n for n in (least, most, 1) if n is not None)
     raise InputError(

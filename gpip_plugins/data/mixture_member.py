@@ -131,8 +131,8 @@ class MixtureMember:
                 f"datapath={self.datapath} does not end in .db, the ending of an ASE database; "
                 "make one with `gpip import`, or rename it."
             )
-        check_number("weight", self.weight, least=0.0, example=1.0)
-        check_number("force_scale", self.force_scale, above=0.0, example=1.0)
+        self.weight = check_number("weight", self.weight, least=0.0, example=1.0)
+        self.force_scale = check_number("force_scale", self.force_scale, above=0.0, example=1.0)
         if self.split_file is not None:
             remedy = "name an existing file, or leave it out for a random split"
             self.split_file = existing("split_file", self.split_file, remedy)

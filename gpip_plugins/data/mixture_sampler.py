@@ -41,7 +41,7 @@ def shares(
     """
     check_choice("sampling", sampling, get_args(Scheme))
     if sampling == "temperature":
-        check_number("temperature", temperature, least=1.0, example=2.0)
+        temperature = check_number("temperature", temperature, least=1.0, example=2.0)
     exponents = {"size": 1.0, "even": 0.0, "temperature": 1.0 / max(temperature, 1e-9)}
     n, w = (torch.tensor(list(x), dtype=torch.float64) for x in (sizes, weights))
     parts = w * n.pow(exponents[sampling])

@@ -72,7 +72,7 @@ class GpipCalculator(Calculator):
         **settings: Any,
     ):
         super().__init__(**settings)
-        check_number("skin", skin, least=0, unit="Å", example=1.0)
+        skin = check_number("skin", skin, least=0, unit="Å", example=1.0)
         one = isinstance(model_file, str | os.PathLike)
         files = [model_file] if one else list(model_file)
         if not files:

@@ -115,7 +115,7 @@ def _agreed(name: str, given: str | None, stated: str | None, size, example: str
             f"give it, for example {name}={example}."
         )
     # Ha and Hartree, Ang and Angstrom are the same.
-    sizes = [] if stated is None else [size(stated, f"{name} on the card of the model")]
+    sizes = [] if stated is None else [size(stated, "the card's unit")]
     sizes += [] if given is None else [size(given, name)]
     if not math.isclose(min(sizes), max(sizes), rel_tol=1e-9):
         raise InputError(

@@ -41,5 +41,6 @@ class QualitySettings:
         from gpip_plugins.analysis.coverage import MIN_SAMPLED
 
         check_whole("max_frames", self.max_frames, least=MIN_SAMPLED)
-        check_number("tolerance", self.tolerance, least=0.0, unit="Å", example=0.02)
+        tolerance = check_number("tolerance", self.tolerance, least=0.0, unit="Å", example=0.02)
+        object.__setattr__(self, "tolerance", tolerance)
         check_whole("seed", self.seed, least=0)

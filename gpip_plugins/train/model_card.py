@@ -25,8 +25,8 @@ PACKAGES = ("gpip_plugins", "schnetpack", "torch", "ase")
 class ModelCard(Callback):
     """Writes a `gpip_plugins.potential.Card` into the model: units, elements, data, errors.
 
-    The card is updated after every validation, before anything is saved, so that every file of the
-    run contains the errors of its weights.
+    The card is updated after every validation, before anything is saved; a checkpoint between two
+    validations has a card without errors. So every file of the run has the errors of its weights.
 
     Args:
         representation: node of the recipe that builds the representation; instantiate this
@@ -72,6 +72,18 @@ class ModelCard(Callback):
         }
         if self.level_of_theory is not None:
             self._constant["level_of_theory"] = self.level_of_theory
+        if self._before is None:
+            self._attach(pl_module)
+        else:  # a resumed run has the weights of this card
+            self._attach(pl_module, self._before.errors, self._before.epoch)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict
+    ) -> None:
+        """Leave the errors out of a file whose weights are newer than the last validation."""
+        card = Card.from_model(pl_module.model)
+        if self._constant and card is not None and card.epoch not in (None, trainer.current_epoch):
+            self._attach(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Update the card with the errors of the present weights."""
@@ -82,7 +94,16 @@ class ModelCard(Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith("val_")
         }
-        Card(**self._constant, errors=errors, epoch=trainer.current_epoch).attach(pl_module.model)
+        self._attach(pl_module, errors, trainer.current_epoch)
+
+    def _attach(
+        self,
+        pl_module: LightningModule,
+        errors: dict[str, float] | None = None,
+        epoch: int | None = None,
+    ) -> None:
+        """Write the card into the model."""
+        Card(**self._constant, errors=errors or {}, epoch=epoch).attach(pl_module.model)
 
 
 def _origin(trainer: Trainer) -> dict[str, str]:
@@ -109,7 +130,10 @@ def _data(datamodule: LightningDataModule) -> dict[str, Any]:
         "elements": _elements(datamodule.train_dataset),
         "n_train": len(datamodule.train_dataset),
         "n_val": len(datamodule.val_dataset),
-        "data": {Path(database.path).name: _sha256(database.path) for database in databases},
+        "data": {
+            name: _sha256(database.path)
+            for name, database in zip(_names(datamodule), databases, strict=True)
+        },
         "level_of_theory": ", ".join(levels) or None,
     }
 
@@ -118,6 +142,14 @@ def _files(datamodule: LightningDataModule) -> list[str]:
     """Return the databases of a data module; a mixture has one for each member."""
     members = getattr(datamodule, "members", None)
     return [datamodule.datapath] if members is None else [member.path for member in members]
+
+
+def _names(datamodule: LightningDataModule) -> list[str]:
+    """Return a name for each database: that of the member of a mixture, else that of the file."""
+    members = getattr(datamodule, "members", None)
+    if members is None:
+        return [Path(datamodule.datapath).name]
+    return [member.name for member in members]
 
 
 def _levels(datamodule: LightningDataModule, databases: Iterable[Database]) -> list[str]:

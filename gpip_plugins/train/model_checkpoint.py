@@ -1,5 +1,6 @@
 """Checkpoints of the best and of the newest epoch."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,10 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         """Write the card beside every new best model."""
         super()._update_best_and_save(current, trainer, monitor_candidates)
         card = Card.from_model(self.task.model)
-        best = current == self.best_model_score or not torch.isfinite(current)
+        # SchNetPack takes a loss that is not a number for the worst one.
+        score = math.inf if self.mode == "min" else -math.inf
+        score = score if math.isnan(current) else float(current)
+        best = score == self.best_model_score
         if card is not None and best and trainer.is_global_zero:
             folder = Path(self.model_path).absolute().parent
             (folder / "card.md").write_text(card.markdown(), encoding="utf-8")

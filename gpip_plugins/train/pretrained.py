@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from schnetpack.units import convert_units
 from torch import nn
 
 from gpip_plugins.checkpoint import Checkpoint, load
 from gpip_plugins.errors import InputError
 from gpip_plugins.nn.embedding import element_symbol
 from gpip_plugins.potential.card import Card
+from gpip_plugins.potential.network import check_distance_unit
 from gpip_plugins.train.transfer_report import Transfer, report
 from gpip_plugins.train.weight_transfer import transfer
 
@@ -77,7 +79,7 @@ class PretrainedRepresentation(Callback):
         self.head = head
         self.allow_missing = tuple(allow_missing)
         self.allow_differences = tuple(allow_differences)
-        self.trust = tuple(trust)
+        self.trust = (trust,) if isinstance(trust, str) else tuple(trust)
         self.ckpt_path = ckpt_path
         self.transfer: Transfer | None = None
         self.resumes = ckpt_path is not None
@@ -95,6 +97,7 @@ class PretrainedRepresentation(Callback):
             self._message = "Training from scratch: no pretrained.path is given."
         else:
             checkpoint = load(self.path, self.trust)
+            _check_units(checkpoint, trainer.datamodule, bool(self.head))
             head = self._head(checkpoint, pl_module.model)
             self.head_source = next((f"{h} of {checkpoint.path}" for h in head.values()), None)
             self.transfer = transfer(
@@ -183,6 +186,25 @@ class PretrainedRepresentation(Callback):
         if self._message is not None:
             _print(self._message)
             self._message = None
+
+
+def _check_units(checkpoint: Checkpoint, datamodule, head: bool) -> None:
+    """Refuse weights that were trained in other units than those of this run."""
+    if datamodule is None:
+        return
+    data = getattr(datamodule, "dataset", None)
+    check_distance_unit(
+        checkpoint, datamodule.distance_unit or getattr(data, "distance_unit", None)
+    )
+    card = Card.from_model(checkpoint.module, checkpoint.path)
+    units = dict(datamodule.property_units or {})
+    for name in units.keys() & (card.units if card and head else {}).keys():
+        if units[name] != card.units[name] and convert_units(card.units[name], units[name]) != 1.0:
+            raise InputError(
+                f"property_units.{name}={units[name]} is not the unit of the head in "
+                f"{checkpoint.path}, which is in {card.units[name]}; train in "
+                f"{card.units[name]}, or leave pretrained.head out."
+            )
 
 
 @rank_zero_only

@@ -17,13 +17,19 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gpip_plugins.checkpoint import load
-from gpip_plugins.errors import InputError
-from gpip_plugins.potential.network import network_of
+from gpip_plugins.errors import InputError, with_names
+from gpip_plugins.potential.network import check_distance_unit, network_of
 
 __all__ = ["PretrainedNetwork", "adopt_network"]
 
 NODE = "model.representation"
 CUTOFF = "globals.cutoff"
+#: Parameters of the library to the keys of the recipe.
+KEYS = {
+    "path": "pretrained.path=",
+    "trust": "pretrained.trust=",
+    "distance_unit": "data.distance_unit=",
+}
 
 
 class PretrainedNetwork(Callback):
@@ -40,12 +46,14 @@ class PretrainedNetwork(Callback):
         # Hydra does this after the callback; here it is needed to find the folder of the run.
         HydraConfig.instance().set_config(config)
         try:
-            network = _recorded(config) or network_of(
-                load(config.pretrained.path, config.pretrained.trust, "pretrained.path")
-            )
+            network = _recorded(config)
+            if network is None:
+                checkpoint = load(config.pretrained.path, config.pretrained.trust, "path")
+                check_distance_unit(checkpoint, OmegaConf.select(config, "data.distance_unit"))
+                network = network_of(checkpoint)
             changed = adopt_network(config, network, list(config.hydra.overrides.task))
         except InputError as error:
-            raise SystemExit(str(error)) from None
+            raise SystemExit(with_names(str(error), KEYS)) from None
         if changed:
             print(f"Network of {config.pretrained.path}: {', '.join(changed)}", flush=True)
 
@@ -165,7 +173,13 @@ def _same_class(here: DictConfig, network: Mapping[str, Any]) -> bool:
     """Return whether two nodes build the same class; a file of weights alone names no class."""
     if "_target_" not in network or "_target_" not in here:
         return "_target_" not in network
-    return get_class(here["_target_"]) is get_class(network["_target_"])
+    try:
+        return get_class(here["_target_"]) is get_class(network["_target_"])
+    except ImportError as error:
+        raise InputError(
+            f"The network {network['_target_']} cannot be imported here ({error}); install the "
+            "package that it comes from."
+        ) from error
 
 
 def _recorded(config: DictConfig) -> dict[str, Any] | None:

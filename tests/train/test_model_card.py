@@ -48,6 +48,16 @@ def test_every_file_of_a_run_has_the_card(make_task, make_trainer, data, databas
     assert card.versions.keys() == {"gpip_plugins", "schnetpack", "torch", "ase"}
 
 
+def test_a_checkpoint_between_validations_has_no_errors(
+    make_task, make_trainer, make_data, tmp_path
+):
+    trainer = make_trainer(ModelCard(NODE), max_epochs=3, check_val_every_n_epoch=2)
+    trainer.fit(make_task(), make_data())
+    last, best = card_in(tmp_path / "checkpoints" / "last.ckpt"), card_in(tmp_path / "best_model")
+    assert (last.errors, last.epoch) == ({}, None)
+    assert best.errors and best.epoch == 1
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory:UserWarning")
 def test_the_start_of_a_run_is_remembered_when_it_resumes(
     make_model, make_task, make_trainer, make_data, tmp_path

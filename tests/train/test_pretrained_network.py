@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from gpip_plugins.checkpoint import Checkpoint, load, settings_of
 from gpip_plugins.errors import InputError
-from gpip_plugins.potential.network import network_of
+from gpip_plugins.potential.card import Card
+from gpip_plugins.potential.network import check_distance_unit, network_of
 from gpip_plugins.representation import CosineCutoff, EquivariantTransformer, ExpNormalRBF
 from gpip_plugins.train.pretrained_network import adopt_network
 
@@ -113,6 +114,39 @@ def test_equal_settings_of_the_recipe_are_not_changed(network):
     config = composed()
     adopt_network(config, network(), [])
     assert adopt_network(config, network(), []) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"_target_": "logging.FileHandler", "filename": "F", "mode": "w"},
+        {"n_atom_basis": {"_target_": "joblib.load", "filename": "F"}},
+        {"radial_basis": {"_target_": "schnetpack.transform.CachedNeighborList"}},
+        {"_partial_": True},
+        {"n_atom_basis": "${oc.env:HOME}"},
+    ],
+)
+def test_a_card_cannot_name_what_its_file_does_not_contain(make_model, tmp_path, change):
+    """Hydra builds what a node names, so a foreign card must not choose it."""
+    model = make_model("PaiNN")
+    node = network_of(Checkpoint("f", "0", "model", {}, model, settings_of(model.representation)))
+    Card(representation=node).attach(model)
+    torch.save(model, tmp_path / "good")
+    assert network_of(load(tmp_path / "good")) == node
+    Card(representation=node | change).attach(model)
+    torch.save(model, tmp_path / "evil")
+    with pytest.raises(InputError, match=r"The card of .*evil (says|holds)"):
+        network_of(load(tmp_path / "evil"))
+
+
+def test_a_file_in_other_units_of_length_is_refused(make_model):
+    model = make_model("PaiNN")
+    Card(distance_unit="Bohr", cutoff=9.45).attach(model)
+    file = Checkpoint("f", "0", "model", {}, model)
+    with pytest.raises(InputError, match=r"distance_unit=Ang is not that of f, .* are in Bohr"):
+        check_distance_unit(file, "Ang")
+    check_distance_unit(file, "Bohr")
+    check_distance_unit(file, None)
 
 
 @pytest.mark.slow

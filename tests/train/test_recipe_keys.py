@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 import gpip_plugins
 from gpip_plugins.errors import InputError
+from gpip_plugins.sampling.settings import KEYWORDS
 from gpip_plugins.train import RecipeKeys
 
 RECIPE = Path(gpip_plugins.__file__).parents[1] / "recipes/train/callbacks/recipe_keys.yaml"
@@ -36,3 +37,8 @@ def test_other_exceptions_are_not_changed():
     error = ValueError("freeze=nose")
     RecipeKeys(["task.freeze"]).on_exception(None, None, error)
     assert str(error) == "freeze=nose"
+
+
+def test_all_settings_of_a_sampling_are_known():
+    keys = set(OmegaConf.load(RECIPE).recipe_keys["keys"])
+    assert {f"data.{name}" for name in KEYWORDS} <= keys

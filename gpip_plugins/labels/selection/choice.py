@@ -41,6 +41,7 @@ def choose(
             SOAP are missing.
     """
     check_choice("method", method, METHODS)
+    check_whole("seed", seed, least=0)
     return METHODS[method](pool, n, seed, n_considered, progress).tolist()
 
 

@@ -113,7 +113,7 @@ def pack(
         >>> box.positions.shape, round(box.density, 3)
         ((24, 3), 0.8)
     """
-    check_number("tolerance", tolerance, above=0, most=10, unit="Å", example=2)
+    tolerance = check_number("tolerance", tolerance, above=0, most=10, unit="Å", example=2)
     empty = unpacked(name, components, density, cell)
     return replace(empty, positions=_packmol(empty, tolerance, seed))
 
@@ -170,7 +170,7 @@ def _edges(name, components, density, cell) -> np.ndarray:
         return edges
     if density is None:
         return np.full(3, np.cbrt(filled_fraction(components, 1.0) / LOOSE))
-    check_number("density", density, above=0, unit="g/cm3", example=1)
+    density = check_number("density", density, above=0, unit="g/cm3", example=1)
     mass = sum(part.masses.sum() * count for part, count in components)
     return np.full(3, np.cbrt(units.density(mass, 1.0) / density))
 

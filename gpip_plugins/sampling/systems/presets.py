@@ -107,7 +107,7 @@ def electrolyte(
     check_choice("anion", anion, ANIONS)
     check_choice("solvent", solvent, SOLVENTS)
     check_choice("box", box, PAPER_CELLS)
-    check_number("concentration", concentration, above=0, unit="mol/L", example=1)
+    concentration = check_number("concentration", concentration, above=0, unit="mol/L", example=1)
     parts = SOLVENTS[solvent]
     if is_of_the_paper(concentration):
         pairs, solvents = PAPER_CELLS[box][concentration]
