@@ -110,7 +110,7 @@ def test_a_file_with_classes_of_another_version_is_refused(tmp_path, monkeypatch
     model.postprocessors.append(old.KnownElements())
     torch.save(model, tmp_path / "best_model")
     monkeypatch.delitem(sys.modules, old.__name__)
-    with pytest.raises(InputError, match=r"another version of gpip_plugins, .*KnownElements"):
+    with pytest.raises(InputError, match=r"another version of gpip_plugins: .*KnownElements"):
         load(tmp_path / "best_model")
 
 
