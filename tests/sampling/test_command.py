@@ -133,7 +133,7 @@ def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(
     assert len(list(tmp_path.glob("runs/*/best_model"))) == 1
     database = tmp_path / "data" / "water27_tip3p.db"
     written = database.stat().st_mtime_ns
-    assert "water27_tip3p.db is there already" in sample("system=water64", *sampling)[0]
+    assert "water27_tip3p.db exists already" in sample("system=water64", *sampling)[0]
     assert database.stat().st_mtime_ns == written
 
 
@@ -169,7 +169,7 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
     [
         ("system=unobtainium", "Could not find 'data/system/unobtainium'"),
         ("size=huge", "Could not find 'size/huge'"),
-        ("system=smiles", "smiles is not given, which this system needs; add smiles=..."),
+        ("system=smiles", "smiles is not given, but this system needs it; add smiles=..."),
         ("system=smiles smiles=XX", "smiles='XX' does not parse"),
         ("system=file file=no.xyz", "no.xyz does not exist"),
         ("system=isomers count=-3", "count=-3 is not a whole number of at least 1"),
