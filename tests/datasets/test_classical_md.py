@@ -195,7 +195,7 @@ def test_structure_file_names_the_system(tmp_path, monkeypatch):
     ],
 )
 def test_database_of_other_settings_is_refused_with_the_key(sampled, no_simulation, settings, key):
-    with pytest.raises(InputError, match=rf"was sampled with {key}=.* but {key}=.* is asked for"):
+    with pytest.raises(InputError, match=rf"was sampled with {key}=.* but {key}=.* is requested"):
         module(sampled, **settings).prepare_data()
 
 

@@ -1,4 +1,4 @@
-"""`gpip sample`, as it is typed."""
+"""The command `gpip sample`."""
 
 import argparse
 import os
@@ -26,12 +26,12 @@ SHORT += ["force_field=mmff94"]
 
 @pytest.fixture
 def sample(tmp_path, run_program):
-    """Return a function that types `gpip sample WORDS`; it returns output and errors."""
+    """Return a function that runs `gpip sample WORDS` and returns output and errors."""
     return lambda *words, code=0: run_program(tmp_path, "gpip", "sample", *words, code=code)
 
 
 def rows(path):
-    """Return what the rows hold, without ASE's time stamps and random ids."""
+    """Return the content of the rows, without ASE's time stamps and random ids."""
     with connect(path, use_lock_file=False) as db:
         return [
             (r.system, r.force_field, *(a.tobytes() for a in (r.positions, *r.data.values())))
@@ -109,7 +109,7 @@ def test_smiles_from_relative_paths(sample, tmp_path):
     assert len(rows(tmp_path / "x" / "a.db")) == 4
     assert sorted(os.listdir(tmp_path / "x")) == [".a.db.generating", "a.db", "a_quality"]
     _, error = sample(*words, "n_frames=8", code=1)
-    assert "was sampled with n_frames=4, but n_frames=8 is asked for" in error
+    assert "was sampled with n_frames=4, but n_frames=8 is requested" in error
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ def _cost(tasks: Facts) -> dict[str, float]:
 def _log_box(task: PreparationTask, facts: dict[str, Any]) -> None:
     """Log density and molarity after a preparation, and the requested molarity."""
     if not facts["complete"]:
-        log.warning("%s: left out, for it exploded while it was prepared.", task.label)
+        log.warning("%s: left out because it exploded during its preparation.", task.label)
         return
     error = f" +- {facts['density_error']:.3f}" if facts["density_error"] is not None else ""
     asked, parts = task.system.molarity_asked, []
@@ -184,8 +184,8 @@ def _log_box(task: PreparationTask, facts: dict[str, Any]) -> None:
         reached = facts["molarity"][name]
         if abs(reached / wanted - 1.0) > MAX_DEVIATION:
             log.warning(
-                "%s: %.2f mol/L of %s instead of %g; concentration=%.3g may come nearer, or "
-                "box=large, whose numbers of molecules are finer.",
+                "%s: %.2f mol/L of %s instead of %g; concentration=%.3g may come closer, or "
+                "box=large, which allows finer steps of the composition.",
                 task.label,
                 reached,
                 name,

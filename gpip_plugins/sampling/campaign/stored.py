@@ -78,14 +78,14 @@ def compare(datapath: Path, recorded: dict[str, Any]) -> None:
         if there != value:
             raise InputError(
                 f"datapath={str(datapath)!r} was sampled with {name}={there}, but "
-                f"{name}={value} is asked for; choose another datapath, delete the file, or ask "
-                "for what it holds."
+                f"{name}={value} is requested; choose another datapath, delete the file, or use "
+                f"{name}={there}."
             )
     expected = database.metadata["n_rows"]
     if len(database) != expected:
         raise InputError(
             f"datapath={str(datapath)!r} holds {len(database)} rows instead of {expected}; delete "
-            "the file, and it is sampled again."
+            "the file to sample it again."
         )
 
 

@@ -52,7 +52,7 @@ def run(settings):
 
 @pytest.fixture
 def prepared(monkeypatch):
-    """Count the preparations that are really run."""
+    """Count the preparations that are run."""
     runs = []
     original = preparation_task.prepare
 
@@ -100,7 +100,7 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
 
 
 def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
-    """Replica 1 is replica 0, moved and wrapped; then a frame that really differs."""
+    """Replica 1 is replica 0, translated and wrapped, followed by a different frame."""
     system = Water(count=27, cell=9.35).build(0)[0]
     frame = Atoms(system.numbers, system.positions, cell=system.cell, pbc=True)
     moved, other = frame.copy(), frame.copy()
@@ -142,7 +142,7 @@ def test_a_box_that_explodes_is_prepared_again_with_half_the_time_step(tmp_path,
 
 @pytest.fixture
 def one_explodes(monkeypatch):
-    """Let the box of 20 molecules explode whenever it is prepared; count how often."""
+    """Let the box of 20 molecules explode in every preparation; count the preparations."""
     tries = []
     original = preparation_task.prepare
 
@@ -186,7 +186,8 @@ def test_a_box_that_always_explodes_may_be_dropped_and_the_others_go_on(
     assert len(data) == 4
     assert data.metadata["dropped"] == ["water20 at 300 K", "water20 at 500 K"]
     assert data.metadata["boxes"]["water20, replica 0"]["density"] is None
-    assert "water20, replica 0: left out, for it exploded while it was prepared" in caplog.text
+    left_out = "water20, replica 0: left out because it exploded during its preparation"
+    assert left_out in caplog.text
     assert generate(sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1))
 
 
@@ -257,7 +258,7 @@ def test_molarity_is_told_beside_the_one_asked_for(tmp_path, caplog):
     assert box["molarity_asked"] == {"water": 50.0}
     assert box["molarity"]["water"] == pytest.approx(20 / 0.602214 / 9.35**3 * 1000, rel=1e-4)
     assert "water 40.63 (asked: 50, -18.7%)" in caplog.text
-    assert "concentration=61.5 may come nearer" in caplog.text  # 50 * 50 / 40.63
+    assert "concentration=61.5 may come closer" in caplog.text  # 50 * 50 / 40.63
 
 
 @pytest.mark.parametrize(("concentration", "asked"), [(1, {}), (4, {}), (2.0, {"Na": 2.0})])

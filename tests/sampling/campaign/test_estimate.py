@@ -1,4 +1,4 @@
-"""The estimated time: what is measured, what is interpolated, what limits the wall time."""
+"""The estimated time: measured steps, interpolated steps, and the limits of the wall time."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ class FakeEngine:
 
 @pytest.fixture
 def probed(monkeypatch):
-    """A step takes 1 ms an atom, and what is measured is noted."""
+    """Let a step take 1 ms per atom, and record which systems are measured."""
     found = []
 
     def seconds_per_step(engine):

@@ -58,7 +58,7 @@ def shards(folder):
 
 @pytest.fixture
 def count_runs(monkeypatch):
-    """Count the trajectories that are really simulated."""
+    """Count the trajectories that are simulated."""
     runs = []
     original = Engine.run
 
@@ -249,7 +249,7 @@ def test_one_system_cannot_be_named_twice(tmp_path):
 
 
 def test_progress_counts_in_units_of_a_tick_and_leaves_out_what_was_there(tmp_path):
-    """Half a picosecond a tick: 3 ps are finished, 1 of 2 is under way."""
+    """One tick is 0.5 ps; 3 ps are finished, and 1 ps of 2 ps is running."""
     (tmp_path / "a.npz").touch()
     (tmp_path / "b.ticks").write_bytes(b"..")
     tasks = [SimpleNamespace(shard="a.npz", n_ticks=6), SimpleNamespace(shard="b.npz", n_ticks=4)]

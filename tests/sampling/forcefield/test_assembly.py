@@ -41,7 +41,7 @@ def evaluate(system, positions):
 
 
 def without_tail(system):
-    """Leave the correction for Lennard-Jones terms beyond the cutoff out."""
+    """Omit the long-range correction of the Lennard-Jones terms."""
     for force in system.getForces():
         if isinstance(force, openmm.CustomNonbondedForce):
             force.setUseLongRangeCorrection(False)
@@ -60,7 +60,7 @@ def system_of(entry):
 
 
 def placed(entry):
-    """The molecule at the reference's positions, which also tell the angles of PF6-."""
+    """The molecule at the positions of the reference, which also define the angles of PF6-."""
     it = system_of(entry)
     return MolecularSystem("it", it.mol, np.array(entry["positions"]), it.source)
 

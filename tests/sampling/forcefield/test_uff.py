@@ -1,4 +1,4 @@
-"""UFF in OpenMM against RDKit's own implementation."""
+"""UFF in OpenMM against RDKit's implementation."""
 
 import numpy as np
 import openmm

@@ -1,4 +1,4 @@
-"""Boxes: numbers that belong together, and molecules found in periodic files."""
+"""Boxes: consistent properties, and molecules found in periodic files."""
 
 import ase.io
 import numpy as np

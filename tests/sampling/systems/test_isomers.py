@@ -1,4 +1,4 @@
-"""Isomers: as many as chemistry knows, all of them molecules, the same for the same seed."""
+"""Isomers: their known number, reasonable structures, the same for the same seed."""
 
 import numpy as np
 import pytest

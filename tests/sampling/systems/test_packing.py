@@ -119,7 +119,7 @@ def test_paper_compositions_have_8_and_one_and_a_half_solvents_per_pair(size):
 
 
 def test_other_concentrations_are_molarities_of_the_liquid():
-    """Volumes add up: ions and solvent at their densities make the litre."""
+    """Volumes are additive: ions and solvent at their densities fill one litre."""
     counts = electrolyte("Li", "TFSI", "DME", 2.0, "large")
     density_of_dme, mass_of_dme, volume_of_tfsi = 0.86, 90.12, 0.145
     litres = counts["TFSI"] * volume_of_tfsi
