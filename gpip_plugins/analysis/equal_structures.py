@@ -72,8 +72,8 @@ def shared_structures(
     """Return which structures of one set also occur in another, with the first one there.
 
     Args:
-        test: set that shall be independent.
-        train: set that was learned from.
+        test: set that should be independent.
+        train: training set.
         tolerance: largest distance of an atom from its partner after superposition, in Å.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The report that comes with every sampled database."""
+"""The report that is written with every sampled database."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ def sample(datapath, **settings):
 
 @pytest.fixture
 def told(caplog):
-    """Collect what the user is told."""
+    """Collect the messages to the user."""
     caplog.set_level(logging.INFO)
     return caplog
 
@@ -53,7 +53,7 @@ def test_the_report_lies_beside_the_database_and_its_cost_is_told(tmp_path, told
     assert (tmp_path / "water_quality" / "bonds.png").stat().st_size > 10_000
     assert "Quality: " in told.text and "water_quality" in told.text
     assert "quality report" in next(m for m in told.messages if m.startswith("Cost: "))
-    for finding in report["findings"][: beside.MAX_TOLD]:
+    for finding in report["findings"][: beside.MAX_LOGGED]:
         assert finding in told.text
 
 

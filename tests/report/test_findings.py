@@ -1,4 +1,4 @@
-"""Sentences on what looks wrong, and none on what is sound."""
+"""Findings on faulty data, and no findings on correct data."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_three_standard_errors_hold_nearly_always():
 
 
 def test_short_sound_trajectories_are_not_blamed():
-    """25 frames each: of 4000 sound ones chance alone lets some pass the limit, but hardly any."""
+    """25 frames each: of 4000 correct trajectories very few exceed the limit by chance."""
     rng = np.random.default_rng(4)
     kinetic = 300.0 / 57 * rng.chisquare(57, (4000, 25))
     limit = rare_errors(4000)

@@ -57,7 +57,7 @@ def test_databases_in_any_unit_of_length_are_compared(tmp_path):
 
 @pytest.mark.realdata
 def test_training_and_test_set_of_revised_md17_share_nothing(tmp_path, real_data, moved):
-    """1,000 x 1,000 configurations of ethanol; five that are put into both are found."""
+    """1,000 x 1,000 configurations of ethanol; five that are added to both sets are found."""
     names = [real_data(f"rmd17_ethanol_{part}1000.xyz.gz") for part in ("test", "train")]
     rng = np.random.default_rng(5)
     planted = [moved(read(names[1], k), rng, 1e-4) for k in range(5)]

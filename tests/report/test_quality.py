@@ -1,4 +1,4 @@
-"""The whole report, from the command, with faults planted in the data."""
+"""The complete report of the command, for data with known faults."""
 
 import csv
 import importlib.util
