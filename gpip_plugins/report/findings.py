@@ -85,7 +85,7 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
     if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
         found.append(
             f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
-            f"{MAX_DRIFT:g}; take a smaller time_step."
+            f"{MAX_DRIFT:g}; choose a smaller time_step."
         )
     return found
 
@@ -98,7 +98,7 @@ def _geometry_findings(name: str, report: dict) -> list[str]:
         if distance < MIN_CONTACT * contact:
             found.append(
                 f"{name}: {pair} came as close as {distance:.2f} Å, {distance / contact:.2f} times "
-                "the sum of covalent radii; atoms fell into each other."
+                "the sum of covalent radii; the atoms overlap."
             )
     if report["largest_departure"] > MAX_DEPARTURE:
         found.append(
@@ -121,7 +121,7 @@ def _duplicate_findings(name: str, report: dict) -> list[str]:
         share = dropped / (dropped + report["n_frames"])
         found.append(
             f"{name}: {dropped} near-duplicates ({share:.0%} of the frames) were left out, so that "
-            "means and spreads are not the thermostat's"
+            "means and spreads are not those of the thermostat"
             + ("; lower min_difference." if share > MAX_DROPPED else ".")
         )
     return found

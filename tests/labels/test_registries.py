@@ -1,4 +1,4 @@
-"""What is listed as a reader, a writer, a teacher or a way to choose can be used."""
+"""All registered readers, writers, teachers and ways to choose can be used."""
 
 from dataclasses import fields
 

@@ -13,7 +13,7 @@ from gpip_plugins.labels.readers.vasp import VaspFolder
 
 __all__ = ["FAULT", "READERS", "Reader", "reader_of"]
 
-#: The first that fits is taken.
+#: The first reader that fits is used.
 READERS: Final[tuple[Reader, ...]] = (
     DeepmdFolder(),
     VaspFolder(),
@@ -28,7 +28,7 @@ def reader_of(path: str) -> Reader:
         path: absolute path.
 
     Raises:
-        InputError: for a folder in none of the formats.
+        InputError: for a folder in an unknown format.
 
     Example:
         >>> reader_of(__file__).name

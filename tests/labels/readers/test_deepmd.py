@@ -93,7 +93,7 @@ def test_several_systems_in_one_folder(tmp_path):
 
 
 def test_the_mixed_format(tmp_path):
-    """The types stand in every set, -1 where there is no atom; type.raw means nothing."""
+    """Every set has the types, -1 for no atom; type.raw is not used."""
     frames = labelled("H2O", 2) + labelled("CH4", 2)
     folder, type_map = tmp_path / "5", ["H", "C", "O"]
     folder.mkdir()

@@ -59,7 +59,7 @@ RESULT = """  in kB       0.01350     0.01294     0.01991    -0.00279    -0.0151
 
 
 def outcar(steps=12, nelm=60, end=REACHED):
-    """Return an OUTCAR of so many electronic steps."""
+    """Return an OUTCAR with the given number of electronic steps."""
     iterations = "".join(ITERATION.format(step=k) for k in range(1, steps + 1))
     return HEADER.format(nelm=nelm) + iterations + end + RESULT
 

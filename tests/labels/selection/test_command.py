@@ -133,7 +133,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(sampled, fragile, capsys):
         with pytest.raises(SystemExit) as end:
             select(*words, "--out", "pieces.db")
         assert end.value.code == 130
-        assert "goes on from there" in capsys.readouterr().err
+        assert "continues from there" in capsys.readouterr().err
         assert not Path("pieces.db").exists()
     fragile.calls, fragile.stop_after = 0, None
     # Another selection is not mixed into what was begun.
@@ -221,7 +221,7 @@ def rows(array):
 
 
 def vasprun(atoms, energy, forces, nelm=200):
-    """Return what VASP writes, as far as ASE reads it."""
+    """Return the part of VASP's output that ASE reads."""
     step = f'<scstep><energy><i name="e_fr_energy">{energy}</i>'
     step += f'<i name="e_0_energy">{energy}</i></energy></scstep>'
     structure = f'<crystal><varray name="basis">{rows(atoms.cell)}</varray></crystal>'
@@ -353,7 +353,7 @@ def test_an_existing_file_stays(sampled, capsys):
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(sampled):
-    """The process is killed while it labels, without a chance to tidy up."""
+    """The process is killed while it labels, without clean-up."""
     Path("slow_calculator.py").write_text(
         "import time\n"
         "from pathlib import Path\n"
