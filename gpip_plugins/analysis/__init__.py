@@ -1,8 +1,8 @@
 """Quantities of configurations and trajectories, as pure functions of arrays.
 
 Positions are in Å with shape (n_frames, n_atoms, 3), cells (n_frames, 3, 3), series (n_frames,) in
-the order of time. No module here knows a database, a command or a picture; whoever judges a sampled
-set or a trajectory (`report`, the equilibration, the selection of labels) takes its numbers here.
+the order of time. The modules here do not depend on databases, commands or pictures; they are used
+by `report`, the equilibration and the selection of labels.
 
 One file per quantity:
 
@@ -12,6 +12,6 @@ One file per quantity:
 - sets of configurations: `duplicates` (within one set), `equal_structures` (in two sets),
   `coverage` (of one set by another).
 
-Quantities of dynamics get files of their own beside these: `msd` and `diffusivity` take
-positions, `spectra` velocities or dipoles, `stability` bonds and temperatures.
+Quantities of dynamics are planned as further files: `msd` and `diffusivity` from positions,
+`spectra` from velocities or dipoles, `stability` from bonds and temperatures.
 """

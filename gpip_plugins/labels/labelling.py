@@ -55,7 +55,7 @@ def label_frames(
         of every configuration left out) and `core_seconds`.
 
     Raises:
-        InputError: when another selection was begun under this name, another process writes it,
+        InputError: when another selection was started under this name, another process writes it,
             the disk is full, or the calculator fails for every configuration.
     """
     part = Path(target).with_name(f".{Path(target).stem}.part.db")
@@ -91,7 +91,7 @@ def _fingerprint(frames: Sequence[Atoms], settings: dict[str, Any]) -> str:
 
 
 def _begun(part: Path, target: str, fingerprint: str) -> ASEAtomsData:
-    """Return the database that was begun, or a new one."""
+    """Return the database of an interrupted run, or a new one."""
     if part.exists():
         try:
             found = Database(part).metadata.get("fingerprint")
@@ -101,7 +101,7 @@ def _begun(part: Path, target: str, fingerprint: str) -> ASEAtomsData:
             return ASEAtomsData(str(part))
         if found is not None:
             raise InputError(
-                f"{part} holds the labels of another selection or calculator, begun earlier; "
+                f"{part} holds the labels of another selection or calculator, started earlier; "
                 f"repeat that command to finish it, delete the file, or give another name than "
                 f"{target}."
             )
@@ -146,7 +146,7 @@ def _finish(store, part: Path, target: str, settings, failed) -> dict[str, Any]:
         part.unlink()
         raise InputError(
             f"the calculator failed at all {len(failed)} configurations, first with "
-            f"{failed[0]['reason']!r}; mend its options or choose another."
+            f"{failed[0]['reason']!r}; correct its options or choose another."
         )
     seconds = sum(row.key_value_pairs["seconds"] for row in store.conn.select(include_data=False))
     report = {**settings, "n_labels": n_labels, "failed": failed, "core_seconds": seconds}

@@ -30,14 +30,14 @@ def check_scalar_units(scalars: Mapping[str, str]) -> None:
     for name, unit in scalars.items():
         if name in RESERVED:
             raise InputError(
-                f"scalars={name}:{unit} is not how to import {name}; leave it out and name "
+                f"scalars={name}:{unit} does not import {name}; leave it out and name "
                 "energy_unit."
             )
         try:
             convert_units(unit, unit)
         except Exception:  # ASE's parser of units raises exceptions of any kind
             raise InputError(
-                f"scalars={name}:{unit}: {unit} is no unit that SchNetPack knows; use for example "
+                f"scalars={name}:{unit}: {unit} is not a unit of SchNetPack; use for example "
                 "eV, Hartree, kcal/mol, Debye or 1."
             ) from None
 
@@ -60,7 +60,7 @@ def parse_scalars(words: Sequence[str]) -> dict[str, str]:
         name, _, unit = word.partition(":")
         if not name or not unit:
             raise InputError(
-                f"scalars={word} names no unit; write NAME:UNIT, for example "
+                f"scalars={word} has no unit; write NAME:UNIT, for example "
                 f"scalars={name or 'homo'}:eV."
             )
         if name in units:

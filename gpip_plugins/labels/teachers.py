@@ -58,7 +58,7 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
     for word in options:
         key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
-            raise InputError(f"options={word} is no option; write options=KEY=VALUE.")
+            raise InputError(f"options={word} is not an option; write options=KEY=VALUE.")
         try:
             parsed[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""Superpositions whose rotation is known, and SciPy's as the reference."""
+"""Superpositions with known rotations, and SciPy as the reference."""
 
 import numpy as np
 import pytest

@@ -70,7 +70,7 @@ def test_what_near_duplicates_leave_may_be_too_little_for_a_coverage(shaken, tmp
     sample(tmp_path / "water.db", min_difference=1.0, labels=labels)
     assert f"1 frames are left, too few for the coverage of labels={labels}" in told.text
     assert "O: 39 near-duplicates (98% of the frames) were left out, so that means" in told.text
-    assert "not the thermostat's; lower min_difference." in told.text
+    assert "not those of the thermostat; lower min_difference." in told.text
     assert not (tmp_path / "water.parts").exists()
 
 

@@ -110,7 +110,7 @@ def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
     elements = listed.read_text().split() if listed.is_file() else []
     if types.max() >= len(elements):
         raise InputError(
-            f"{folder} says no element for type {types.max()}; write the elements of all types, in "
+            f"{folder} gives no element for type {types.max()}; write the elements of all types, in "
             "order, into its type_map.raw."
         )
     used = sorted(set(types[types >= 0].tolist()))

@@ -136,9 +136,9 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(sampled, fragile, capsys):
         assert "continues from there" in capsys.readouterr().err
         assert not Path("pieces.db").exists()
     fragile.calls, fragile.stop_after = 0, None
-    # Another selection is not mixed into what was begun.
+    # Another selection is not added to the interrupted run.
     assert select("-n", "29", *words[2:], "--out", "pieces.db") == 1
-    assert "begun earlier" in capsys.readouterr().err
+    assert "started earlier" in capsys.readouterr().err
     assert select(*words, "--out", "pieces.db") == 0
     assert fragile.calls == needed - 1 - 5 - 12
     whole, pieces = (list(connect(name).select()) for name in ("whole.db", "pieces.db"))
@@ -309,7 +309,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ("-n 3 --label emt", "write package.module:Name"),
         (
             "-n 3 --label ase.calculators.lj:LennardJones --set rc",
-            "--set rc is no option; write --set KEY=VALUE",
+            "--set rc is not an option; write --set KEY=VALUE",
         ),
         ("-n 3 --label builtins:dict", "--label builtins:dict computes no energy and no forces"),
         ("-n 3 --label ase.io:read", "--label ase.io:read cannot be made"),
@@ -376,7 +376,7 @@ def test_a_killed_run_goes_on(sampled):
     while begun.poll() is None:
         time.sleep(0.1)
         calls = Path("calls")
-        # Four begun are three finished.
+        # When the fourth is started, three are finished.
         if calls.exists() and calls.read_text() >= "4":
             begun.kill()
             begun.wait()
