@@ -30,8 +30,7 @@ def check_scalar_units(scalars: Mapping[str, str]) -> None:
     for name, unit in scalars.items():
         if name in RESERVED:
             raise InputError(
-                f"scalars={name}:{unit} does not import {name}; leave it out and name "
-                "energy_unit."
+                f"scalars={name}:{unit} does not import {name}; leave it out and name energy_unit."
             )
         try:
             convert_units(unit, unit)

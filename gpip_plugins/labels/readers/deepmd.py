@@ -110,8 +110,8 @@ def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
     elements = listed.read_text().split() if listed.is_file() else []
     if types.max() >= len(elements):
         raise InputError(
-            f"{folder} gives no element for type {types.max()}; write the elements of all types, in "
-            "order, into its type_map.raw."
+            f"{folder} gives no element for type {types.max()}; write the elements of all types "
+            "into its type_map.raw, in order."
         )
     used = sorted(set(types[types >= 0].tolist()))
     unknown = [elements[k] for k in used if elements[k] not in atomic_numbers]
