@@ -1,4 +1,4 @@
-"""ASE databases are opened, counted and read in Å, and faults are told in one sentence."""
+"""ASE databases are opened, counted and read in Å, and errors are reported in one sentence."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and paths that cannot be meant are told."""
+"""Files appear complete or not at all, and unusable paths are reported."""
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ def test_two_writers_of_one_target_do_not_share_a_file(tmp_path):
 
 
 def test_a_full_disk_is_told(tmp_path, full_disk):
-    message = r"Writing .*a.txt failed \(File too large\); make room or mend the permissions"
+    message = r"Writing .*a.txt failed \(File too large\); free some space or correct the perm"
     with (
         full_disk(1000),
         pytest.raises(InputError, match=message),
@@ -104,7 +104,7 @@ def test_targets(tmp_path):
     with pytest.raises(InputError, match=r"exists already; .* give overwrite=True"):
         check_target(target, (".xyz",), False, source)
     check_target(target, (".xyz",), True, source)
-    with pytest.raises(InputError, match=r"exists already: it is what is read"):
+    with pytest.raises(InputError, match=r"is the file that is read"):
         check_target(source, (".xyz",), True, source)
     (tmp_path / "c.xyz").mkdir()
     with pytest.raises(InputError, match=r"exists already and is a folder"):

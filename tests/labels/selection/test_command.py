@@ -319,7 +319,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ),
         ("-n 3 --set a=1", "--set a=1 is for a calculator; name one with --label"),
         ("-n 3 --label xtb --format vasp", "--label xtb writes a database; leave --format vasp"),
-        ("-n 3 --format db --out sampled.db --force", "it is what is read; name another"),
+        ("-n 3 --format db --out sampled.db --force", "sampled.db is the file that is read; name"),
         ("-n 3 --out no/where.xyz", "is missing or cannot be written"),
         ("-n 3 --format vasp --vacuum 0", "--vacuum 0.0 is not a number above 0 (Å); give for"),
         ("-n 3 --format cif", "--format 'cif' is unknown; choose from extxyz, db, vasp"),
