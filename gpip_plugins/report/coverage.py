@@ -57,7 +57,7 @@ def compare_frames(
 ) -> ComparedFrames:
     """Compare sampled with labelled frames.
 
-    Frames are drawn at random from both sets, so many that their description takes about a minute.
+    Frames are drawn at random from both sets; their number keeps the time to about a minute.
 
     Args:
         systems: the sampled systems.

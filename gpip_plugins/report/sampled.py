@@ -91,7 +91,7 @@ class _Collector:
         if not np.array_equal(row.numbers, self.numbers) or (row.pbc != self.pbc).any():
             raise InputError(
                 f"system={self.name!r} names different atoms in rows {int(self.scalars[0][0])} and "
-                f"{index} (counted from 0); give every composition a name of its own."
+                f"{index} (counted from 0); give every composition a different name."
             )
         kinetic = data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan
         volume = abs(np.linalg.det(database.cell(row))) if self.pbc.all() else np.nan

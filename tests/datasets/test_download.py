@@ -44,7 +44,7 @@ def server():
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_an_interrupted_download_goes_on(server, tmp_path, ranges):
+def test_an_interrupted_download_continues(server, tmp_path, ranges):
     handler, url = server
     handler.ranges, handler.limit = ranges, 3000
     target, right = tmp_path / "file", hashlib.md5(CONTENT).hexdigest()

@@ -110,7 +110,7 @@ def test_a_database_of_other_sizes_is_refused(source):
         ({"source": "gone.npy"}, r"source=.*gone\.npy does not exist; download water\.npy"),
     ],
 )
-def test_wrong_wishes(source, tmp_path, changes, message):
+def test_wrong_settings(source, tmp_path, changes, message):
     with pytest.raises(InputError, match=message) as error:
         module(changes.pop("source", source), **changes).prepare_data()
     assert "\n" not in str(error.value)

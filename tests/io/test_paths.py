@@ -50,7 +50,7 @@ def test_two_writers_of_one_target_do_not_share_a_file(tmp_path):
         open(second, "w").close()
 
 
-def test_a_full_disk_is_told(tmp_path, full_disk):
+def test_a_full_disk_is_reported(tmp_path, full_disk):
     message = r"Writing .*a.txt failed \(File too large\); free some space or correct the perm"
     with (
         full_disk(1000),
@@ -70,7 +70,7 @@ def test_a_full_disk_is_told(tmp_path, full_disk):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with (
         pytest.raises(InputError, match=r"Writing .*a.txt failed \(No such file"),
         whole_file(tmp_path / "no" / "a.txt") as partial,
@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there(tmp_path):
         Path(partial).touch()
 
 
-def test_what_must_be_there(tmp_path, monkeypatch):
+def test_files_that_must_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xyz").touch()
     assert existing("datapath", "a.xyz", "name a file") == str(tmp_path / "a.xyz")

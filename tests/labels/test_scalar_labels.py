@@ -93,7 +93,7 @@ def test_labels_that_cannot_be_right(source, capsys, tmp_path, change, words, me
         (["homo:eV", "homo:Hartree"], "--property homo:Hartree: homo is named twice"),
     ],
 )
-def test_properties_that_cannot_be_meant(source, capsys, wanted, message):
+def test_wrong_names_of_properties(source, capsys, wanted, message):
     words = [f"--property={word}" for word in wanted]
     assert main(["import", *source(), *words]) == 1
     assert message in capsys.readouterr().err

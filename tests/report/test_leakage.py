@@ -37,7 +37,7 @@ def test_the_command(tmp_path, monkeypatch, capsys, moved):
         ("test.xyz torn.db", r"TRAIN \S*torn.db cannot be read as an ASE database"),
     ],
 )
-def test_mistakes_are_told_by_what_was_typed(tmp_path, monkeypatch, capsys, words, message):
+def test_mistakes_are_reported_as_typed(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     write("test.xyz", molecule("CH4"))
     (tmp_path / "torn.db").write_text("no database")

@@ -64,7 +64,7 @@ def test_help_names_every_system_size_and_cluster():
             assert path.stem in words, path
 
 
-def test_every_word_is_left_to_hydra():
+def test_all_arguments_are_passed_to_hydra():
     parser = argparse.ArgumentParser()
     add_sample(parser.add_subparsers())
     for words in (["--help"], ["-m", "a=1"], ["a=1", "--cfg", "job"], []):
@@ -138,7 +138,7 @@ def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(
 
 
 @pytest.mark.slow
-def test_stopped_by_the_user_it_keeps_what_was_finished(start_program, tmp_path):
+def test_interrupted_sampling_keeps_finished_trajectories(start_program, tmp_path):
     words = ["system=ethanol", "datapath=a.db", "n_frames=8000", "cores=2", "force_field=mmff94"]
     process = start_program(tmp_path, "gpip", "sample", *words)
     deadline = time.monotonic() + 300
@@ -181,6 +181,6 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
         ("n_frames=100000000000", "MB are free; free some space"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(sample, tmp_path, words, message):
+def test_mistakes_are_reported_before_anything_runs(sample, tmp_path, words, message):
     assert message in sample(*words.split(), code=1)[1]
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.db"))

@@ -143,7 +143,7 @@ def test_recipes_of_systems_show_every_default(shown, system, differs):
     assert {key for key in recipe if recipe[key] != defaults[key]} == differs
 
 
-def test_a_setting_that_there_is_not_is_refused():
+def test_an_unknown_setting_is_refused():
     with pytest.raises(TypeError, match="n_frame"):
         SamplingSettings.from_keywords("data/", Presets("ethanol"), n_frame=3)
 

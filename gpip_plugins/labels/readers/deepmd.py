@@ -116,5 +116,5 @@ def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
     used = sorted(set(types[types >= 0].tolist()))
     unknown = [elements[k] for k in used if elements[k] not in atomic_numbers]
     if unknown:
-        raise InputError(f"{listed} names {unknown[0]}, which is no element; correct it.")
+        raise InputError(f"{listed} names {unknown[0]}, which is not an element; correct it.")
     return np.array([atomic_numbers.get(element, 0) for element in elements])[types]

@@ -63,7 +63,7 @@ def isomers_from_file(
         found.setdefault(smiles, (where, atoms))
     if count is not None and count > len(found):
         raise InputError(
-            f"count={count} isomers are asked for, but {path} holds {len(found)} different "
+            f"count={count} isomers are requested, but {path} holds {len(found)} different "
             "molecules; lower count."
         )
     names = list(found)

@@ -71,7 +71,7 @@ def isomers(
                 return found
     raise InputError(
         f"formula={formula} has only {len(found)} isomers without absurd strain, but count={count} "
-        f"are asked for; lower count, or give a list of isomers."
+        "are requested; lower count, or give a list of isomers."
     )
 
 

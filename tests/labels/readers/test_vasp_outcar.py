@@ -111,6 +111,6 @@ def test_as_many_steps_as_allowed_but_one_are_a_result(read):
         pytest.param("  energy  without entropy=", id="before the energy"),
     ],
 )
-def test_an_outcar_that_breaks_off_is_told_and_not_read(read, last):
+def test_an_incomplete_outcar_is_reported_and_not_read(read, last):
     text = outcar()
     assert read(text[: text.index(last)]).info[FAULT] == "an OUTCAR that breaks off"

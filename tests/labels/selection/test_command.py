@@ -23,7 +23,7 @@ def select(*words):
     return main(["select", "sampled.db", *words])
 
 
-def test_extended_xyz_remembers_and_carries_no_label_of_the_force_field(sampled, capsys):
+def test_extended_xyz_has_the_origin_and_no_label_of_the_force_field(sampled, capsys):
     assert select("-n", "8", "--seed", "4") == 0
     assert "8 of 30 configurations" in capsys.readouterr().out
     frames = read("selected.xyz", ":")
@@ -124,7 +124,7 @@ def test_failures_are_left_out_and_named(sampled, fragile, capsys):
     assert rows == [k for k in range(30) if k % 3 != 2 and k != 1]
 
 
-def test_an_interrupted_run_goes_on_and_ends_the_same(sampled, fragile, capsys):
+def test_an_interrupted_run_continues_with_the_same_result(sampled, fragile, capsys):
     words = ("-n", "30", "--label", "fragile_calculator:Fragile")
     assert select(*words, "--out", "whole.db") == 0
     needed = fragile.calls
@@ -327,7 +327,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ("-n 3 --method farthest --pool 0", "--pool 0 is not a whole number of at least 1"),
     ],
 )
-def test_wrong_wishes_take_one_sentence(sampled, capsys, words, message):
+def test_wrong_settings_are_reported_in_one_sentence(sampled, capsys, words, message):
     assert select(*words.split()) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -352,7 +352,7 @@ def test_an_existing_file_stays(sampled, capsys):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(sampled):
+def test_a_killed_run_continues(sampled):
     """The process is killed while it labels, without clean-up."""
     Path("slow_calculator.py").write_text(
         "import time\n"

@@ -94,7 +94,7 @@ def test_rules_on_graphs(smiles, reasonable):
     assert is_reasonable(Chem.MolFromSmiles(smiles)) is reasonable
 
 
-def test_strain_separates_molecules_from_absurdities():
+def test_strain_distinguishes_molecules_from_impossible_cages():
     def strain(smiles):
         return strain_and_minimum(MolecularSystem.from_smiles(smiles).mol)[0]
 
@@ -121,7 +121,7 @@ def test_strain_separates_molecules_from_absurdities():
         ("", 1, "does not parse"),
     ],
 )
-def test_impossible_wishes_take_one_sentence(formula, count, message):
+def test_impossible_settings_are_reported_in_one_sentence(formula, count, message):
     with pytest.raises(InputError, match=message) as error:
         isomers(formula, count, progress=False)
     assert "\n" not in str(error.value)
