@@ -87,7 +87,7 @@ class LabelledFrames:
             check_scalars(scalars, self.labels.scalars)
 
     def _refuse_faults(self, n_frames: int, carried: str) -> None:
-        """Raise `InputError` if the frames that cannot be used require it."""
+        """Raise `InputError` for an empty file, or for unusable frames that may not be skipped."""
         name, faults = os.path.basename(self.source), self.report.skipped
         if n_frames == 0:
             raise InputError(f"{name} holds no frames; name a file with labelled structures.")
