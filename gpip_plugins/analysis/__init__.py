@@ -1,8 +1,8 @@
 """Quantities of configurations and trajectories, as pure functions of arrays.
 
 Positions are in Å with shape (n_frames, n_atoms, 3), cells (n_frames, 3, 3), series (n_frames,) in
-the order of time. No module here knows a database, a command or a picture; whoever judges a sampled
-set or a trajectory (`report`, the equilibration, the selection of labels) takes its numbers here.
+the order of time. The modules here do not depend on databases, commands or pictures; they are used
+by `report`, the equilibration and the selection of labels.
 
 One file per quantity:
 

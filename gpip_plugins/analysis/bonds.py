@@ -1,13 +1,13 @@
-"""Which atoms of a configuration are bonded, from the geometry alone.
+"""Bonds of a configuration, from the geometry alone.
 
 Two atoms are bonded when they are closer than 1.25 times the sum of their covalent radii (Cordero
-et al., Dalton Trans. 2008, 2832). Hot molecules stay below that: at 1000 K an O-O bond, one of the
-softest, scatters by 0.06 Å around 1.1 times the sum. The next shell begins at 1.4 times the sum, in
-rings of four atoms.
+et al., Dalton Trans. 2008, 2832). Bonds in hot molecules are shorter than this: at 1000 K an O-O
+bond, one of the softest, fluctuates by 0.06 Å around 1.1 times the sum. The closest atoms that are
+not bonded are at 1.4 times the sum, in rings of four atoms.
 
-Metals of groups 1 and 2 are ions in molecules and liquids, and their contacts are no bonds, however
-close. Other metals also occur in covalent compounds, which no distance tells from ions: they count
-as bonded.
+Metals of groups 1 and 2 are ions in molecules and liquids and are never bonded, however close.
+Other metals also occur in covalent compounds, which distances cannot distinguish from ions; they
+count as bonded.
 """
 
 from typing import Final
@@ -30,8 +30,8 @@ def bonded_neighbours(atoms: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         atoms: one configuration in Å, periodic or not.
 
     Returns:
-        First atoms i, shape (n,); second atoms j, shape (n,); vectors from i to the image of j that
-        it is bonded to, in Å, shape (n, 3). An atom of a solid may be bonded to its own image.
+        First atoms i, shape (n,); second atoms j, shape (n,); vectors from i to the bonded image of
+        j in Å, shape (n, 3). An atom of a solid may be bonded to its own image.
 
     Example:
         >>> water = Atoms("OHH", [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])

@@ -1,13 +1,14 @@
-r"""How much of a labelled data set a sampled one covers.
+r"""Coverage of a labelled data set by a sampled one.
 
-A labelled frame is covered when its nearest sampled frame is as close as sampled frames are to each
+A labelled frame is covered if its nearest sampled frame is as close as sampled frames are to each
 other:
 
 .. math:: \min_{s \in S} |x - s| \le q_{95}\{\min_{s' \ne s} |s - s'| : s \in S\}
 
-in descriptor space. Labelled frames drawn from the sampled ensemble itself would be covered to
-95 %. The same is asked of single atoms, element by element. A frame or an atom's environment counts
-as never sampled when it is further from every sampled one than any sampled one is from its nearest.
+in descriptor space. Of labelled frames from the sampled ensemble 95 % would be covered. The
+coverage of single atoms is defined in the same way for every element. A frame or an atom's
+environment counts as never sampled if its distance to the nearest sampled one exceeds all
+nearest-neighbour distances among the sampled ones.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ __all__ = ["MIN_SAMPLED", "QUANTILE", "Coverage", "Neighbours", "compare", "near
 
 QUANTILE = 0.95
 CHUNK = 1000
-MIN_SAMPLED = 20  # fewer have no 95 % quantile
+MIN_SAMPLED = 20  # needed for a 95 % quantile
 
 
 def nearest(
@@ -33,7 +34,7 @@ def nearest(
     Args:
         queries: shape (n_queries, n_features).
         reference: shape (n_reference, n_features).
-        same: the two sets are one; a vector is then not its own neighbour.
+        same: whether the two sets are identical; a vector is then not its own neighbour.
 
     Returns:
         Distances (n_queries,) and indices (n_queries,).
@@ -51,7 +52,7 @@ def nearest(
             row = np.arange(len(part))
             distances[row, start + row] = np.inf
         indices[start : start + CHUNK] = distances.argmin(axis=1)
-    # Computed anew: the differences of large squares above lose half of the digits.
+    # Computed again: the differences of large squares above lose half of the digits.
     return np.linalg.norm(queries - reference[indices], axis=1), indices
 
 
@@ -77,7 +78,7 @@ class Neighbours:
 
     @property
     def threshold(self) -> float:
-        """The distance up to which a labelled vector is covered."""
+        """Largest distance at which a labelled vector is covered."""
         return float(np.quantile(self.sampled, QUANTILE))
 
     @property
@@ -87,7 +88,7 @@ class Neighbours:
 
     @property
     def never_sampled(self) -> np.ndarray:
-        """Labelled vectors further out than any sampled one, the furthest first."""
+        """Indices of the labelled vectors that were never sampled, the furthest first."""
         outside = np.flatnonzero(self.labelled > self.sampled.max())
         return outside[np.argsort(-self.labelled[outside], kind="stable")]
 
@@ -98,8 +99,8 @@ class Coverage:
 
     Args:
         frames: neighbours among whole structures.
-        environments: element to neighbours among its atoms; elements of both sets only.
-        missing: labelled elements that were never sampled, to the frames that hold them.
+        environments: element -> neighbours among its atoms, for elements in both sets.
+        missing: labelled element that was never sampled -> frames that contain it.
         sampled: descriptors of the sampled structures, for the picture.
         labelled: descriptors of the labelled structures.
     """
@@ -119,7 +120,7 @@ def compare(
     Args:
         sampled: structures in Å.
         labelled: structures in Å.
-        seed: chooses the atoms that are compared one by one.
+        seed: seed of the choice of atoms that are compared individually.
         progress: show a progress bar.
 
     Raises:

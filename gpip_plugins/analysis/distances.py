@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 CONTACT = 3.0  # Å; in a box, pairs further apart are no contacts
-CHUNK = 2_000_000  # distances held at a time
+CHUNK = 2_000_000  # distances in memory at a time
 
 
 def pair_name(first: int, second: int) -> str:
@@ -50,7 +50,7 @@ def pair_distances(
 
     Args:
         positions: Å, shape (n_frames, n_atoms, 3).
-        cells: Å, shape (n_frames, 3, 3); not looked at, and may be None, without periodicity.
+        cells: Å, shape (n_frames, 3, 3); not used without periodicity, and may then be None.
         pbc: directions in which the frames are periodic, shape (3,) bool.
         pairs: two atoms each, shape (n_pairs, 2).
 
@@ -68,7 +68,7 @@ def pair_distances(
 
 
 def _chunks(positions, cells, pbc, pairs) -> Iterator[np.ndarray]:
-    """Yield the distances of some frames at a time, shape (n_frames_of_this_chunk, n_pairs)."""
+    """Yield the distances in chunks of frames, shape (n_frames_of_this_chunk, n_pairs)."""
     step = max(1, CHUNK // max(1, len(pairs)))
     for start in range(0, len(positions), step):
         part = positions[start : start + step]
@@ -81,7 +81,7 @@ def _chunks(positions, cells, pbc, pairs) -> Iterator[np.ndarray]:
 
 
 def by_elements(numbers: np.ndarray, pairs: np.ndarray, values: np.ndarray) -> dict:
-    """Return values of pairs of atoms by pair of elements.
+    """Sort values of pairs of atoms by pair of elements.
 
     Args:
         numbers: atomic numbers, shape (n_atoms,).
@@ -106,14 +106,14 @@ def shortest_distances(
     pbc: np.ndarray,
     progress: bool = False,
 ) -> dict[str, float]:
-    """Return the shortest minimum-image distance that each pair of elements ever had.
+    """Return the shortest minimum-image distance of each pair of elements in all frames.
 
     Args:
         numbers: atomic numbers, shape (n_atoms,).
         positions: Å, shape (n_frames, n_atoms, 3).
         cells: Å, shape (n_frames, 3, 3); may be None without periodicity.
         pbc: directions in which the frames are periodic, shape (3,) bool.
-        progress: show a progress bar in a periodic system, where neighbours have to be searched.
+        progress: show a progress bar of the search for neighbours in a periodic system.
 
     Returns:
         `{"O-H": distance}` in Å. In a periodic system pairs never closer than 3 Å are left out.
@@ -145,13 +145,13 @@ def shortest_distances(
 
 
 def nearest_in_radii(atoms: Atoms, max_distance: float = 4.0) -> np.ndarray:
-    """Return how far the nearest neighbour of every atom is, in sums of covalent radii.
+    """Return the distance of every atom's nearest neighbour over the sum of their covalent radii.
 
-    About 1 for an atom with a bond; below 0.5 atoms have fallen into each other.
+    It is about 1 for a bonded atom; below 0.5 the atoms overlap.
 
     Args:
         atoms: one configuration in Å, periodic or not.
-        max_distance: Å; neighbours further away are not seen.
+        max_distance: Å; neighbours further away are ignored.
 
     Returns:
         Distances over sums of radii, infinite without a neighbour, shape (n_atoms,).

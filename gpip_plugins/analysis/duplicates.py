@@ -1,16 +1,16 @@
 r"""Near-duplicates: frames of one system that differ by less than a tolerance.
 
-Two frames are compared by the distances between their atoms, which no translation, rotation or
-reflection changes:
+Two frames are compared by the distances between their atoms, which are invariant to translation,
+rotation and reflection:
 
 .. math:: d(A, B) = \sqrt{\frac{1}{P} \sum_{p=1}^{P} (r_p^A - r_p^B)^2}
 
-over all pairs of atoms, or over 256 pairs drawn once in larger systems. Atoms keep their order, so
+over all pairs of atoms, or in larger systems over 256 pairs drawn once. The order of atoms matters:
 frames that differ by the exchange of equal atoms count as different.
 
-Frames are searched in the few directions in which they differ most (principal components). A
-distance in this projection never exceeds the true one, so nothing is missed, and the candidates are
-compared in full; hundreds of thousands of frames take seconds to minutes.
+Candidates are searched in a projection on the directions in which the frames differ most (principal
+components). A distance in this projection never exceeds the true one, so no duplicate is missed;
+candidates are then compared in full. Hundreds of thousands of frames take seconds to minutes.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def fingerprints(
         positions: frames of one system in Å, shape (n_frames, n_atoms, 3).
         cells: Å, shape (n_frames, 3, 3); None without periodicity.
         pbc: directions in which the frames are periodic, shape (3,) bool.
-        seed: draws the pairs of atoms where there are more than 256.
+        seed: seed of the choice of pairs of atoms if there are more than 256.
 
     Returns:
         Minimum-image distances in Å, shape (n_frames, n_pairs).
@@ -75,7 +75,7 @@ def near_duplicates(vectors: np.ndarray, tolerance: float, progress: bool = Fals
     for index in bar:
         if dropped[index]:
             continue
-        # Rounding must not push an exact duplicate out of a tolerance of zero.
+        # With a tolerance of zero, exact duplicates must be found in spite of rounding.
         near = np.array(tree.query_ball_point(projected[index], radius + 1e-9))
         near = near[(near > index) & ~dropped[near]]
         if len(near):

@@ -1,14 +1,14 @@
-r"""Configurations that occur in two sets: the same structure, however it is turned and numbered.
+r"""Configurations that occur in two sets, up to rotation, reflection and numbering of the atoms.
 
 Two structures are the same if a rotation or reflection, a translation and an exchange of equal
 atoms bring every atom to within a tolerance of its partner. They are found in two steps.
 
-1. Distances between all atoms, sorted for each pair of elements, change under none of these. If all
-   atoms move by less than :math:`\delta`, no entry of the sorted list changes by more than
-   :math:`2 \delta` (sorting does not enlarge the largest difference). So whatever differs by more
-   is no match; a few entries in a k-d tree tell almost everything apart.
-2. Candidates are superimposed: three atoms of one onto all fitting triples of the other, both
-   hands, then all atoms by least squares (Kabsch, Acta Cryst. A 32, 922 (1976), reflections
+1. Distances between all atoms, sorted for each pair of elements, are invariant to all of these. If
+   all atoms move by less than :math:`\delta`, no entry of the sorted list changes by more than
+   :math:`2 \delta` (sorting does not enlarge the largest difference). So structures that differ by
+   more do not match; a k-d tree of a few entries excludes almost all of them.
+2. Candidates are superimposed: three atoms of one onto all fitting triples of the other and of its
+   mirror image, then all atoms by least squares (Kabsch, Acta Cryst. A 32, 922 (1976), reflections
    allowed).
 """
 
@@ -22,17 +22,17 @@ from gpip_plugins.errors import InputError, check_number
 
 __all__ = ["Structures", "check_tolerance", "same_structure", "shared_structures"]
 
-N_ENTRIES = 12  # of the sorted distances, by which the tree searches
-NEAREST = 0.3  # Å; no two atoms of one element are so close: the nearest one is the partner
+N_ENTRIES = 12  # number of sorted distances in the tree
+NEAREST = 0.3  # Å; atoms of one element are never so close: the nearest atom is the partner
 
 
 class Structures:
     """Isolated structures, in groups of the same composition.
 
     Args:
-        structures: atomic numbers, shape (n_atoms,), positions in Å, shape (n_atoms, 3), and
-            periodic directions, shape (3,), one after the other.
-        name: what messages call them.
+        structures: for each structure atomic numbers, shape (n_atoms,), positions in Å, shape
+            (n_atoms, 3), and periodic directions, shape (3,).
+        name: name of the set in messages.
 
     Raises:
         InputError: for a periodic structure.
@@ -52,7 +52,7 @@ class Structures:
             if np.any(pbc):
                 raise InputError(
                     f"configuration {self._n} of {name} is periodic; the search for equal "
-                    "structures knows isolated ones only, so leave periodic data out."
+                    "structures supports only isolated ones, so leave periodic data out."
                 )
             order = np.argsort(numbers, kind="stable")
             key = np.asarray(numbers, np.int64)[order].tobytes()
@@ -69,11 +69,11 @@ class Structures:
 def shared_structures(
     test: Structures, train: Structures, tolerance: float
 ) -> list[tuple[int, int]]:
-    """Return which structures of one set also occur in another, with the first one there.
+    """Return which structures of one set also occur in another, with the first match.
 
     Args:
-        test: set that shall be independent.
-        train: set that was learned from.
+        test: set that should be independent.
+        train: training set.
         tolerance: largest distance of an atom from its partner after superposition, in Å.
 
     Returns:
@@ -119,12 +119,12 @@ def sorted_distances(numbers: np.ndarray, R: np.ndarray) -> np.ndarray:
 
 
 def _candidates(lists_a: np.ndarray, lists_b: np.ndarray, radius: float) -> Iterator[np.ndarray]:
-    """Yield for every row of the first the rows of the second that nowhere differ by more."""
+    """Yield for every row of the first the rows of the second within a bound in every entry."""
     n_entries = lists_a.shape[1]
     if n_entries == 0:  # single atoms
         yield from [np.arange(len(lists_b))] * len(lists_a)
         return
-    # The entries that differ most between structures tell them apart best.
+    # The entries that differ most between structures distinguish them best.
     chosen = np.argsort(-lists_b.std(axis=0), kind="stable")[:N_ENTRIES]
     tree = cKDTree(lists_b[:, chosen])
     near = tree.query_ball_point(lists_a[:, chosen], radius + 1e-9, p=np.inf)
@@ -134,17 +134,17 @@ def _candidates(lists_a: np.ndarray, lists_b: np.ndarray, radius: float) -> Iter
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance in Å that would find nothing, or anything, the same."""
+    """Refuse a tolerance in Å for which no structures, or all, would be equal."""
     check_number("tolerance", tolerance, above=0.0, most=0.1, unit="Å", example=1e-3)
 
 
 def same_structure(numbers: np.ndarray, R_a: np.ndarray, R_b: np.ndarray, tolerance: float) -> bool:
-    """Tell whether two structures are the same but for rotation, reflection and equal atoms.
+    """Return whether two structures are equal up to rotation, reflection and numbering.
 
     Args:
         numbers: atomic numbers of both, shape (n_atoms,).
         R_a: positions in Å, shape (n_atoms, 3).
-        R_b: likewise.
+        R_b: positions in Å, shape (n_atoms, 3).
         tolerance: largest distance of an atom from its partner, in Å.
 
     Example:
@@ -171,7 +171,7 @@ def same_structure(numbers: np.ndarray, R_a: np.ndarray, R_b: np.ndarray, tolera
 
 
 def _fitting_atoms(numbers, d_a, d_b, radius) -> np.ndarray:
-    """Return which atoms see the others at the same distances, element by element."""
+    """Return which atoms have the same sorted distances to the others, element by element."""
     fits = numbers[:, None] == numbers
     for z in np.unique(numbers):
         of_z = numbers == z
@@ -181,7 +181,7 @@ def _fitting_atoms(numbers, d_a, d_b, radius) -> np.ndarray:
 
 
 def _anchors(d_a: np.ndarray, fits: np.ndarray) -> np.ndarray:
-    """Choose up to three atoms, far apart and off a line, of which few others look alike."""
+    """Choose up to three atoms, far apart and not on a line, that few other atoms resemble."""
     first = int(np.lexsort((-d_a.max(axis=1), fits.sum(axis=1)))[0])
     second = int(d_a[first].argmax())
     if second == first:
@@ -214,7 +214,7 @@ def _images(anchors, fits, d_a, d_b, radius) -> Iterator[np.ndarray]:
 
 
 def _both_hands(a: np.ndarray, anchors: np.ndarray, onto: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield a structure with up to three of its atoms brought onto others, and its mirror image."""
+    """Yield a structure with up to three atoms superimposed on others, and its mirror image."""
     centre, target = a[anchors].mean(0), onto.mean(0)
     for determinant in (1, -1):
         rotation = best_rotations(a[anchors] - centre, onto - target, determinant)

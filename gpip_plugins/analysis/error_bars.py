@@ -17,18 +17,18 @@ from scipy import stats
 __all__ = ["halves_in_errors", "standard_error", "statistical_inefficiency"]
 
 WINDOW = 5.0  # windows per correlation time, as Sokal advises
-MIN_INDEPENDENT = 10  # below this an error bar is a guess, and none is given
-RARE = 3.0  # standard errors; a difference of so many is made equally rare for any series
+MIN_INDEPENDENT = 10  # with fewer the error is too uncertain, and none is given
+RARE = 3.0  # standard errors; this difference is made equally rare for all series
 
 
 def statistical_inefficiency(series: np.ndarray) -> float:
-    """Return how many frames count as one independent frame; at least 1.
+    """Return the number of frames that count as one independent frame; at least 1.
 
     Args:
         series: values in the order of time, shape (n_frames,).
 
     Returns:
-        `g` above; 1 for a constant series.
+        `g` of this module; 1 for a constant series.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def statistical_inefficiency(series: np.ndarray) -> float:
     deviation = series - series.mean()
     power = np.abs(np.fft.rfft(deviation, 2 * n)) ** 2  # padded: no wrap-around
     covariance = np.fft.irfft(power)[:n] / np.arange(n, 0, -1)
-    # Of a constant series only rounding is left.
+    # In a constant series only rounding errors remain.
     if covariance[0] <= (1e-12 * np.abs(series).max()) ** 2:
         return 1.0
     inefficiency = 2.0 * np.cumsum(covariance / covariance[0]) - 1.0
@@ -73,14 +73,14 @@ def standard_error(series: np.ndarray) -> tuple[float, float]:
 def halves_in_errors(series: np.ndarray) -> float:
     """Return the mean of the second half minus that of the first, over its standard error.
 
-    Beyond 3 the series was not stationary. With few independent frames the error itself is
-    uncertain and is enlarged, as in Student's test, so that 3 is as rare as with many.
+    Above 3 the series was not stationary. With few independent frames the error is uncertain and is
+    enlarged, as in Student's test, so that 3 is as rare as with many frames.
 
     Args:
         series: values in the order of time, shape (n_frames,).
 
     Returns:
-        The difference in standard errors; NaN where a half has no error.
+        The difference in standard errors; NaN if a half has no error.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(size=1000)

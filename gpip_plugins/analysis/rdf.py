@@ -4,7 +4,7 @@ r"""Radial distribution functions of periodic systems.
                           {n_\text{frames}\, N_a (N_b - \delta_{ab})\, \frac{4\pi}{3}
                           \left[(r+\Delta)^3 - r^3\right]}
 
-with :math:`n_{ab}` ordered pairs in the bin: exactly 1 on average for an ideal gas of any size
+with :math:`n_{ab}` ordered pairs in the bin. The mean for an ideal gas of any size is exactly 1
 (Allen and Tildesley, Computer Simulation of Liquids, 2nd ed., section 8.2).
 """
 
@@ -17,7 +17,7 @@ from gpip_plugins.analysis.distances import pair_name
 
 __all__ = ["RDF", "largest_radius", "radial_distribution"]
 
-MAX_RADIUS = 8.0  # Å; nothing is learned beyond, and the time grows with its cube
+MAX_RADIUS = 8.0  # Å; little structure beyond, and the time grows with its cube
 BIN = 0.02  # Å
 FIT = 0.06  # Å; half width of the parabola that finds a peak
 
@@ -28,8 +28,8 @@ class RDF:
 
     Args:
         r: middle of the bins in Å, shape (n_bins,).
-        g: pair of elements to its function, each of shape (n_bins,).
-        n_frames: number of frames behind it.
+        g: pair of elements -> function, each of shape (n_bins,).
+        n_frames: number of frames in the average.
     """
 
     r: np.ndarray
@@ -37,9 +37,9 @@ class RDF:
     n_frames: int
 
     def peak(self, pair: str) -> tuple[float, float] | None:
-        """Return position (Å) and height of the highest peak; None if it is not inside.
+        """Return position (Å) and height of the highest peak; None if it is at the edge.
 
-        A parabola through the bins within 0.06 Å of the highest one evens out their noise.
+        A parabola is fitted to the bins within 0.06 Å of the highest one, to reduce their noise.
 
         Args:
             pair: pair of elements, such as O-O.
@@ -56,7 +56,7 @@ class RDF:
 
 
 def largest_radius(cell: np.ndarray) -> float:
-    """Return half the smallest height of a cell in Å; within it an atom is met only once.
+    """Return half the smallest height of a cell in Å; up to it every atom has only one image.
 
     Args:
         cell: three vectors in Å, shape (3, 3).
@@ -72,13 +72,13 @@ def largest_radius(cell: np.ndarray) -> float:
 def radial_distribution(
     numbers: np.ndarray, positions: np.ndarray, cells: np.ndarray, max_radius: float = MAX_RADIUS
 ) -> RDF:
-    """Return the radial distribution functions, averaged over frames of equal atoms.
+    """Return the radial distribution functions, averaged over frames with the same atoms.
 
     Args:
         numbers: atomic numbers, shape (n_atoms,).
         positions: Å, periodic in three directions, shape (n_frames, n_atoms, 3).
         cells: Å, shape (n_frames, 3, 3); they may differ in shape and size.
-        max_radius: largest distance in Å; half the smallest height of all cells if that is less.
+        max_radius: largest distance in Å; reduced to half the smallest height of all cells.
 
     Raises:
         ValueError: when there is no frame, or a cell has no volume.
@@ -96,7 +96,7 @@ def radial_distribution(
         i, j, distance = neighbour_list(
             "ijd", cutoff=edges[-1], positions=R, cell=cell, pbc=np.ones(3, bool)
         )
-        # A pair at the very edge may round into a bin that does not exist.
+        # Rounding may put a pair at the edge into a bin that does not exist.
         column = np.minimum((distance / BIN).astype(int), n_bins - 1)
         flat = (kind[i] * n_kinds + kind[j]) * n_bins + column
         histogram = np.bincount(flat, minlength=total.size).reshape(total.shape)

@@ -1,9 +1,9 @@
-"""Structures as vectors: SOAP of every atom, and its average over a structure.
+"""SOAP descriptors of atoms, and their averages over structures.
 
-SOAP: Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), as the library DScribe computes it
-(Himanen et al., Comput. Phys. Commun. 247, 106949 (2020)). Two channels of elements would make the
-vectors grow with the square of the number of elements; one is summed over all elements (`mu1nu1`,
-Darby, Kermode, Csányi, npj Comput. Mater. 8, 166 (2022)).
+SOAP: Bartók, Kondor, Csányi, Phys. Rev. B 87, 184115 (2013), as computed by DScribe (Himanen et
+al., Comput. Phys. Commun. 247, 106949 (2020)). With two channels of elements the size of the
+vectors would grow with the square of the number of elements, so one channel is summed over all
+elements (`mu1nu1`, Darby, Kermode, Csányi, npj Comput. Mater. 8, 166 (2022)).
 """
 
 import importlib.util
@@ -20,13 +20,13 @@ __all__ = ["Described", "Descriptor", "require_analysis"]
 
 
 def require_analysis(purpose: str) -> None:
-    """Check that the optional packages of the extra `analysis` are there.
+    """Check that the optional packages of the extra `analysis` are installed.
 
     Args:
-        purpose: what they are needed for, as the sentence begins.
+        purpose: what they are needed for, the beginning of the sentence.
 
     Raises:
-        InputError: naming those that are missing and how to install them.
+        InputError: when packages are missing; the message states how to install them.
     """
     packages = {"dscribe": "dscribe", "umap": "umap-learn"}
     missing = [name for module, name in packages.items() if not importlib.util.find_spec(module)]
@@ -40,12 +40,12 @@ def require_analysis(purpose: str) -> None:
 
 @dataclass(frozen=True)
 class Described:
-    """A set of structures as vectors of length 1.
+    """Descriptors of a set of structures, vectors of length 1.
 
     Args:
         structures: averages over all atoms, shape (n_structures, n_features).
-        environments: atomic number to vectors of single atoms, shape (n_atoms_kept, n_features).
-        owners: atomic number to the structure and atom of each such vector, (n_atoms_kept, 2).
+        environments: atomic number -> vectors of single atoms, shape (n_atoms_kept, n_features).
+        owners: atomic number -> structure and atom of each vector, shape (n_atoms_kept, 2).
     """
 
     structures: np.ndarray
@@ -54,17 +54,17 @@ class Described:
 
 
 class Descriptor:
-    """SOAP with a cutoff that reaches the third neighbours of an atom.
+    """SOAP with a cutoff that includes the third neighbours of an atom.
 
-    All vectors are scaled to length 1, so that the distance of two of them is
+    All vectors are scaled to length 1, so that the distance between two of them is
     sqrt(2 - 2k) with the SOAP kernel k, between 0 and sqrt(2).
 
     Args:
-        species: atomic numbers of all elements that occur.
+        species: atomic numbers of all elements.
         r_cut: cutoff in Å.
         n_max: number of radial functions.
         l_max: highest degree of the spherical harmonics.
-        sigma: width of the Gaussian that stands for an atom, in Å; thermal motion is 0.1 to 0.3 Å.
+        sigma: width of the Gaussian of an atom in Å; thermal motion is 0.1 to 0.3 Å.
 
     Example:
         >>> from ase.build import molecule
@@ -105,8 +105,8 @@ class Descriptor:
 
         Args:
             frames: structures in Å.
-            n_environments: about how many atoms of each element are kept one by one; they are
-                drawn evenly from all structures that have the element.
+            n_environments: approximate number of atoms of each element that are kept individually,
+                drawn evenly from all structures with the element.
             seed: seed of this choice.
             progress: show a progress bar.
         """

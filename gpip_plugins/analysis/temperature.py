@@ -1,8 +1,8 @@
 r"""The kinetic temperature of a canonical trajectory, with error bars.
 
-In the canonical ensemble mean and spread of the kinetic temperature are known: T, and
+In the canonical ensemble mean and variance of the kinetic temperature are known: T, and
 :math:`\sigma^2 = 2 T^2 / f` with f degrees of freedom. A thermostat that only scales velocities
-falls below this spread; miscounted degrees of freedom shift both.
+gives a smaller variance; a wrong number of degrees of freedom shifts both.
 """
 
 import math
@@ -23,8 +23,8 @@ class TemperatureStatistics:
         mean: K.
         standard_error: of the mean in K; NaN when fewer than ten frames are independent.
         n_independent: number of independent frames.
-        spread_ratio: variance over the canonical one.
-        spread_ratio_error: its standard error; NaN likewise.
+        spread_ratio: variance over the canonical variance.
+        spread_ratio_error: its standard error; NaN when fewer than ten frames are independent.
     """
 
     mean: float
@@ -39,14 +39,15 @@ def temperature_statistics(
 ) -> TemperatureStatistics:
     r"""Return mean and spread of the kinetic temperatures of one trajectory.
 
-    The variance of a few dozens of frames scatters by a third of itself. So the standard errors of
-    mean and spread are never taken smaller than those of canonical values of the same number,
-    :math:`\sqrt{2 T^2 / (f n)}` and :math:`\sqrt{(2 + 12/f) / n}` (relative).
+    The variance of a few dozen frames has a relative uncertainty of about one third. So the
+    standard errors of mean and spread are never smaller than those of the same number of
+    independent canonical values, :math:`\sqrt{2 T^2 / (f n)}` and :math:`\sqrt{(2 + 12/f) / n}`
+    (relative).
 
     Args:
         kinetic: instantaneous temperatures in K, in the order of time, shape (n_frames,).
         target: the thermostat's temperature T in K.
-        degrees_of_freedom: f, those that the kinetic energy was divided by.
+        degrees_of_freedom: f, the number by which the kinetic energy was divided.
 
     Example:
         >>> rng = np.random.default_rng(0)

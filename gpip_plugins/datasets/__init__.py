@@ -1,4 +1,4 @@
-"""Data sources: one module each; a generated data set is a data source too."""
+"""Data sets, one module each: downloaded, imported or generated."""
 
 from gpip_plugins.datasets.ani1x import ANI1x
 from gpip_plugins.datasets.classical_md import ClassicalMD

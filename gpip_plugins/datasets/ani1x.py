@@ -1,7 +1,7 @@
 """ANI-1x, off-equilibrium configurations of force-centric pre-training (arXiv:2308.14759).
 
 Published under doi:10.6084/m9.figshare.10047041 (CC0) as one HDF5 file with a group for every
-composition. What is read of a group, in Å and Hartree:
+composition. Data sets that are read from a group, in Å and Hartree:
 
 | data set | shape |
 |---|---|
@@ -10,7 +10,7 @@ composition. What is read of a group, in Å and Hartree:
 | `wb97x_dz.energy` | (n_frames,) |
 | `wb97x_dz.forces` | (n_frames, n_atoms, 3) |
 
-A label that was not computed is NaN. Other methods and properties stand beside these.
+A label that was not computed is NaN. The file also has other methods and properties.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class ANI1x(DownloadedData):
     (`wb97x_dz`), converted to eV and eV/Å; configurations without them are left out. The file has
     one group for every composition.
 
-    Args: those of `DownloadedData`.
+    Args: as for `DownloadedData`.
     """
 
     URL = "https://ndownloader.figshare.com/files/18112775"
@@ -52,10 +52,10 @@ def read_ani1x(path: str) -> Iterator[Row]:
     """Yield the configurations of ANI-1x with wB97X/6-31G(d) energies and forces, in eV and Å.
 
     Args:
-        path: of `ani1x-release.h5`.
+        path: path of `ani1x-release.h5`.
 
     Raises:
-        InputError: when it is not such a file.
+        InputError: when the file has another format.
     """
     hartree = energy_in_ev("Hartree")
     names = ("atomic_numbers", "coordinates", "wb97x_dz.energy", "wb97x_dz.forces")

@@ -1,8 +1,8 @@
-"""Data sets that a class of SchNetPack downloads and our data module hands out.
+"""Data sets that are downloaded by a class of SchNetPack and read by `GpipDataModule`.
 
-So MD17, QM9 and ISO17 have checked input, paths that count from where the command was typed, and
-batches made in memory, and they appear whole or not at all; what is downloaded, from where and in
-which units is SchNetPack's.
+So MD17, QM9 and ISO17 have checked input, paths relative to the folder in which the command was
+typed, and batches made in memory, and their files appear complete or not at all. Addresses, files
+and units are those of SchNetPack.
 """
 
 import os
@@ -17,17 +17,18 @@ __all__ = ["prepare_by_schnetpack"]
 
 
 def prepare_by_schnetpack(source: AtomsDataModule, target: str) -> None:
-    """Let SchNetPack's class download its data, or check those that are there.
+    """Let SchNetPack's class download its data, or check existing data.
 
-    The classes begin by making the database, so that an interrupted download would leave an empty
+    The classes create the database first, so that an interrupted download would leave an empty
     one; here they work in a folder beside it.
 
     Args:
         source: SchNetPack's data set.
-        target: absolute path of the file or folder that it makes; its `datapath`, or above that.
+        target: absolute path of the file or folder that it creates: its `datapath`, or a parent
+            folder of that.
 
     Raises:
-        InputError: if the data cannot be had, or what is there is something else.
+        InputError: if the data cannot be downloaded, or the existing file holds other data.
     """
     try:
         if os.path.exists(source.datapath):
@@ -36,7 +37,7 @@ def prepare_by_schnetpack(source: AtomsDataModule, target: str) -> None:
             _download(source, target)
     except InputError:
         raise
-    except Exception as error:  # no network, another molecule, a file that is no database
+    except Exception as error:  # no network, another molecule, a file that is not a database
         raise InputError(
             f"datapath={source.datapath} cannot be prepared ({type(error).__name__}: {error}); "
             "name another, or put a database of SchNetPack there."
@@ -44,12 +45,12 @@ def prepare_by_schnetpack(source: AtomsDataModule, target: str) -> None:
 
 
 def _download(source: AtomsDataModule, target: str) -> None:
-    """Download into a hidden folder, then give the result its name."""
+    """Download into a hidden folder, then rename the result."""
     datapath, (parent, name) = source.datapath, os.path.split(target)
     make_folder(parent, "datapath")
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent) as folder:
         try:
-            source.path = folder  # where ISO17 unpacks its archive
+            source.path = folder  # ISO17 unpacks its archive here
             source.datapath = os.path.join(folder, os.path.relpath(datapath, parent))
             source.prepare_data()
             if not os.path.exists(source.datapath):  # ISO17 only logs that there is no network

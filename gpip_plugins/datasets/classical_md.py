@@ -1,4 +1,4 @@
-"""Configurations from classical molecular dynamics, generated where they are used."""
+"""Configurations from classical molecular dynamics, generated when they are needed."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ __all__ = ["ClassicalMD"]
 
 
 class ClassicalMD(GpipDataModule):
-    """Samples a database by classical dynamics when it is missing.
+    """Database sampled by classical dynamics when it is missing.
 
-    Where SchNetPack's own data sets are downloaded, this one is generated in `prepare_data`: every
-    system at every temperature (GPIP's first stage, arXiv:2309.15718).
+    SchNetPack's data sets are downloaded in `prepare_data`; this one is generated: every system at
+    every temperature (GPIP's first stage, arXiv:2309.15718).
 
     Args:
-        datapath: the database, ending in `.db`, or a folder, ending in `/`; a relative path counts
-            from where the command was typed.
+        datapath: the database, ending in `.db`, or a folder, ending in `/`; relative to the folder
+            in which the command was typed.
         batch_size: configurations in a training batch.
         system: what is sampled, a class of `gpip_plugins.sampling.systems.sources`.
         **kwargs: the other settings of
@@ -27,7 +27,7 @@ class ClassicalMD(GpipDataModule):
             `gpip_plugins.data.GpipDataModule`.
 
     Raises:
-        InputError: for every setting that cannot work, before anything is simulated.
+        InputError: for settings that cannot work, before anything is simulated.
     """
 
     def __init__(self, datapath: str, batch_size: int, system: SystemSource, **kwargs: Any):
@@ -50,5 +50,5 @@ class ClassicalMD(GpipDataModule):
             )
 
     def prepare_data(self) -> None:
-        """Generate the database if it is missing, else check that it is the one asked for."""
+        """Generate the database if it is missing, else check that it has these settings."""
         generate(self.sampling)

@@ -17,19 +17,19 @@ CHUNK = 1 << 20
 
 
 def download(url: str, target: str, md5: str, progress: bool = True) -> None:
-    """Download a file, unless it is there; it appears whole and checked, or not at all.
+    """Download a file, unless it exists; it appears complete and checked, or not at all.
 
-    What an interrupted download has brought stays in a hidden file beside the target, and the next
-    one goes on behind it, if the server can.
+    The part from an interrupted download stays in a hidden file beside the target, and the next
+    download continues after it, if the server supports this.
 
     Args:
-        url: where it is.
+        url: address of the file.
         target: absolute path of the file.
-        md5: checksum as published, 32 hexadecimal digits.
+        md5: published checksum, 32 hexadecimal digits.
         progress: show a progress bar.
 
     Raises:
-        InputError: no connection, no room, or another checksum.
+        InputError: without connection, on a full disk, or for a different checksum.
     """
     if os.path.exists(target):
         check_md5(target, md5)
@@ -41,21 +41,21 @@ def download(url: str, target: str, md5: str, progress: bool = True) -> None:
         _fetch(url, partial, name, progress)
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
-            f"{url} cannot be downloaded to {target} ({error}); start again to go on with the "
-            "rest, or put the file there by hand."
+            f"{url} cannot be downloaded to {target} ({error}); start again to continue, or put "
+            "the file there by hand."
         ) from error
     try:
         check_md5(partial, md5)
     except InputError as error:
         os.remove(partial)
         raise InputError(
-            f"What {url} sent has another MD5 than {md5} and was removed; start again."
+            f"The file from {url} has another MD5 than {md5} and was removed; start again."
         ) from error
     os.replace(partial, target)
 
 
 def _fetch(url: str, partial: str, name: str, progress: bool) -> None:
-    """Append what is missing to a partial file; begin anew if the server sends the whole."""
+    """Append the missing part to a partial file; start again if the server sends the whole file."""
     have = os.path.getsize(partial) if os.path.exists(partial) else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -92,11 +92,11 @@ def check_md5(path: str, md5: str) -> None:
     """Compare a file with its published checksum.
 
     Args:
-        path: of the file.
+        path: path of the file.
         md5: 32 hexadecimal digits.
 
     Raises:
-        InputError: if it is another.
+        InputError: if the checksums differ.
     """
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
@@ -104,6 +104,6 @@ def check_md5(path: str, md5: str) -> None:
             digest.update(chunk)
     if digest.hexdigest() != md5:
         raise InputError(
-            f"{path} has the MD5 {digest.hexdigest()} instead of {md5}; remove it, and it is "
-            "downloaded again."
+            f"{path} has the MD5 {digest.hexdigest()} instead of {md5}; remove it to download it "
+            "again."
         )

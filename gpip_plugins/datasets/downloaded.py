@@ -1,7 +1,7 @@
 """Published data sets that are downloaded once and converted into a database.
 
-A new one is a class with the address, checksum, name and size of the file, the units of its
-labels, and `rows`, which reads it. Rows are read and written in chunks, so that memory does not
+A new data set is a class with the address, checksum, name and size of the file, the units of its
+labels, and `rows`, which reads it. Rows are read and written in chunks, so that the memory does not
 grow with the data set.
 """
 
@@ -23,19 +23,19 @@ __all__ = ["DownloadedData"]
 
 
 class DownloadedData(PreparedData):
-    """Downloads a published file and converts it into a database.
+    """Database converted from a published file, which is downloaded.
 
     Args:
-        datapath: database, made when it is missing.
+        datapath: database, created when it is missing.
         batch_size: configurations in a training batch.
         source: the published file, if you have it; by default it is downloaded beside the database.
-        n_max: convert only that many configurations, the first ones; None for all.
+        n_max: convert only the first `n_max` configurations; None for all.
         check: compare the file with its published checksum.
         progress: show progress bars.
-        **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
+        **kwargs: other arguments of `gpip_plugins.data.GpipDataModule`.
 
     Raises:
-        InputError: for a file that is missing, cannot be downloaded, or is another.
+        InputError: for a file that is missing, cannot be downloaded, or is not the published one.
     """
 
     URL: ClassVar[str]
@@ -61,17 +61,17 @@ class DownloadedData(PreparedData):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How many configurations were converted, and from what."""
+        """Number of converted configurations, and their source."""
         return {"file": self.FILE, "n_max": self.n_max}
 
     @abstractmethod
     def rows(self, path: str) -> Iterator[Row]:
-        """Yield structures with their labels and what else is known, from the published file."""
+        """Yield structures with labels and key-value pairs from the published file."""
 
     def make(self, path: str) -> None:
-        """Bring the file and convert it."""
+        """Download the file and convert it."""
         if self.source is not None:
-            source = existing("source", self.source, "leave it out, and it is downloaded")
+            source = existing("source", self.source, "leave it out to download the file")
             if self.check:
                 check_md5(source, self.MD5)
         else:

@@ -19,8 +19,8 @@ class ISO17(GpipDataModule):
     Training and validation configurations come from the fold `reference` (404,000 of 80 % of the
     isomers, 80 % of their trajectories). The test set is a whole fold: `test_within` has other
     configurations of the same isomers ("known molecules"), `test_other` has the other isomers
-    ("unknown molecules"). Both are databases beside each other, so that the second is a matter of
-    one more command (`gpip predict`).
+    ("unknown molecules"). Both are databases in one folder, so that one more command evaluates the
+    second one (`gpip predict`).
 
     Args:
         datapath: folder of the data; `iso17/FOLD.db` in it is downloaded by
@@ -30,7 +30,7 @@ class ISO17(GpipDataModule):
         **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
-        InputError: for another fold, or if the data cannot be had.
+        InputError: for an unknown fold, or if the data cannot be downloaded.
     """
 
     TEST_FOLDS = ("test_within", "test_other")

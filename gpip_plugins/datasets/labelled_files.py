@@ -1,10 +1,10 @@
-"""Labelled configurations from files, made into a database where they are used.
+"""Labelled configurations from files, converted to a database when they are needed.
 
 For the electrolytes of GPIP (arXiv:2309.15718, section 4.1): 16 solutions, PBE with PAW at 400 eV
 and the Gamma point, 8,000 configurations. The authors' archives
 (https://cloud.tsinghua.edu.cn/f/f4364b9fbc844ea48725/, doi:10.5281/zenodo.10693481) state no
-licence that we know of and no format; their program reads extended XYZ. So the user names what they
-downloaded or computed: one file or folder for each solution.
+licence that we know of and no format; their program reads extended XYZ. So the user names the files
+that were downloaded or computed: one file or folder for each solution.
 """
 
 import os
@@ -23,18 +23,18 @@ __all__ = ["LabelledFiles"]
 
 
 class LabelledFiles(PreparedData):
-    """Reads labelled files or folders once into one database, in eV and Å.
+    """Database made from labelled files or folders, in eV and Å.
 
-    Every source goes through the checks of `gpip import`; rows carry the name of their file, up to
-    the first dot, as `system`, and their number in it as `source_row`.
+    Every source is checked as by `gpip import`; rows have the name of their file, up to the first
+    dot, as `system`, and their number in it as `source_row`.
 
     Args:
-        datapath: database, made when it is missing.
-        sources: one or several: extended XYZ, also gzipped, or anything that ASE reads, folders of
-            VASP runs, folders in DeePMD-kit's format; relative paths count from where the command
-            was typed.
+        datapath: database, created when it is missing.
+        sources: one or several: extended XYZ, also gzipped, or any other format that ASE reads,
+            folders of VASP runs, folders in DeePMD-kit's format; relative to the folder in which
+            the command was typed.
         batch_size: configurations in a training batch.
-        energy_unit: unit of the energies in extended XYZ; forces are in it per Å.
+        energy_unit: unit of the energies in extended XYZ; forces are in this unit per Å.
         energy_key: name of the energies.
         forces_key: name of the forces.
         progress: show a progress bar while reading.
@@ -71,12 +71,12 @@ class LabelledFiles(PreparedData):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The names of the sources and the unit in which they were read."""
+        """Names of the sources and the unit of their energies."""
         names = [os.path.basename(source) for source in self.sources]
         return {"sources": names, "energy_unit": self.labels.energy_unit}
 
     def make(self, path: str) -> None:
-        """Read every source and join what was read."""
+        """Read all sources into one database."""
         for source in self.sources:
             existing("sources", source, "name files with labels")
         write_rows(path, self._rows(), self.labels.property_units())

@@ -10,7 +10,7 @@ from gpip_plugins.errors import check_choice
 
 __all__ = ["MD17"]
 
-#: As SchNetPack's class knows them.
+#: Names of SchNetPack's class.
 MOLECULES = (
     "aspirin",
     "azobenzene",
@@ -36,7 +36,7 @@ class MD17(GpipDataModule):
         **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
-        InputError: for a molecule that there is not, or a database of another one.
+        InputError: for an unknown molecule, or a database of another molecule.
     """
 
     def __init__(self, datapath: str, molecule: str, batch_size: int, **kwargs: Any):
@@ -45,5 +45,5 @@ class MD17(GpipDataModule):
         self.source = schnetpack.datasets.MD17(self.datapath, molecule, batch_size=1)
 
     def prepare_data(self) -> None:
-        """Download the molecule if it is missing, else check that it is the one asked for."""
+        """Download the molecule if it is missing, else check that it is the requested one."""
         prepare_by_schnetpack(self.source, self.datapath)

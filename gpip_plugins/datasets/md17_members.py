@@ -1,4 +1,4 @@
-"""The molecules of MD17 as data sets of one mixture."""
+"""The molecules of MD17 as data sets of a mixture."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ def md17_members(
     """Return one data set for every molecule, by name.
 
     Args:
-        folder: where the databases are, `md17_aspirin.db` and so on, or are downloaded to.
-        molecules: names as `MD17` takes them.
-        **settings: those of `gpip_plugins.data.MixtureMember`, the same for all.
+        folder: folder of the databases, `md17_aspirin.db` and so on; missing ones are downloaded.
+        molecules: names of the molecules, see `MD17`.
+        **settings: settings of `gpip_plugins.data.MixtureMember`, the same for all.
 
     Raises:
-        InputError: for a molecule that there is not.
+        InputError: for an unknown molecule.
 
     Example:
         >>> list(md17_members("data", ["ethanol", "uracil"], kind="off_equilibrium"))

@@ -21,9 +21,9 @@ class PCQM4Mv2(DownloadedData):
     """PCQM4Mv2: equilibrium structures of 3.4 million molecules (Hu et al., arXiv:2103.09430).
 
     B3LYP/6-31G(d) geometries of PubChemQC (Nakata, Shimazaki, J. Chem. Inf. Model. 57, 1300
-    (2017)), hydrogens included; those of the training set, which alone are public, and no labels.
+    (2017)), hydrogens included. Only the structures of the training set are public. No labels.
 
-    Args: those of `DownloadedData`.
+    Args: as for `DownloadedData`.
     """
 
     URL = "http://ogb-data.stanford.edu/data/lsc/pcqm4m-v2-train.sdf.tar.gz"
@@ -53,10 +53,10 @@ def read_sdf(file, name: str) -> Iterator[Atoms]:
 
     Args:
         file: opened for reading, bytes.
-        name: what messages call it.
+        name: name of the file in messages.
 
     Raises:
-        InputError: naming the entry that is not such a structure.
+        InputError: for an entry that is not a V2000 structure; the message gives its number.
     """
     lines = (line.decode("ascii", "replace").rstrip("\r\n") for line in file)
     for number in itertools.count():

@@ -16,25 +16,25 @@ __all__ = ["PreparedData"]
 
 
 class PreparedData(GpipDataModule):
-    """Makes its database in `prepare_data`, as SchNetPack's data sets do by a download.
+    """Data module that makes its database in `prepare_data`.
 
-    The database appears whole or not at all; of several processes one makes it and the others
-    wait. A database that is there must have been made with the same settings.
+    The database appears complete or not at all; of several processes one makes it and the others
+    wait. An existing database must have been made with the same settings.
 
-    Args: those of `gpip_plugins.data.GpipDataModule`.
+    Args: as for `gpip_plugins.data.GpipDataModule`.
     """
 
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What determines the content of the database, by the names of the parameters."""
+        """Parameters that determine the content of the database, by name."""
 
     @abstractmethod
     def make(self, path: str) -> None:
-        """Write the database, one of SchNetPack, at `path`."""
+        """Write the database in SchNetPack's format to `path`."""
 
     def prepare_data(self) -> None:
-        """Make the database if it is missing, else check that it is the one asked for.
+        """Make the database if it is missing, else check that it has these settings.
 
         Raises:
             InputError: if it cannot be made, or was made with other settings.
@@ -44,7 +44,7 @@ class PreparedData(GpipDataModule):
         lock = fasteners.InterProcessLock(target.with_name(f".{target.name}.lock"))
         with lock:
             if not target.exists():
-                # What a killed process left; the lock tells that none is writing now.
+                # Left by a killed process: with the lock held, no process is writing now.
                 remove_partial(target)
                 with whole_file(target) as part:
                     self.make(part)
@@ -53,12 +53,12 @@ class PreparedData(GpipDataModule):
 
     def _compare(self) -> None:
         """Compare the settings with those that the database was made with."""
-        database = Database(self.datapath, remedy="delete it, and it is made again")
+        database = Database(self.datapath, remedy="delete it to make it again")
         stored = database.metadata.get("prepared")
         for key, value in self.settings.items():
             if stored is None or stored.get(key) != value:
                 held = "something else" if stored is None else f"{key}={stored.get(key)}"
                 raise InputError(
-                    f"datapath={self.datapath} was made from {held}, but {key}={value} is asked "
-                    "for; choose another datapath or delete the file."
+                    f"datapath={self.datapath} was made from {held}, but {key}={value} is "
+                    "requested; choose another datapath or delete the file."
                 )

@@ -18,11 +18,12 @@ class QM9(GpipDataModule):
     Args:
         datapath: database, downloaded by `schnetpack.datasets.QM9` when it is missing.
         batch_size: configurations in a training batch.
-        remove_uncharacterized: leave out the 3,054 molecules that are no minima of their SMILES.
+        remove_uncharacterized: leave out the 3,054 molecules whose minimum differs from their
+            SMILES.
         **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
-        InputError: if the data cannot be had.
+        InputError: if the data cannot be downloaded.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-r"""Liquid water of "Forces are not Enough", on which GPIP's Table 2 rests.
+r"""Liquid water of "Forces are not Enough", the data of GPIP's Table 2.
 
 Fu et al., Trans. Mach. Learn. Res. (2023), arXiv:2210.07237; data: doi:10.5281/zenodo.7196767,
 file `water.npy` (64 molecules in a cubic cell, 100,001 frames). The file is a pickled dictionary:
@@ -13,7 +13,7 @@ file `water.npy` (64 molecules in a cubic cell, 100,001 frames). The file is a p
 | `angles` | (3,) or (n_frames, 3) | degrees |
 
 Its labels are those of the flexible classical model SPC/E-fw (Wu, Tepper, Voth, J. Chem. Phys. 124,
-024503 (2006)), not of an ab initio method: what is compared on it is how well networks learn.
+024503 (2006)), not of an ab initio method: it serves to compare how well networks learn.
 """
 
 import pickle
@@ -39,14 +39,14 @@ NEEDED = ("wrapped_coords", "forces", "energy", "atom_types", "lengths")
 
 
 class InOrder(SplittingStrategy):
-    """The first rows are for training, the next for validation, the next for the test."""
+    """Split with the first rows for training, the next for validation, then the test."""
 
     def split(self, dataset, *split_sizes: int) -> list[list[int]]:
         """Return the rows of each part.
 
         Args:
-            dataset: with a length.
-            split_sizes: rows of each part.
+            dataset: data set with a length.
+            split_sizes: number of rows of each part.
         """
         ends = np.cumsum(split_sizes)
         return [list(range(int(e) - n, int(e))) for e, n in zip(ends, split_sizes, strict=True)]
@@ -55,20 +55,20 @@ class InOrder(SplittingStrategy):
 def fu_split(n_total: int, n_train: int, n_val: int, n_test: int) -> list[np.ndarray]:
     """Return the frames of the split that Fu et al. publish (scikit-learn's, with seed 123).
 
-    First the test frames are taken from all, then training and validation frames from the first
-    `n_train + n_val` of what is left; so the test frames are the same whatever the other sizes.
+    First the test frames are drawn from all frames, then training and validation frames from the
+    first `n_train + n_val` of the rest; so the test frames do not depend on the other sizes.
 
     Args:
         n_total: frames in the file.
         n_train: frames for training.
         n_val: frames for validation.
-        n_test: frames for the test; 10,000 there.
+        n_test: frames for the test; 10,000 in the paper.
 
     Returns:
         Frames of each part, counted from 0.
 
     Raises:
-        InputError: when the file holds too few.
+        InputError: when the file holds too few frames.
     """
     if n_train + n_val + n_test > n_total:
         raise InputError(
@@ -83,15 +83,15 @@ def fu_split(n_total: int, n_train: int, n_val: int, n_test: int) -> list[np.nda
 
 
 def read_water(path: str) -> dict[str, np.ndarray]:
-    """Return the arrays of `water.npy`, as they are.
+    """Return the arrays of `water.npy`, without conversion.
 
-    The pickle in the file may name NumPy's arrays only, so that opening it runs no foreign code.
+    The pickle in the file may contain only NumPy arrays, so that no other code is run.
 
     Args:
         path: absolute path.
 
     Raises:
-        InputError: when it is not such a file.
+        InputError: when the file has another format.
     """
     try:
         with open(path, "rb") as file:
@@ -125,7 +125,7 @@ def read_water(path: str) -> dict[str, np.ndarray]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Rebuilds NumPy arrays and refuses everything else."""
+    """Unpickler that accepts NumPy arrays and refuses all other objects."""
 
     ALLOWED = {
         (module, name)
@@ -146,12 +146,12 @@ class _ArraysOnly(pickle.Unpickler):
 class FuWater(PreparedData):
     """The water of Fu et al. with their split, in eV and Å.
 
-    The database holds the frames of the split only, in the order training, validation, test; each
-    row carries `source_row`. Reading the source takes as much memory as the file is large.
+    The database holds only the frames of the split, in the order training, validation, test; each
+    row has `source_row`. Reading the source needs as much memory as the size of the file.
 
     Args:
-        datapath: database, made when it is missing.
-        source: the file `water.npy`; relative paths count from where the command was typed.
+        datapath: database, created when it is missing.
+        source: the file `water.npy`; relative to the folder in which the command was typed.
         batch_size: configurations in a training batch.
         num_train: 950 or 9,500 in GPIP's Table 2.
         num_val: 50 or 500.
@@ -160,7 +160,7 @@ class FuWater(PreparedData):
         **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
-        InputError: for a file that is missing or another, or sizes that it does not hold.
+        InputError: for a missing or different file, or one with too few frames.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class FuWater(PreparedData):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The split, which decides what the database holds."""
+        """The split, which determines the content of the database."""
         return {"num_train": self.num_train, "num_val": self.num_val, "num_test": self.num_test}
 
     def make(self, path: str) -> None:

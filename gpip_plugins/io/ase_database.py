@@ -1,7 +1,7 @@
-"""ASE databases: opened, checked, read and written in Å at one place.
+"""Open, check, read and write ASE databases in Å.
 
-SchNetPack keeps its data sets as ASE databases whose metadata hold the units. A file that is not
-one makes ASE and SQLite raise whatever they meet; here that is one `InputError`.
+SchNetPack stores data sets as ASE databases whose metadata hold the units. For other files ASE and
+SQLite raise exceptions of many kinds; here they become one `InputError`.
 """
 
 import contextlib
@@ -34,18 +34,18 @@ class Database:
     Rows are counted from 0, in the order in which they were written.
 
     Args:
-        path: the file; a relative path counts from where the command was typed.
-        name: of the parameter that holds the path.
+        path: the file; relative to the folder in which the command was typed.
+        name: name of the parameter of the path.
         remedy: what to do if the file is missing or unreadable, without a full stop.
 
     Attributes:
         path: absolute path.
-        metadata: what the database says of itself.
-        scale: Å in one of its units of length; 1 where it states none.
+        metadata: metadata of the database.
+        scale: length of its unit of length in Å; 1 if it states none.
         property_units: unit of each label; None if SchNetPack did not write the file.
 
     Raises:
-        InputError: for a file that is missing, is no database, or states an unknown unit of length;
+        InputError: for a file that is missing, is not a database, or has an unknown unit of length;
             while reading, for a row that cannot be read.
 
     Example:
@@ -79,7 +79,7 @@ class Database:
         return self._length
 
     def rows(self, description: str = "reading", progress: bool = False) -> Iterator[AtomsRow]:
-        """Yield all rows as they are stored, in one pass.
+        """Yield all rows without conversion, in one pass.
 
         Args:
             description: text in front of the progress bar.
@@ -91,13 +91,13 @@ class Database:
             )
 
     def row(self, index: int) -> AtomsRow:
-        """Return one row as it is stored.
+        """Return one row without conversion.
 
         Args:
             index: counted from 0.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: when the row does not exist.
         """
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -124,7 +124,7 @@ class Database:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn whatever ASE and SQLite raise into one sentence."""
+        """Convert exceptions of ASE and SQLite to an `InputError`."""
         try:
             yield
         except (InputError, IndexError, GeneratorExit):
@@ -137,11 +137,11 @@ class Database:
 
 
 def is_schnetpack(path: str, name: str = "datapath") -> bool:
-    """Tell whether a file is a database that SchNetPack wrote.
+    """Return whether a file is a database written by SchNetPack.
 
     Args:
         path: absolute path of a file.
-        name: of the parameter that holds the path.
+        name: name of the parameter of the path.
 
     Raises:
         InputError: for a file that ends in .db and cannot be read.
@@ -155,10 +155,10 @@ def write_rows(
     """Make a SchNetPack database in one transaction, chunk by chunk.
 
     Args:
-        path: file to be made.
+        path: file to be created.
         rows: structures with labels and key-value pairs; they need not fit into memory together.
         property_units: unit of each label.
-        **metadata: what the database shall say of itself besides the units.
+        **metadata: metadata of the database other than the units.
 
     Returns:
         Number of rows.
@@ -173,7 +173,7 @@ def write_rows(
         1
         ({'energy': 'eV'}, 'exact', 7)
     """
-    # Imported here: SchNetPack imports torch, which those who only read need not wait for.
+    # Imported here: SchNetPack imports torch, which is slow and not needed for reading.
     from schnetpack.data import ASEAtomsData
 
     store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=dict(property_units))

@@ -19,13 +19,13 @@ _held: dict[str, InterProcessLock] = {}
 def lock_folder(folder: str | os.PathLike, remedy: str, name: str = "run.lock") -> None:
     """Take the lock of a folder, if this process does not hold it yet.
 
-    The operating system drops the lock when the process ends in whatever way, so a killed one
-    leaves nothing that blocks the next.
+    The operating system releases the lock when the process ends for any reason, so a killed process
+    does not block the next one.
 
     Args:
         folder: an existing folder.
         remedy: how to choose another folder, for the message.
-        name: name of the lock's file, which also tells who holds it.
+        name: name of the lock's file, which also contains the process that holds the lock.
 
     Raises:
         InputError: another process holds the lock, or the folder cannot be written.
@@ -54,7 +54,7 @@ def lock_folder(folder: str | os.PathLike, remedy: str, name: str = "run.lock") 
             f"Another run is going on in {os.path.dirname(path)} ({holder}); wait until it has "
             f"ended, or {remedy}."
         )
-    # Through the lock's own handle, see `_held`.
+    # Through the handle of the lock, see `_held`.
     lock.lockfile.truncate(0)
     lock.lockfile.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     lock.lockfile.flush()
@@ -62,7 +62,7 @@ def lock_folder(folder: str | os.PathLike, remedy: str, name: str = "run.lock") 
 
 
 def release_folder(folder: str | os.PathLike, name: str = "run.lock") -> None:
-    """Give a folder free, if this process holds its lock.
+    """Release the lock of a folder, if this process holds it.
 
     Args:
         folder: as for `lock_folder`.
@@ -75,6 +75,6 @@ def release_folder(folder: str | os.PathLike, name: str = "run.lock") -> None:
 
 @atexit.register
 def _release_all() -> None:
-    """Close the files of what is still held, so that nothing warns of them."""
+    """Close the files of all locks still held, so that no warning is raised."""
     while _held:
         _held.popitem()[1].release()

@@ -1,4 +1,4 @@
-"""Paths that a user names: what a relative one means, what must be there, what may be written."""
+"""Paths from the user: relative paths, checks of input and output files, complete writing."""
 
 import contextlib
 import os
@@ -45,15 +45,15 @@ def resolve(path: str | os.PathLike) -> str:
 
 
 def existing(name: str, path: str | os.PathLike, remedy: str) -> str:
-    """Return the absolute path of a file or folder that must be there.
+    """Return the absolute path of a file or folder that must exist.
 
     Args:
-        name: of the parameter that holds the path.
-        path: absolute, or relative to where the command was typed.
-        remedy: what to do if there is none, without a full stop.
+        name: name of the parameter of the path.
+        path: absolute, or relative to the folder in which the command was typed.
+        remedy: what to do if it does not exist, without a full stop.
 
     Raises:
-        InputError: if there is none.
+        InputError: if it does not exist.
     """
     full = resolve(path)
     if not os.path.exists(full):
@@ -63,17 +63,17 @@ def existing(name: str, path: str | os.PathLike, remedy: str) -> str:
 
 
 def check_target(target: str, endings: Sequence[str], overwrite: bool, source: str) -> None:
-    """Check that a file may be written, as far as names and folders tell, before long work starts.
+    """Check before long work starts that a file may be written, by its name and folder.
 
     Args:
         target: absolute path of the file to be written.
-        endings: accepted endings of its name; none accepts all.
-        overwrite: whether it may replace an existing file.
+        endings: accepted suffixes of its name; none accepts all.
+        overwrite: whether an existing file may be replaced.
         source: absolute path of the file that is read, which must never be replaced.
 
     Raises:
-        InputError: if the target has another ending, exists, or lies in a folder that is missing
-            or cannot be written.
+        InputError: if the target has another suffix, exists, or its folder is missing or cannot be
+            written.
     """
     if endings and not target.endswith(tuple(endings)):
         choice = "one of " * (len(endings) > 1) + ", ".join(endings)
@@ -82,24 +82,24 @@ def check_target(target: str, endings: Sequence[str], overwrite: bool, source: s
         raise InputError(f"{target} exists already and is a folder; name another target.")
     if os.path.exists(target):
         if os.path.exists(source) and os.path.samefile(source, target):
-            raise InputError(f"{target} exists already: it is what is read; name another target.")
+            raise InputError(f"{target} is the file that is read; name another target.")
         if not overwrite:
             raise InputError(
                 f"{target} exists already; name another target or give overwrite=True."
             )
     if not os.access(os.path.dirname(target), os.W_OK):
         raise InputError(
-            f"The folder of {target} is missing or cannot be written; make it, mend its "
+            f"The folder of {target} is missing or cannot be written; make it, correct its "
             "permissions or name another target."
         )
 
 
 def make_folder(folder: str | os.PathLike, name: str) -> None:
-    """Make a folder with those above it, if it is missing.
+    """Make a folder and its parent folders, if it is missing.
 
     Args:
         folder: absolute path.
-        name: of the parameter that names it.
+        name: name of the parameter of the folder.
 
     Raises:
         InputError: if it cannot be made.
@@ -109,40 +109,40 @@ def make_folder(folder: str | os.PathLike, name: str) -> None:
     except OSError as error:
         raise InputError(
             f"the folder {os.fspath(folder)!r} of {name} cannot be made ({error.strerror}); choose "
-            "a folder that you may write to."
+            "a folder in which you may write."
         ) from error
 
 
 @contextlib.contextmanager
 def writing(target: str | os.PathLike) -> Iterator[None]:
-    """Tell a full disk, or a folder that cannot be written, in a sentence.
+    """Convert errors of the file system and of SQLite to an `InputError`.
 
     Args:
-        target: what is being written, for the message.
+        target: file that is written, for the message.
 
     Raises:
-        InputError: for any fault of the file system or of SQLite inside.
+        InputError: for a full disk, a folder that cannot be written, and similar errors.
     """
     try:
         yield
     except (OSError, sqlite3.Error) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"Writing {target} failed ({why}); make room or mend the permissions of its folder, "
-            "then start again."
+            f"Writing {target} failed ({why}); free some space or correct the permissions of its "
+            "folder, then start again."
         ) from error
 
 
 @contextlib.contextmanager
 def whole_file(target: str | os.PathLike) -> Iterator[str]:
-    """Give the name of a file to write, which becomes `target` once it was written without fault.
+    """Yield the name of a temporary file, which is renamed to `target` after writing succeeds.
 
-    The file lies in the folder of the target and has its ending, so that formats are recognised and
-    the last step is one renaming. An older target stays as it is until then. After a fault, or an
-    interruption by the keyboard, nothing is left; SQLite's helper files are removed too.
+    The temporary file has the folder and suffix of the target, so that formats are recognised and
+    the last step is a renaming. An older target is not changed before that. After an error or a
+    keyboard interrupt the temporary file is removed, with SQLite's helper files.
 
     Args:
-        target: the file that shall appear whole or not at all.
+        target: the file that should appear complete or not at all.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -170,10 +170,10 @@ def whole_file(target: str | os.PathLike) -> Iterator[str]:
 
 
 def remove_partial(target: str | os.PathLike) -> None:
-    """Remove what a killed `whole_file` left of a target that nobody is writing now.
+    """Remove temporary files that a killed `whole_file` left; no process may be writing now.
 
     Args:
-        target: the file that was to appear.
+        target: the target of `whole_file`.
     """
     path = Path(target)
     pattern = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}(-journal)?"

@@ -1,4 +1,4 @@
-"""Reads structures with ASE, quickly also from compressed files, and checks what was read."""
+"""Read structures with ASE, also from compressed files, and check them."""
 
 import contextlib
 import os
@@ -17,33 +17,33 @@ __all__ = ["check_structure", "flat_cells", "read_structures", "structure_format
 
 
 def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Tell which systems are periodic without a cell of three vectors that span a volume.
+    """Return which systems are periodic but have no cell of three vectors that span a volume.
 
-    Also a cell that is periodic in one or two directions needs all three: SchNetPack's search for
+    Systems with one or two periodic directions also need all three vectors: SchNetPack's search for
     neighbours (`MatScipyNeighborList`) replaces a cell without volume by the box around the atoms,
-    keeps it periodic, and so finds pairs that are not there.
+    keeps it periodic, and so finds wrong pairs.
 
     Args:
         cells: cell vectors in Å, shape (n_systems, 3, 3).
         pbc: periodic directions, shape (n_systems, 3).
 
     Returns:
-        True for the systems at fault, shape (n_systems,).
+        True for systems with such a cell, shape (n_systems,).
 
     Example:
         >>> slab = np.diag([4.0, 4.0, 0.0])
         >>> flat_cells(np.stack([slab, slab]), np.array([[True, True, False], [False] * 3]))
         array([ True, False])
     """
-    with np.errstate(invalid="ignore"):  # a vector that is not finite spans nothing either
+    with np.errstate(invalid="ignore"):  # vectors that are not finite span no volume
         volumes = np.abs(np.linalg.det(cells))
     lengths = np.linalg.norm(cells, axis=2).prod(axis=1)
-    # 1e-6 Å^3 is SchNetPack's own bound; the other one finds vectors that are almost parallel.
+    # 1e-6 Å^3 is SchNetPack's bound; the other bound finds vectors that are almost parallel.
     flat = ~((volumes > 1e-6) & (volumes > 1e-6 * lengths))
     return flat & pbc.any(axis=1)
 
 
-#: What to say about them.
+#: Message about such systems.
 FLAT_CELL = (
     "is periodic, but its three cell vectors span no volume (one is zero or lies along others); "
     "give all three vectors, also where only one or two directions are periodic, or set pbc to "
@@ -56,7 +56,7 @@ def check_structure(atoms: Atoms, where: str) -> None:
 
     Args:
         atoms: the structure, in Å.
-        where: file and number of the structure, as the sentence begins.
+        where: file and number of the structure, the beginning of the sentence.
 
     Raises:
         InputError: for a structure without atoms, with positions that are not finite, or periodic
@@ -81,7 +81,7 @@ def structure_format(path: str) -> str:
         path: absolute path of the file.
 
     Raises:
-        InputError: if ASE knows no format that fits.
+        InputError: if ASE does not recognise the format.
     """
     try:
         return filetype(path)
@@ -94,13 +94,13 @@ def read_structures(path: str) -> Iterator[Atoms]:
 
     ASE seeks back and forth between frames. In a compressed file every step back starts again at
     the beginning, so that the time grows with the square of the number of frames; such a file is
-    therefore unpacked to a temporary one first.
+    therefore first unpacked to a temporary file.
 
     Args:
         path: absolute path of the file.
 
     Raises:
-        InputError: naming the frame at which reading failed.
+        InputError: when reading fails; the message states the frame.
     """
     number = 0
     with contextlib.ExitStack() as stack:
@@ -118,13 +118,13 @@ def read_structures(path: str) -> Iterator[Atoms]:
                 number += 1
         except (InputError, GeneratorExit):
             raise
-        except Exception as error:  # ASE's readers raise whatever their parser met
+        except Exception as error:  # ASE's readers raise exceptions of any kind
             raise InputError(
                 f"{path} cannot be read at frame {number} ({reason(error)}); repair or convert it."
             ) from None
 
 
 def reason(error: Exception) -> str:
-    """Return kind and text of an exception on one line."""
+    """Return type and text of an exception on one line."""
     text = " ".join(str(error).split()) or "no details"
     return f"{type(error).__name__}: {text}"

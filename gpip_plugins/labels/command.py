@@ -8,7 +8,7 @@ __all__ = ["add_import"]
 
 
 def add_import(commands) -> None:
-    """Register `gpip import`. Defaults are those of `Labels`; help texts repeat them."""
+    """Register `gpip import`. The defaults are those of `Labels`; the help texts repeat them."""
     parser = commands.add_parser(
         "import",
         help="turn labelled structures (extended XYZ, ...) into a database for training",
@@ -24,7 +24,7 @@ def add_import(commands) -> None:
         "--energy-unit",
         metavar="UNIT",
         help="unit of the energies: eV, kcal/mol, kJ/mol, Hartree, Rydberg; needed for XYZ, which "
-        "does not say it (asked for on a terminal)",
+        "does not state it (asked for on a terminal)",
     )
     add("--forces-unit", metavar="UNIT", help="default: energy unit per distance unit")
     add("--distance-unit", metavar="UNIT", default=absent, help="Bohr or nm; default: Ang")
@@ -48,7 +48,7 @@ def add_import(commands) -> None:
     add(
         "--skip-unlabelled",
         action="store_true",
-        help="leave out frames whose labels are missing or not finite, and say how many",
+        help="leave out frames whose labels are missing or not finite, and print their number",
     )
     add(
         "--unlabelled",
@@ -65,7 +65,7 @@ def add_import(commands) -> None:
 
 
 def run_import(args: argparse.Namespace) -> None:
-    """Import labels and say what was written."""
+    """Import labels and print what was written."""
     from gpip_plugins.labels.importing import check_paths, import_labels
     from gpip_plugins.labels.keys_and_units import Labels
     from gpip_plugins.labels.scalars import parse_scalars
@@ -99,13 +99,13 @@ def run_import(args: argparse.Namespace) -> None:
 
 
 def _ask_for_unit(source: str) -> str | None:
-    """Ask for the unit of the energies on a terminal, where the format does not say it."""
+    """Ask for the unit of the energies on a terminal, if the format does not state it."""
     from gpip_plugins.io.paths import resolve
     from gpip_plugins.labels.readers import reader_of
 
     path = resolve(source)
     if sys.stdin.isatty() and not reader_of(path).states_units(path):
-        # Ctrl-D is no answer; the import then says how to name the unit.
+        # Ctrl-D gives no answer; the import then reports how to name the unit.
         with contextlib.suppress(EOFError):
             return input(f"Unit of the energies in {source} (eV, kcal/mol, ...): ")
     return None

@@ -1,4 +1,4 @@
-"""The labelled frames of a file, checked one by one and turned into eV and Å."""
+"""The labelled frames of a file, checked one by one and converted to eV and Å."""
 
 import os
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ __all__ = ["LabelledFrames", "label_of"]
 class LabelledFrames:
     """The frames of a file as rows of a database, in eV and Å.
 
-    Frames that cannot be used are noted on the way; whether the file is accepted is decided when
-    its last frame was read.
+    Frames that cannot be used are recorded; whether the file is accepted is decided after its last
+    frame.
 
     Args:
         source: absolute path of a file or folder.
@@ -36,7 +36,7 @@ class LabelledFrames:
         progress: show a progress bar (only on a terminal).
 
     Attributes:
-        report: what was done; complete after the last frame.
+        report: result of the import; complete after the last frame.
 
     Raises:
         InputError: at once for missing or unknown units; while reading for a structure without
@@ -59,7 +59,7 @@ class LabelledFrames:
         self.reader = reader_of(source)
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield structure, labels and origin of every frame that can be used."""
+        """Yield structure, labels and origin of every usable frame."""
         plausibility = Plausibility()
         scalars: dict[str, list[float]] = {name: [] for name in self.labels.scalars}
         carried, n_frames = "", 0
@@ -87,7 +87,7 @@ class LabelledFrames:
             check_scalars(scalars, self.labels.scalars)
 
     def _refuse_faults(self, n_frames: int, carried: str) -> None:
-        """Raise what the frames that cannot be used call for."""
+        """Raise `InputError` for an empty file, or for unusable frames that may not be skipped."""
         name, faults = os.path.basename(self.source), self.report.skipped
         if n_frames == 0:
             raise InputError(f"{name} holds no frames; name a file with labelled structures.")
@@ -106,7 +106,7 @@ class LabelledFrames:
             )
 
     def _structure(self, number: int, frame: Atoms) -> Atoms:
-        """Return the bare structure in Å."""
+        """Return the structure without labels in Å."""
         scale = self.factors["distance"]
         cell = frame.cell.array * scale
         atoms = Atoms(
@@ -131,7 +131,7 @@ class LabelledFrames:
         return values | scalars, fault
 
     def _scalars(self, frame: Atoms) -> tuple[dict[str, np.ndarray], str]:
-        """Return the scalar properties in their own units, or what is wrong with one."""
+        """Return the scalar properties in their given units, or what is wrong with one."""
         values = {}
         for name in self.labels.scalars:
             value = label_of(frame, name)
@@ -189,7 +189,7 @@ def label_of(frame: Atoms, key: str) -> np.ndarray | float | None:
 
 
 def names_in(frame: Atoms) -> str:
-    """Return the names of all that a frame carries, for a message."""
+    """Return the names of all data of a frame, for a message."""
     results = getattr(frame.calc, "results", {})
     info = [name for name in frame.info if name != FAULT]
     names = [*results, *info, *(n for n in frame.arrays if n not in ("numbers", "positions"))]

@@ -1,7 +1,7 @@
-"""Turns labelled structures into a SchNetPack database in eV, Å and eV/Å.
+"""Convert labelled structures to a SchNetPack database in eV, Å and eV/Å.
 
 The file is read once, frame by frame, and written in one transaction to a temporary file beside
-the target, which takes its name only when everything was found right.
+the target, which is renamed to the target only when all checks have passed.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ def import_labels(
     """Write the structures and labels of a file as a SchNetPack database.
 
     Properties, unless `labels` has no names: `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å,
-    and where the file has it `stress` (1, 3, 3) in eV/Å^3; scalar properties (1,) in the unit that
-    was named. Metadata: source, its SHA-256, its units and the level of theory.
+    `stress` (1, 3, 3) in eV/Å^3 if the file has it; scalar properties (1,) in the given unit.
+    Metadata: source, its SHA-256, its units and the level of theory.
 
     Args:
-        source: a file or folder that one of `gpip_plugins.labels.readers` reads: extended XYZ, also
-            gzipped, anything else that ASE reads, folders of VASP runs or of DeePMD-kit.
+        source: a file or folder for one of `gpip_plugins.labels.readers`: extended XYZ, also
+            gzipped, any other format that ASE reads, folders of VASP runs or of DeePMD-kit.
         target: name of the database, ending in .db.
         labels: names and units of the labels; None takes the defaults.
         skip_unlabelled: leave out frames whose labels are missing or not finite, instead of
@@ -64,14 +64,14 @@ def import_labels(
         origin["level_of_theory"] = level_of_theory
     with whole_file(target) as partial:
         rows = iter(frames)
-        first = next(rows)  # tells whether there is a stress; a file without frames raises here
+        first = next(rows)  # shows whether there is a stress; a file without frames raises here
         units = labels.property_units(frames.report.stress)
         write_rows(partial, itertools.chain([first], rows), units, **origin)
     return frames.report
 
 
 def check_paths(source: str, target: str, overwrite: bool = False) -> None:
-    """Check what can be told from the names alone.
+    """Check source and target by their names, before anything is read.
 
     Args:
         source: file with labelled structures.
@@ -87,7 +87,7 @@ def check_paths(source: str, target: str, overwrite: bool = False) -> None:
 
 
 def _sha256(source: str) -> str:
-    """Return the SHA-256 of all that is read of a source."""
+    """Return the SHA-256 of all files that are read of a source."""
     digest = hashlib.sha256()
     for path in reader_of(source).files(source):
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""What is read of a file: names of the labels, and the units in which the file holds them."""
+"""Names and units of the labels in a file."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ __all__ = ["Labels"]
 
 @dataclass(frozen=True)
 class Labels:
-    """Where the labels stand in the file and in which units.
+    """Names and units of the labels in a file.
 
     Args:
         energy_key: name of the energy, in the results of ASE's calculator or in `info`. None for
             structures without labels; then no label is read.
-        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`; None
-            likewise.
+        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`; None for
+            structures without labels.
         energy_unit: None takes the unit that the format states.
         forces_unit: None is energy unit per distance unit.
         distance_unit: unit of the positions and the cell; Å by the definition of the XYZ format.
-        stress: whether to import a stress; taken to be in energy unit per cubed distance unit.
-        scalars: names and units of scalar properties, one number per structure each, such as
+        stress: whether to import a stress, assumed in energy unit per cubed distance unit.
+        scalars: names and units of scalar properties, one number per structure, such as
             `{"homo": "eV"}`; they keep their unit.
 
     Raises:
-        InputError: for a scalar property of an unknown unit or a reserved name.
+        InputError: for a scalar property with an unknown unit or a reserved name.
     """
 
     energy_key: str | None = "energy"
@@ -57,7 +57,7 @@ class Labels:
             source: absolute path.
 
         Raises:
-            InputError: if neither the settings nor the format say the unit of the energies.
+            InputError: if neither the settings nor the format state the unit of the energies.
         """
         if not self.wanted:
             return {"distance": self.distance_unit}
@@ -83,13 +83,13 @@ class Labels:
 
 
 def factors(units: dict[str, str]) -> dict[str, float]:
-    """Return what one unit of each kind is in eV, eV/Å and Å.
+    """Return the conversion factors of units to eV, eV/Å and Å.
 
     Args:
-        units: as `Labels.units` returns them.
+        units: units as returned by `Labels.units`.
 
     Raises:
-        InputError: for a unit that is none of its kind.
+        InputError: for a unit of the wrong kind.
 
     Example:
         >>> factors({"distance": "nm"})

@@ -1,7 +1,7 @@
 """Energies and forces of chosen configurations with an ASE calculator, resumable.
 
-Every finished label is committed to a file beside the target; an interrupted run goes on behind the
-last of them, and the target appears when all are done.
+Every finished label is committed to a file beside the target; an interrupted run continues after
+the last one, and the target appears when all labels are finished.
 """
 
 import hashlib
@@ -38,9 +38,9 @@ def label_frames(
 ) -> dict[str, Any]:
     """Compute and store energy (eV) and forces (eV/Å) of every configuration.
 
-    A configuration at which the calculator fails, or gives numbers that are not finite, is left
-    out and reported. Rows carry their origin (see `gpip_plugins.labels.origin`) and `seconds`, the
-    core-seconds that the label cost, processes that the calculator started included.
+    A configuration for which the calculator fails, or gives numbers that are not finite, is left
+    out and reported. Rows hold their origin (see `gpip_plugins.labels.origin`) and `seconds`, the
+    core-seconds of the label, including processes that the calculator started.
 
     Args:
         frames: structures in Å.
@@ -51,12 +51,12 @@ def label_frames(
         progress: show a progress bar.
 
     Returns:
-        What also stands in the metadata under `labelling`: the settings, `n_labels`, `failed`
-        (origin and reason of every configuration left out) and `core_seconds`.
+        The entry `labelling` of the metadata: the settings, `n_labels`, `failed` (origin and reason
+        of every configuration left out) and `core_seconds`.
 
     Raises:
-        InputError: when another selection was begun under this name, another process writes it,
-            the disk is full, or the calculator fails at every configuration.
+        InputError: when another selection was started under this name, another process writes it,
+            the disk is full, or the calculator fails for every configuration.
     """
     part = Path(target).with_name(f".{Path(target).stem}.part.db")
     lock = fasteners.InterProcessLock(part.with_suffix(".lock"))
@@ -82,7 +82,7 @@ def label_frames(
 
 
 def _fingerprint(frames: Sequence[Atoms], settings: dict[str, Any]) -> str:
-    """Return a text that differs when the frames or the calculator differ."""
+    """Return a fingerprint of the frames and the calculator."""
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=repr).encode())
     for frame in frames:
         for array in (frame.numbers, frame.positions, frame.cell.array, frame.pbc):
@@ -91,17 +91,17 @@ def _fingerprint(frames: Sequence[Atoms], settings: dict[str, Any]) -> str:
 
 
 def _begun(part: Path, target: str, fingerprint: str) -> ASEAtomsData:
-    """Return the database that was begun, or a new one."""
+    """Return the database of an interrupted run, or a new one."""
     if part.exists():
         try:
             found = Database(part).metadata.get("fingerprint")
         except InputError:
-            found = None  # it was interrupted while being made and holds nothing
+            found = None  # interrupted while it was created: it holds nothing
         if found == fingerprint:
             return ASEAtomsData(str(part))
         if found is not None:
             raise InputError(
-                f"{part} holds the labels of another selection or calculator, begun earlier; "
+                f"{part} holds the labels of another selection or calculator, started earlier; "
                 f"repeat that command to finish it, delete the file, or give another name than "
                 f"{target}."
             )
@@ -123,9 +123,9 @@ def _label(store: ASEAtomsData, frame: Atoms, calculator: BaseCalculator) -> str
     atoms.calc = calculator
     start = _core_seconds()
     try:
-        # Forces first: some calculators then get the energy at no further cost.
+        # Forces first: some calculators then have the energy without further cost.
         forces, energy = atoms.get_forces(), atoms.get_potential_energy()
-    except Exception as error:  # an ASE calculator raises whatever its program met
+    except Exception as error:  # ASE calculators raise exceptions of any kind
         return " ".join(f"{type(error).__name__}: {error}".split())
     if not (np.isfinite(forces).all() and np.isfinite(energy)):
         return "energy or forces are not finite"
@@ -140,13 +140,13 @@ def _label(store: ASEAtomsData, frame: Atoms, calculator: BaseCalculator) -> str
 
 
 def _finish(store, part: Path, target: str, settings, failed) -> dict[str, Any]:
-    """Complete the metadata and give the database its name."""
+    """Complete the metadata and rename the database to the target."""
     n_labels = len(store)
     if not n_labels:
         part.unlink()
         raise InputError(
             f"the calculator failed at all {len(failed)} configurations, first with "
-            f"{failed[0]['reason']!r}; mend its options or choose another."
+            f"{failed[0]['reason']!r}; correct its options or choose another."
         )
     seconds = sum(row.key_value_pairs["seconds"] for row in store.conn.select(include_data=False))
     report = {**settings, "n_labels": n_labels, "failed": failed, "core_seconds": seconds}

@@ -1,4 +1,4 @@
-"""Where a configuration comes from, kept under the same names on its way to the labels and back."""
+"""Origin of a configuration, stored under the same names in all files."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from ase import Atoms
 
 __all__ = ["ORIGIN", "origin_of"]
 
-#: Name of the file, row in it counted from 0, and where known the name of the system and the
+#: Name of the file, row in it counted from 0, and if known the name of the system and the
 #: temperature of the thermostat in K; in `Atoms.info`, and as key-value pairs of a database.
 ORIGIN = {"source": str, "source_row": int, "system": str, "temperature": float}
 
 
 def origin_of(atoms: Atoms) -> dict[str, Any]:
-    """Return where a configuration comes from; nothing if it does not say both file and row.
+    """Return the origin of a configuration; empty unless both file and row are known.
 
     Args:
         atoms: structure with an `info`.

@@ -1,15 +1,15 @@
-r"""Do labels look as if they were in the units that were named?
+r"""Check whether labels can be in the given units.
 
-Three tests, on all frames or on an even sample of them. (1) Nearest neighbours lie about a sum of
-covalent radii apart. (2) The mean force of structures off their minimum is between 0.15 and
-15 eV/Å: thermal motion at 300 K gives 1 to 2. (3) Energies and forces belong together: between two
-similar frames a and b, superimposed on each other,
+Three tests, on all frames or on an even sample of them. (1) The distance of nearest neighbours is
+about the sum of their covalent radii. (2) The mean force of structures off their minimum is between
+0.15 and 15 eV/Å: thermal motion at 300 K gives 1 to 2. (3) Energies and forces are consistent:
+between two similar frames a and b, superimposed on each other,
 
 .. math:: E_b - E_a \approx -\tfrac12 (F_a + F_b) \cdot (R_b - R_a),
 
-the trapezoidal rule, which is exact where the energy is quadratic. A slope of 23 between the two
-sides is kcal/mol taken for eV, a negative one is a gradient taken for a force. The third test
-decides only where both sides correlate well.
+the trapezoidal rule, which is exact for a quadratic energy. A slope of 23 between the two sides
+means kcal/mol taken for eV, a negative slope means a gradient taken for a force. The third test
+is used only if both sides correlate well.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ ACCEPT = "accept_implausible=True"
 
 
 class Plausibility:
-    """Collects frames in eV, Å and eV/Å, then judges them together.
+    """Collect frames in eV, Å and eV/Å, then check them together.
 
     Example:
         >>> judge = Plausibility()
@@ -49,13 +49,13 @@ class Plausibility:
     def add(
         self, number: int, atoms: Atoms, energy: float | None, forces: np.ndarray | None
     ) -> None:
-        """Take one frame into account.
+        """Add one frame.
 
         Args:
             number: its number in the file.
             atoms: structure in Å.
             energy: in eV; None for frames without labels.
-            forces: in eV/Å, shape (n_atoms, 3); None likewise.
+            forces: in eV/Å, shape (n_atoms, 3); None for frames without labels.
         """
         if forces is None:
             forces = np.zeros((len(atoms), 3))
@@ -64,17 +64,17 @@ class Plausibility:
         if self.n_frames % self.stride == 0:
             self.sample.append((number, atoms, energy, forces))
             if len(self.sample) > SAMPLE:
-                # Thinning by two keeps the sample even without knowing the length of the file.
+                # Dropping every second frame keeps the sample even for files of unknown length.
                 self.sample = self.sample[::2]
                 self.stride *= 2
         self.n_frames += 1
 
     def check(self, units: dict[str, str]) -> bool:
-        """Judge what was collected.
+        """Check the collected frames.
 
         Args:
             units: the units that were read, with the keys energy, forces, distance; without
-                energy and forces only distances are judged.
+                energy and forces only distances are checked.
 
         Returns:
             Whether energies could be compared with the work of the forces.
@@ -132,7 +132,7 @@ class Plausibility:
         return True
 
     def _energy_and_work(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return energy difference and work in eV, from each sampled frame to its most similar."""
+        """Return energy difference and work in eV, from each sampled frame to its nearest."""
         first = self.sample[0][1]
         frames = [
             entry

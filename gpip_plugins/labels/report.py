@@ -1,4 +1,4 @@
-"""What an import did, in words."""
+"""The result of an import as text."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ __all__ = ["ImportReport", "listing"]
 
 @dataclass
 class ImportReport:
-    """What an import did: number of frames written and left out, and the units that were read."""
+    """Result of an import: numbers of frames written and left out, and the units of the file."""
 
     written: int = 0
     skipped: dict[str, list[int]] = field(default_factory=dict)
@@ -17,7 +17,7 @@ class ImportReport:
     compared: bool = False  # energies with the work of the forces
 
     def __str__(self) -> str:
-        """Return what the user is told at the end."""
+        """Return the message to the user at the end."""
         if "energy" not in self.units:
             what = "energies and forces" if self.scalars else "labels"
             text = f"{self.written} frames written in Ang, without {what}"
@@ -32,8 +32,8 @@ class ImportReport:
             text += f"; {len(numbers)} left out because they have {reason} ({listing(numbers)})"
         if "energy" in self.units and not self.compared:
             text += (
-                "; whether energies and forces belong together was not checked, which takes 20 or "
-                "more similar frames of one isolated molecule"
+                "; the consistency of energies and forces was not checked, which needs 20 or more "
+                "similar frames of one isolated molecule"
             )
         return text + "."
 

@@ -19,10 +19,10 @@ def check_scalar_units(scalars: Mapping[str, str]) -> None:
     """Check names and units of scalar properties.
 
     Args:
-        scalars: unit of each property, one that SchNetPack knows, with `1` for none.
+        scalars: unit of each property, known to SchNetPack; `1` for dimensionless properties.
 
     Raises:
-        InputError: if a unit is missing or unknown, or a name is that of another label.
+        InputError: if a unit is missing or unknown, or a name belongs to another label.
 
     Example:
         >>> check_scalar_units({"homo": "eV", "mu": "Debye"})
@@ -30,14 +30,13 @@ def check_scalar_units(scalars: Mapping[str, str]) -> None:
     for name, unit in scalars.items():
         if name in RESERVED:
             raise InputError(
-                f"scalars={name}:{unit} is not how to import {name}; leave it out and name "
-                "energy_unit."
+                f"scalars={name}:{unit} does not import {name}; leave it out and name energy_unit."
             )
         try:
             convert_units(unit, unit)
-        except Exception:  # whatever ASE's parser of units raises
+        except Exception:  # ASE's parser of units raises exceptions of any kind
             raise InputError(
-                f"scalars={name}:{unit}: {unit} is no unit that SchNetPack knows; use for example "
+                f"scalars={name}:{unit}: {unit} is not a unit of SchNetPack; use for example "
                 "eV, Hartree, kcal/mol, Debye or 1."
             ) from None
 
@@ -60,7 +59,7 @@ def parse_scalars(words: Sequence[str]) -> dict[str, str]:
         name, _, unit = word.partition(":")
         if not name or not unit:
             raise InputError(
-                f"scalars={word} names no unit; write NAME:UNIT, for example "
+                f"scalars={word} has no unit; write NAME:UNIT, for example "
                 f"scalars={name or 'homo'}:eV."
             )
         if name in units:
@@ -70,14 +69,14 @@ def parse_scalars(words: Sequence[str]) -> dict[str, str]:
 
 
 def check_scalars(values: Mapping[str, np.ndarray], units: Mapping[str, str]) -> None:
-    """Check whether orbital energies look as if they were in the units that were named.
+    """Check whether orbital energies can be in the given units.
 
     HOMO energies lie between -30 and -1 eV (hydrogen fluoride: -16 eV); taken for eV, those in
     Hartree look like -0.2 eV. The gap is the difference between LUMO and HOMO.
 
     Args:
-        values: numbers of each property, shape (n_frames,); `homo`, `lumo` and `gap` are judged.
-        units: of every property.
+        values: values of each property, shape (n_frames,); `homo`, `lumo` and `gap` are checked.
+        units: unit of every property.
 
     Raises:
         InputError: naming the unit that looks wrong.

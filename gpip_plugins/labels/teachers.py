@@ -23,8 +23,8 @@ class Teacher:
 
     Args:
         path: import path of its class.
-        package: what pip installs for it.
-        options: keyword arguments, unless the user gives others.
+        package: package to install with pip.
+        options: default keyword arguments.
     """
 
     path: str
@@ -41,14 +41,14 @@ TEACHERS: Final[dict[str, Teacher]] = {
 
 
 def parse_options(options: Sequence[str]) -> dict[str, Any]:
-    """Return the options of a calculator from words like `method=GFN1-xTB` and `charge=1`.
+    """Return the options of a calculator from arguments like `method=GFN1-xTB` and `charge=1`.
 
     Args:
-        options: key=value each; a value that reads as Python (a number, True, a list) is taken as
-            such, anything else as text.
+        options: key=value each; a Python literal (a number, True, a list) is converted, any other
+            value is text.
 
     Raises:
-        InputError: for a word without `=`.
+        InputError: for an argument without `=`.
 
     Example:
         >>> parse_options(["method=GFN1-xTB", "charge=1"])
@@ -58,7 +58,7 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
     for word in options:
         key, equals, value = word.partition("=")
         if not equals or not key.isidentifier():
-            raise InputError(f"options={word} is no option; write options=KEY=VALUE.")
+            raise InputError(f"options={word} is not an option; write options=KEY=VALUE.")
         try:
             parsed[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -75,8 +75,8 @@ def load_teacher(teacher: str, options: Mapping[str, Any] | None = None) -> Base
         options: keyword arguments.
 
     Raises:
-        InputError: when it cannot be imported, does not take the options, or is no calculator of
-            energies and forces.
+        InputError: when it cannot be imported, does not accept the options, or is not a calculator
+            of energies and forces.
 
     Example:
         >>> type(load_teacher("ase.calculators.emt:EMT")).__name__
@@ -90,7 +90,7 @@ def load_teacher(teacher: str, options: Mapping[str, Any] | None = None) -> Base
         given = {**known.options, **given}
     try:
         calculator = factory(**given)
-    except Exception as error:  # whatever its constructor raises
+    except Exception as error:  # constructors raise exceptions of any kind
         raise InputError(
             f"teacher={teacher} cannot be made ({type(error).__name__}: {error}); correct its "
             "options."
@@ -105,7 +105,7 @@ def load_teacher(teacher: str, options: Mapping[str, Any] | None = None) -> Base
 
 
 def _imported(teacher: str, known: Teacher | None) -> Any:
-    """Return the class or function that makes the calculator."""
+    """Return the class or function that creates the calculator."""
     path = known.path if known else teacher
     module, _, attribute = path.partition(":") if ":" in path else path.rpartition(".")
     try:
@@ -116,7 +116,7 @@ def _imported(teacher: str, known: Teacher | None) -> Any:
 
 
 def _check_options(teacher: str, given: Mapping[str, Any], allowed: set[str]) -> None:
-    """Refuse unknown options: the constructor of tblite takes any and forgets what it ignores."""
+    """Refuse unknown options, which the constructor of tblite silently ignores."""
     for key in given:
         if key not in allowed:
             near = difflib.get_close_matches(key, allowed, n=1)

@@ -1,6 +1,6 @@
-"""Judging: reports on sampled sets as JSON, CSV and pictures.
+"""Reports on sampled sets as JSON, CSV and pictures.
 
-The quality report goes through `sampled` (reading), `system` and `coverage` (figures), `findings`
-(judgement), `pictures` and `files` (writing); `quality` puts them together, `beside` is the report
-that comes with every sampling, `leakage` the comparison of a test set with what was learned from.
+The quality report is made by `sampled` (reading), `system` and `coverage` (figures), `findings`
+(checks), `pictures` and `files` (writing); `quality` combines them. `beside` writes the report of
+every new sampling, `leakage` compares a test set with training sets.
 """

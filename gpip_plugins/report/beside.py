@@ -1,4 +1,4 @@
-"""The quality report that is written with every sampled database, beside it."""
+"""The quality report that is written beside every sampled database."""
 
 import logging
 import time
@@ -22,15 +22,15 @@ __all__ = ["affordable_frames", "check_labels", "report_beside"]
 
 log = logging.getLogger(__name__)
 
-MAX_ATOMS: Final = 400_000  # in all examined frames: seconds to half a minute, whatever the systems
-MAX_TOLD: Final = 8  # findings; the others stand in the file
+MAX_ATOMS: Final = 400_000  # in all examined frames: seconds to half a minute for all systems
+MAX_LOGGED: Final = 8  # findings; the others are only in the file
 
 
 def affordable_frames(n_atoms: float) -> int:
-    """Return of how many frames the geometry is examined when a database has just been sampled.
+    """Return the number of frames whose geometry is examined after a sampling.
 
     Args:
-        n_atoms: atoms of a frame, on the average.
+        n_atoms: average number of atoms of a frame.
 
     Example:
         >>> affordable_frames(n_atoms=9), affordable_frames(n_atoms=2500)
@@ -40,11 +40,11 @@ def affordable_frames(n_atoms: float) -> int:
 
 
 def check_labels(labels: str, n_frames: int) -> None:
-    """Check before the sampling that its coverage of labelled structures can be determined after.
+    """Check before the sampling that the coverage of labelled structures can be determined.
 
     Args:
         labels: labelled structures, see `gpip_plugins.report.quality.quality_report`.
-        n_frames: frames that will be sampled.
+        n_frames: number of frames that will be sampled.
 
     Raises:
         InputError: when the file or an optional package is missing, or the frames are too few.
@@ -62,21 +62,21 @@ def check_labels(labels: str, n_frames: int) -> None:
 def report_beside(
     datapath: Path, n_atoms: float, labels: str | None = None, seed: int = 0, progress: bool = True
 ) -> float:
-    """Examine a database that was just sampled, write the report and say what was found.
+    """Examine a new database, write the report and log the findings.
 
-    The files go into the folder of the database's name with `_quality` behind it, where an earlier
-    report described an earlier database and is replaced.
+    The folder has the name of the database followed by `_quality`; an earlier report in it is
+    replaced, since it described an earlier database.
 
     Args:
         datapath: the database.
-        n_atoms: atoms of a frame, on the average.
-        labels: labelled structures whose coverage is determined; None leaves that out, and so do
-            too few frames, which is said.
+        n_atoms: average number of atoms of a frame.
+        labels: labelled structures whose coverage is determined; None omits the coverage. With too
+            few frames it is omitted with a warning.
         seed: seed of all random choices.
         progress: show progress bars.
 
     Returns:
-        Core-seconds that it took.
+        Core-seconds used.
     """
     started = time.process_time()
     folder = check_folder(folder_beside(datapath), overwrite=True)
@@ -91,12 +91,12 @@ def report_beside(
     settings = QualitySettings(affordable_frames(n_atoms), seed=seed)
     examination = examine(datapath, labels, settings, progress)
     write_report(folder, examination, automatic=True)
-    _tell(examination.report, folder)
+    _log_findings(examination.report, folder)
     return time.process_time() - started
 
 
-def _tell(report: dict[str, Any], folder: Path) -> None:
-    """Say what was examined and what looks wrong."""
+def _log_findings(report: dict[str, Any], folder: Path) -> None:
+    """Log what was examined and what looks wrong."""
     examined, findings = report["n_frames_of_geometry"], report["findings"]
     part = "" if examined == report["n_frames"] else f", geometry of {examined} frames only"
     verdict = f"{len(findings)} finding(s)" if findings else "nothing looks wrong"
@@ -106,7 +106,7 @@ def _tell(report: dict[str, Any], folder: Path) -> None:
             "%.1f%% of the labelled frames are covered.",
             100.0 * report["coverage"]["frames"]["covered"],
         )
-    for finding in findings[:MAX_TOLD]:
+    for finding in findings[:MAX_LOGGED]:
         log.warning("%s", finding)
-    if len(findings) > MAX_TOLD:
-        log.warning("The other %d findings are in quality.json.", len(findings) - MAX_TOLD)
+    if len(findings) > MAX_LOGGED:
+        log.warning("The other %d findings are in quality.json.", len(findings) - MAX_LOGGED)

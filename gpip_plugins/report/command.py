@@ -29,7 +29,7 @@ def add_quality(commands) -> None:
         "--out",
         dest="folder",
         metavar="FOLDER",
-        help="default: DATABASE without .db, with _quality behind it",
+        help="default: DATABASE without .db, followed by _quality",
     )
     parser.add_argument(
         "--max-frames",
@@ -58,13 +58,13 @@ def add_quality(commands) -> None:
         "--force",
         dest="overwrite",
         action="store_true",
-        help="replace an earlier report (the one that the sampler wrote may be replaced without)",
+        help="replace an earlier report (a report of the sampler is replaced without --force)",
     )
     parser.set_defaults(run=run_quality)
 
 
 def run_quality(args: argparse.Namespace) -> None:
-    """Examine a database and say what was found."""
+    """Examine a database and print the findings."""
     from gpip_plugins.report.files import folder_beside
     from gpip_plugins.report.quality import quality_report
 
@@ -89,15 +89,17 @@ def add_leakage(commands) -> None:
     parser = commands.add_parser(
         "leakage",
         help="count the configurations of a test set that occur in training data",
-        description="Counts the configurations of a test set that also occur in databases or files "
-        "that were learned from, up to rotation, reflection and the exchange of equal atoms. "
+        description="Counts the configurations of a test set that also occur in training sets, up "
+        "to rotation, reflection and the exchange of equal atoms. "
         "Isolated molecules only; configurations are counted from 0.",
         epilog="example: gpip leakage test.db train.db pretraining.db",
     )
     parser.add_argument(
         "test", metavar="TEST", help="test set: a database, or a file of structures"
     )
-    parser.add_argument("train", metavar="TRAIN", nargs="+", help="what was learned from, likewise")
+    parser.add_argument(
+        "train", metavar="TRAIN", nargs="+", help="training sets: databases, or files of structures"
+    )
     parser.add_argument(
         "--tolerance",
         type=float,
@@ -109,7 +111,7 @@ def add_leakage(commands) -> None:
 
 
 def run_leakage(args: argparse.Namespace) -> None:
-    """Compare and say what is shared."""
+    """Compare the sets and print the shared configurations."""
     from gpip_plugins.report.leakage import leakage_of_files
 
     print(leakage_of_files(args.test, args.train, args.tolerance))

@@ -1,4 +1,4 @@
-"""The coverage of labelled structures in a report: which frames are compared, and its figures."""
+"""The coverage of labelled structures in a report: compared frames and figures."""
 
 import os
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from gpip_plugins.report.sampled import SampledSystem, choose
 __all__ = ["ComparedFrames", "compare_frames"]
 
 DESCRIBED_FRAMES = 5000
-DESCRIBED_ATOMS = 200_000  # descriptors of a box cost as much as those of its atoms
+DESCRIBED_ATOMS = 200_000  # the cost of the descriptors of a frame grows with its atoms
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class ComparedFrames:
     """The comparison of sampled with labelled frames.
 
     Args:
-        coverage: of the compared labelled frames by the compared sampled ones.
-        temperatures: of the compared sampled frames in K, shape (n_sampled,).
+        coverage: coverage of the compared labelled frames by the compared sampled frames.
+        temperatures: temperatures of the compared sampled frames in K, shape (n_sampled,).
         rows: number of each compared labelled frame in its file, shape (n_labelled,).
-        n_labelled: all labelled frames.
+        n_labelled: number of all labelled frames.
     """
 
     coverage: Coverage
@@ -34,7 +34,7 @@ class ComparedFrames:
     n_labelled: int
 
     def figures(self, labels: str | os.PathLike) -> dict[str, Any]:
-        """Return the coverage's part of the report.
+        """Return the section of the report on the coverage.
 
         Args:
             labels: the file with the labelled structures.
@@ -57,10 +57,10 @@ def compare_frames(
 ) -> ComparedFrames:
     """Compare sampled with labelled frames.
 
-    Both sets are thinned out at random to what can be described in a minute or so.
+    Frames are drawn at random from both sets; their number keeps the time to about a minute.
 
     Args:
-        systems: what was sampled.
+        systems: the sampled systems.
         labelled: labelled structures in Å.
         seed: seed of all random choices.
         progress: show a progress bar.
@@ -92,7 +92,7 @@ def compare_frames(
 
 
 def _affordable(n_atoms: list[int]) -> int:
-    """Return how many frames of these sizes are described."""
+    """Return the number of frames of these sizes that are described."""
     by_atoms = int(DESCRIBED_ATOMS / np.mean(n_atoms))
     return max(MIN_SAMPLED, min(DESCRIBED_FRAMES, by_atoms))
 

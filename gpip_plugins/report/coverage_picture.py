@@ -1,7 +1,7 @@
-"""Picture of sampled against labelled frames, as in Figure 3 of the GPIP paper.
+"""Picture of sampled and labelled frames, as in Figure 3 of the GPIP paper.
 
 UMAP: McInnes, Healy, Melville, arXiv 1802.03426. Neighbours in the plane are neighbours in
-descriptor space; distances between separate islands mean nothing.
+descriptor space; distances between separate clusters have no meaning.
 """
 
 import warnings
@@ -16,13 +16,13 @@ __all__ = ["draw_coverage", "embed"]
 
 MAX_POINTS = 3000  # of each set in the plane
 N_NEIGHBOURS = 30
-N_DIRECTIONS = 30  # principal components that UMAP gets; the rest is noise to it
+N_DIRECTIONS = 30  # principal components passed to UMAP; the others add only noise
 
 
 def embed(
     sampled: np.ndarray, labelled: np.ndarray, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both sets in one plane.
+    """Project both sets into one plane.
 
     Args:
         sampled: shape (n_sampled, n_features).
@@ -33,7 +33,7 @@ def embed(
         Coordinates, shapes (n_sampled, 2) and (n_labelled, 2).
     """
     with warnings.catch_warnings():
-        # UMAP says at import that Tensorflow, which is not needed here, is missing.
+        # At import UMAP warns that Tensorflow is missing, which is not needed here.
         warnings.simplefilter("ignore", ImportWarning)
         from umap import UMAP
     vectors = np.concatenate([sampled, labelled])
@@ -41,7 +41,7 @@ def embed(
     _, directions = np.linalg.eigh(centred.T @ centred)
     projected = centred @ directions[:, ::-1][:, :N_DIRECTIONS]
     n_neighbours = min(N_NEIGHBOURS, len(vectors) - 1)
-    # One thread: with several UMAP does not repeat.
+    # One thread: with several threads UMAP is not reproducible.
     umap = UMAP(n_neighbors=n_neighbours, min_dist=0.1, random_state=seed, n_jobs=1)
     plane = umap.fit_transform(projected)
     return plane[: len(sampled)], plane[len(sampled) :]
@@ -52,8 +52,8 @@ def draw_coverage(coverage: Coverage, temperatures: np.ndarray, seed: int = 0) -
 
     Args:
         coverage: the comparison.
-        temperatures: of the sampled frames in K, shape (n_sampled,).
-        seed: seed of the plane, and of the choice of frames if there are too many to draw.
+        temperatures: temperatures of the sampled frames in K, shape (n_sampled,).
+        seed: seed of the projection, and of the choice of frames if there are too many to draw.
     """
     rng = np.random.default_rng(seed)
     sampled, labelled = coverage.sampled.structures, coverage.labelled.structures

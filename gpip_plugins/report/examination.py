@@ -1,4 +1,4 @@
-"""Examines a sampled database: collects the figures of all systems, then judges them."""
+"""Examination of a sampled database: the figures of all systems, and their checks."""
 
 import os
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ __all__ = ["Examination", "examine"]
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found in a sampled database, and what the pictures need of it.
+    """Results of the examination of a sampled database, and the data of its pictures.
 
     Args:
         report: the figures and findings, the content of `quality.json`.
-        systems: what was sampled.
-        figures: by the name of a system.
-        compared: with labelled frames; None without.
+        systems: the sampled systems.
+        figures: name of a system -> its figures.
+        compared: comparison with labelled frames; None without labels.
         seed: seed of all random choices.
     """
 
@@ -39,7 +39,7 @@ class Examination:
 
     @property
     def bond_lengths(self) -> dict[str, np.ndarray]:
-        """Bond lengths in Å of all systems together, by pair of elements, shape (n_lengths,)."""
+        """Bond lengths of all systems in Å, by pair of elements, shape (n_lengths,)."""
         lengths: dict[str, list[np.ndarray]] = {}
         for figures in self.figures.values():
             for pair, values in figures.bond_lengths.items():
@@ -68,7 +68,7 @@ def examine(
     settings = settings or QualitySettings()
     if labels is not None:
         require_analysis("The coverage of labels")
-    # The smaller file is read first, so that a mistake in it shows at once.
+    # The smaller file is read first, so that an error in it is reported early.
     labelled = None if labels is None else read_labelled(labels, progress)
     systems, metadata = read_sampled(datapath, settings.max_frames, settings.seed, progress)
     bar = tqdm(systems, "geometry", unit="system", disable=not progress)

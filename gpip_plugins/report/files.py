@@ -1,4 +1,4 @@
-"""The files of a quality report: each whole or not at all."""
+"""The files of a quality report; each appears complete or not at all."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ PRODUCTS = (
 
 
 def folder_beside(datapath: str | os.PathLike) -> str:
-    """Return where the report of a database goes unless another folder is named.
+    """Return the default folder of the report of a database.
 
     Args:
         datapath: the database.
@@ -42,18 +42,18 @@ def folder_beside(datapath: str | os.PathLike) -> str:
 
 
 def check_folder(folder: str | os.PathLike, overwrite: bool) -> Path:
-    """Check where the files go, before long work starts.
+    """Check the folder of the report before long work starts.
 
     Args:
-        folder: relative to where the command was typed.
-        overwrite: whether it may hold an earlier report. One that was written with the database,
-            without being asked for, may always be replaced.
+        folder: relative to the folder in which the command was typed.
+        overwrite: whether it may hold an earlier report. A report that was written automatically
+            with the database may always be replaced.
 
     Returns:
         The absolute path.
 
     Raises:
-        InputError: when it is a file, cannot be written, or holds a report.
+        InputError: when the folder is a file, cannot be written, or holds a report.
     """
     path = Path(resolve(folder))
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
@@ -73,7 +73,7 @@ def _holds_requested_report(path: Path) -> bool:
         return not json.loads(path.read_text(encoding="utf-8")).get("automatic", False)
     except FileNotFoundError:
         return False
-    except (ValueError, AttributeError):  # another program's or damaged: not replaced unasked
+    except (ValueError, AttributeError):  # of another program, or damaged: not replaced
         return True
 
 
@@ -88,8 +88,8 @@ def write_files(
     Args:
         folder: absolute path.
         report: content of `quality.json`.
-        curves: system to temperature in K to RDFs, the content of `rdf.csv`.
-        figures: name without ending to picture.
+        curves: system -> temperature in K -> RDFs, the content of `rdf.csv`.
+        figures: name without suffix -> picture.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -104,7 +104,7 @@ def write_files(
                 _write_curves(new / "rdf.csv", curves)
             text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             (new / "quality.json").write_text(text, encoding="utf-8")
-            # Pictures of an earlier report that the new one lacks would be taken for its own.
+            # Remove pictures of an earlier report that the new report does not have.
             for pattern in PRODUCTS:
                 for old in folder.glob(pattern):
                     old.unlink()
@@ -126,7 +126,7 @@ def _write_curves(path: Path, curves: dict[str, dict[float, RDF]]) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Return a report in which None stands for NaN, which JSON does not know.
+    """Return a report with None in place of NaN, which JSON does not allow.
 
     Args:
         value: dictionaries, lists, numbers and texts.

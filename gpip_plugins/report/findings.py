@@ -1,4 +1,4 @@
-"""What in a quality report deserves a second look, in sentences."""
+"""Findings of a quality report: sentences on what looks wrong."""
 
 import math
 
@@ -17,9 +17,9 @@ __all__ = [
 ]
 
 MAX_ERRORS = 3.0  # standard errors
-N_TRAJECTORIES = 20  # up to so many 3 standard errors are exceeded by chance in one set of twenty
-MAX_SPREAD = 0.1  # relative; smaller faults of the spread have no consequence
-MIN_CONTACT = 0.5  # of the sum of covalent radii; no thermal collision gets there
+N_TRAJECTORIES = 20  # up to this number, one set in twenty exceeds 3 standard errors by chance
+MAX_SPREAD = 0.1  # relative; smaller errors of the spread have no consequence
+MIN_CONTACT = 0.5  # of the sum of covalent radii; thermal collisions do not come so close
 MAX_DEPARTURE = 0.5  # Å from the bond's mean length, as in Fu et al., TMLR 2023
 MAX_DRIFT = 0.01  # meV/atom/ps
 MAX_DROPPED = 0.5
@@ -28,10 +28,10 @@ MAX_NEVER_SAMPLED = 0.01
 
 
 def rare_errors(n_trajectories: int) -> float:
-    """Return how many standard errors are no chance among so many trajectories.
+    """Return the deviation, in standard errors, that is rare among this number of trajectories.
 
     Args:
-        n_trajectories: of the whole data set.
+        n_trajectories: number of trajectories of the whole data set.
 
     Example:
         >>> [round(rare_errors(n), 1) for n in (8, 160, 800)]
@@ -42,10 +42,10 @@ def rare_errors(n_trajectories: int) -> float:
 
 
 def sampling_findings(systems: dict[str, dict]) -> list[str]:
-    """Judge all systems.
+    """Return the findings of all systems.
 
     Args:
-        systems: name of a system to its part of the quality report.
+        systems: name of a system -> its part of the quality report.
     """
     trajectories = [t for entry in systems.values() for t in entry["temperatures"].values()]
     found = []
@@ -61,13 +61,13 @@ def sampling_findings(systems: dict[str, dict]) -> list[str]:
 
 
 def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> list[str]:
-    """Judge one system.
+    """Return the findings of one system.
 
     Args:
         name: name of the system.
         report: its part of the quality report.
-        max_errors: standard errors up to which mean temperatures, their spread and halves of the
-            energy are taken for chance, see `rare_errors`.
+        max_errors: number of standard errors up to which deviations of mean temperatures, their
+            spread and the halves of the energy are attributed to chance, see `rare_errors`.
     """
     found = []
     for temperature, entry in report["temperatures"].items():
@@ -85,20 +85,20 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
     if drift is not None and abs(drift) > max(MAX_DRIFT, MAX_ERRORS * error):
         found.append(
             f"{name}: without a thermostat the energy drifts by {drift:.3g} meV/atom/ps, more than "
-            f"{MAX_DRIFT:g}; take a smaller time_step."
+            f"{MAX_DRIFT:g}; choose a smaller time_step."
         )
     return found
 
 
 def _geometry_findings(name: str, report: dict) -> list[str]:
-    """Judge contacts and bonds."""
+    """Return the findings on contacts and bonds."""
     found = []
     for pair, distance in report["shortest_distances"].items():
         contact = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
         if distance < MIN_CONTACT * contact:
             found.append(
                 f"{name}: {pair} came as close as {distance:.2f} Å, {distance / contact:.2f} times "
-                "the sum of covalent radii; atoms fell into each other."
+                "the sum of covalent radii; the atoms overlap."
             )
     if report["largest_departure"] > MAX_DEPARTURE:
         found.append(
@@ -109,7 +109,7 @@ def _geometry_findings(name: str, report: dict) -> list[str]:
 
 
 def _duplicate_findings(name: str, report: dict) -> list[str]:
-    """Judge near-duplicates that are there, and those that were left out."""
+    """Return the findings on near-duplicates in the database and on those left out."""
     found = []
     duplicates = report["near_duplicates"]
     if duplicates["count"]:
@@ -121,19 +121,20 @@ def _duplicate_findings(name: str, report: dict) -> list[str]:
         share = dropped / (dropped + report["n_frames"])
         found.append(
             f"{name}: {dropped} near-duplicates ({share:.0%} of the frames) were left out, so that "
-            "means and spreads are not the thermostat's"
+            "means and spreads are not those of the thermostat"
             + ("; lower min_difference." if share > MAX_DROPPED else ".")
         )
     return found
 
 
 def temperature_findings(where: str, check: dict | None, max_errors: float) -> list[str]:
-    """Judge the kinetic temperature of one trajectory.
+    """Return the findings on the kinetic temperature of one trajectory.
 
     Args:
-        where: system and temperature, as the sentence begins.
-        check: its figures; None where the database has none.
-        max_errors: standard errors up to which mean and spread are taken for chance.
+        where: system and temperature, the beginning of the sentence.
+        check: its figures; None if the database has no kinetic temperatures.
+        max_errors: number of standard errors up to which deviations of mean and spread are
+            attributed to chance.
     """
     if check is None:
         return []
@@ -149,7 +150,7 @@ def temperature_findings(where: str, check: dict | None, max_errors: float) -> l
             f"{check['standard_error']:.1f} K, {abs(check['deviation_in_errors']):.1f} standard "
             "errors off."
         )
-    # A variance scatters to both sides by equal factors rather than by equal differences.
+    # The scatter of a variance is symmetric in its logarithm, not in its value.
     ratio = check["spread_ratio"]
     excess = math.log(ratio) if ratio > 1.0 else 1.0 - ratio
     error = check["spread_ratio_error"]
@@ -162,7 +163,7 @@ def temperature_findings(where: str, check: dict | None, max_errors: float) -> l
 
 
 def coverage_findings(coverage: Coverage, rows: list[int]) -> list[str]:
-    """Judge the coverage of a labelled set.
+    """Return the findings on the coverage of a labelled set.
 
     Args:
         coverage: the comparison.
@@ -172,7 +173,7 @@ def coverage_findings(coverage: Coverage, rows: list[int]) -> list[str]:
     for element, frames in coverage.missing.items():
         found.append(
             f"{element} is in {len(frames)} of {len(rows)} labelled frames, but was never sampled; "
-            "sample a system that has it."
+            "sample a system that contains it."
         )
     covered = coverage.frames.covered
     if covered < MIN_COVERED:

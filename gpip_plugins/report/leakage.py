@@ -1,4 +1,4 @@
-"""Reads two sets of configurations, and says how many occur in both."""
+"""Count the configurations that occur in two sets."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ __all__ = ["Leakage", "check_leakage", "leakage_of_files", "read_file", "structu
 
 @dataclass
 class Leakage:
-    """What a test set shares with sets that were learned from.
+    """Configurations that a test set shares with training sets.
 
     Args:
         test: name of the test set.
-        total: its configurations.
-        shared: name of every other set to pairs of numbers, as `shared_structures` returns them.
+        total: number of its configurations.
+        shared: name of every training set -> pairs of numbers, as returned by `shared_structures`.
     """
 
     test: str
@@ -35,7 +35,7 @@ class Leakage:
 
     @property
     def leaked(self) -> list[int]:
-        """Numbers of the test configurations that occur in any of the other sets."""
+        """Numbers of the test configurations that occur in any training set."""
         return sorted({a for pairs in self.shared.values() for a, _ in pairs})
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Leakage:
         return "\n".join(
             [
                 f"{len(self.leaked)} of {self.total} configurations of {self.test} also occur in "
-                "what was learned from:",
+                "the training sets:",
                 *(f"  {line}" for line in lines),
             ]
         )
@@ -56,11 +56,11 @@ class Leakage:
 def check_leakage(
     test: Structures, train: Iterable[Structures], tolerance: float = LEAKAGE_TOLERANCE
 ) -> Leakage:
-    """Compare a test set with sets that were learned from.
+    """Compare a test set with training sets.
 
     Args:
-        test: set that shall be independent.
-        train: sets that were learned from.
+        test: set that should be independent.
+        train: training sets.
         tolerance: see `shared_structures`.
     """
     shared = {other.name: shared_structures(test, other, tolerance) for other in train}
@@ -70,11 +70,11 @@ def check_leakage(
 def leakage_of_files(
     test: str, train: Sequence[str], tolerance: float = LEAKAGE_TOLERANCE, progress: bool = True
 ) -> Leakage:
-    """Compare the configurations of a file with those of others.
+    """Compare the configurations of a file with those of other files.
 
     Args:
         test: ASE database, or any file that ASE reads.
-        train: likewise.
+        train: ASE databases, or any files that ASE reads.
         tolerance: see `shared_structures`.
         progress: show progress bars.
 
@@ -94,7 +94,7 @@ def read_file(path: str, name: str, progress: bool = True) -> Structures:
 
     Args:
         path: ASE database, or any file that ASE reads.
-        name: of the parameter that holds the path.
+        name: name of the parameter of the path.
         progress: show a progress bar.
 
     Raises:
@@ -105,11 +105,11 @@ def read_file(path: str, name: str, progress: bool = True) -> Structures:
 
 
 def structures_of(dataset: BaseAtomsData, name: str) -> Structures:
-    """Return the structures of a data set of SchNetPack, or of a part of one.
+    """Return the structures of a data set of SchNetPack, or of a subset of one.
 
     Args:
-        dataset: in any unit of length that it states.
-        name: what messages call it.
+        dataset: data set that states its unit of length.
+        name: name of the data set in messages.
     """
     return Structures(_rows(dataset), name)
 

@@ -21,20 +21,20 @@ __all__ = [
     "draw_temperatures",
 ]
 
-MAX_NAMED = 8  # systems with a colour and a name of their own
-SMOOTH_FRAMES = 100  # of fewer frames an RDF is drawn in coarser bins
-COARSE = 5  # bins in one of them, 0.1 Å
-MAX_G = 4.0  # height of an RDF's panel; bonds rise to 30 and would flatten the liquid
+MAX_NAMED = 8  # with more systems, they share one colour and have no names
+SMOOTH_FRAMES = 100  # RDFs of fewer frames are drawn in coarser bins
+COARSE = 5  # bins combined into one, 0.1 Å
+MAX_G = 4.0  # upper limit of an RDF's panel; bonds reach 30 and would flatten the liquid
 
 
 def draw_all(examination: Examination) -> dict[str, Figure]:
-    """Draw every picture that a report has.
+    """Draw all pictures of a report.
 
     Args:
-        examination: what was found.
+        examination: results of the examination.
 
     Returns:
-        Name of the file without its ending to the picture.
+        Name of the file without suffix -> picture.
     """
     report = examination.report
     figures = {"energies": draw_energies(examination.systems, report)}
@@ -56,7 +56,7 @@ def draw_all(examination: Examination) -> dict[str, Figure]:
 
 
 def draw_temperatures(report: dict) -> Figure:
-    """Draw mean temperatures and their spread against what the thermostat demands.
+    """Draw mean temperatures and their spread relative to the values of the thermostat.
 
     Args:
         report: the quality report.
@@ -93,7 +93,7 @@ def draw_energies(systems: list[SampledSystem], report: dict) -> Figure:
     """Draw energies along the frames of one system, and mean energies of all against temperature.
 
     Args:
-        systems: what was sampled; the frames are those of the one that is equilibrated worst.
+        systems: the sampled systems; the frames drawn are those of the worst equilibrated one.
         report: the quality report.
     """
 
@@ -135,7 +135,7 @@ def draw_energies(systems: list[SampledSystem], report: dict) -> Figure:
             **style,
         )
         if len(report["systems"]) <= MAX_NAMED:
-            # A molecule turns freely; nothing else but its vibrations holds energy.
+            # A molecule rotates freely; only its vibrations have potential energy.
             n_vibrations = 3 * entry["n_atoms"] - (3 if entry["periodic"] else 6)
             harmonic = 0.5 * n_vibrations * units.kB * (temperatures - temperatures[0])
             right.plot(temperatures, scale * harmonic, linestyle="--", **style)
@@ -150,7 +150,7 @@ def draw_bonds(lengths: dict[str, np.ndarray]) -> Figure:
     """Draw the distribution of bond lengths of every pair of elements.
 
     Args:
-        lengths: pair of elements to lengths in Å, any shape.
+        lengths: pair of elements -> lengths in Å, any shape.
     """
     figure, panels = make_panels(len(lengths), min(4, len(lengths)))
     for axes, (pair, values) in zip(panels, lengths.items(), strict=False):
@@ -169,7 +169,7 @@ def draw_rdf(name: str, curves: dict[float, RDF]) -> Figure:
 
     Args:
         name: name of the system.
-        curves: temperature in K to its RDFs.
+        curves: temperature in K -> RDFs.
     """
     pairs = list(dict.fromkeys(pair for rdf in curves.values() for pair in rdf.g))
     figure, panels = make_panels(len(pairs), min(4, len(pairs)))
@@ -192,13 +192,13 @@ def draw_rdf(name: str, curves: dict[float, RDF]) -> Figure:
 
 
 def _means(values: np.ndarray, width: int) -> np.ndarray:
-    """Return the means of so many neighbours each; a rest is left out."""
+    """Return the means of groups of adjacent values; a remainder is omitted."""
     n = len(values) // width
     return values[: n * width].reshape(n, width).mean(axis=1)
 
 
 def _styled(report: dict) -> list[tuple[str, dict, dict]]:
-    """Return name, part of the report and style of every system; many of them look the same."""
+    """Return name, part of the report and style of every system; many systems share one style."""
     systems = list(report["systems"].items())
     if len(systems) > MAX_NAMED:
         style = {"color": "tab:blue", "alpha": 0.3, "markersize": 3}
@@ -207,6 +207,6 @@ def _styled(report: dict) -> list[tuple[str, dict, dict]]:
 
 
 def _name(axes: Axes, report: dict) -> None:
-    """Add a legend, unless it would fill the panel."""
+    """Add a legend, unless it is too large for the panel."""
     if len(report["systems"]) <= MAX_NAMED:
         axes.legend(frameon=False, fontsize=9)

@@ -23,13 +23,13 @@ def quality_report(
     """Examine a sampled database, and write `quality.json`, `rdf.csv` and pictures.
 
     Energies and temperatures are taken from all frames; geometry, near-duplicates and coverage from
-    at most `max_frames` of them, chosen at random. How many were used stands in the report.
+    at most `max_frames` of them, chosen at random. The report states the number of frames used.
 
     Args:
         datapath: database of the sampler.
         labels: labelled structures (ASE database or any file that ASE reads) whose coverage is
             determined; needs the extra `analysis`.
-        folder: where the files go; None writes none.
+        folder: folder of the files; None writes no files.
         settings: None takes the defaults.
         overwrite: replace the files of an earlier report in `folder`.
         progress: show progress bars.
@@ -54,7 +54,7 @@ def write_report(folder: Path, examination: Examination, automatic: bool = False
     Args:
         folder: absolute path, see `gpip_plugins.report.files.check_folder`.
         examination: what was found.
-        automatic: the report comes with its database, so that a later one may replace it.
+        automatic: the report was written with its database, and a later one may replace it.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.

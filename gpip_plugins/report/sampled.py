@@ -1,4 +1,4 @@
-"""Reads a sampled database in one pass: every frame's scalars, and the positions of a sample."""
+"""Read a sampled database in one pass: scalars of all frames, positions of a random sample."""
 
 import os
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class SampledSystem:
     Args:
         name: name of the system.
         numbers: atomic numbers, shape (n_atoms,).
-        pbc: directions in which it is periodic, shape (3,) bool.
+        pbc: periodic directions, shape (3,) bool.
         rows: row of each frame in the database, counted from 0, shape (n_frames,).
-        temperature: of the thermostat in K, shape (n_frames,).
-        kinetic_temperature: instantaneous, in K, shape (n_frames,); NaN where not stored.
+        temperature: temperature of the thermostat in K, shape (n_frames,).
+        kinetic_temperature: instantaneous temperature in K, shape (n_frames,); NaN if not stored.
         energy: potential energy in eV, shape (n_frames,).
         density: g/cm^3, shape (n_frames,); NaN without three periodic directions.
         chosen: frames whose positions were kept, ascending, shape (n_chosen,).
@@ -59,8 +59,8 @@ class SampledSystem:
     def degrees_of_freedom(self) -> int:
         """Degrees of freedom of the kinetic temperature.
 
-        The sampler's thermostat acts on all of them, the motion of the centre of mass included, in
-        molecules and in boxes.
+        The sampler's thermostat acts on all 3 n_atoms degrees of freedom, including the centre of
+        mass, in molecules and in boxes.
         """
         return 3 * len(self.numbers)
 
@@ -68,7 +68,7 @@ class SampledSystem:
         """Return a chosen frame.
 
         Args:
-            index: its place in `chosen`.
+            index: index in `chosen`.
         """
         return Atoms(
             self.numbers, self.positions[index], cell=self.cells[index], pbc=self.pbc.tolist()
@@ -76,7 +76,7 @@ class SampledSystem:
 
 
 class _Collector:
-    """Gathers the rows of one system."""
+    """Collect the rows of one system."""
 
     def __init__(self, name: str, row: AtomsRow):
         self.name, self.numbers, self.pbc = name, row.numbers.copy(), row.pbc.copy()
@@ -87,11 +87,11 @@ class _Collector:
         self.mass = float(atomic_masses[self.numbers].sum())
 
     def add(self, index: int, row: AtomsRow, data: dict, database: Database, keep: bool) -> None:
-        """Take the scalars of a row, and its positions if they are to be kept."""
+        """Add the scalars of a row, and its positions if they are kept."""
         if not np.array_equal(row.numbers, self.numbers) or (row.pbc != self.pbc).any():
             raise InputError(
                 f"system={self.name!r} names different atoms in rows {int(self.scalars[0][0])} and "
-                f"{index} (counted from 0); give every composition a name of its own."
+                f"{index} (counted from 0); give every composition a different name."
             )
         kinetic = data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan
         volume = abs(np.linalg.det(database.cell(row))) if self.pbc.all() else np.nan
@@ -110,7 +110,7 @@ class _Collector:
             self.cells.append(database.cell(row))
 
     def system(self) -> SampledSystem:
-        """Return what was gathered."""
+        """Return the collected frames."""
         rows, *scalars = np.array(self.scalars).T
         return SampledSystem(
             self.name,
@@ -128,9 +128,9 @@ def choose(n_frames: int, n_wanted: int, rng: np.random.Generator) -> np.ndarray
     """Return which frames to keep, at random and without repetition; all if they are few enough.
 
     Args:
-        n_frames: how many there are.
-        n_wanted: how many to keep at most.
-        rng: where the choice comes from.
+        n_frames: number of frames.
+        n_wanted: largest number to keep.
+        rng: random number generator.
 
     Returns:
         Ascending indices, shape (min(n_frames, n_wanted),).
@@ -149,11 +149,11 @@ def read_sampled(
 ) -> tuple[list[SampledSystem], dict]:
     """Read a database of the sampler.
 
-    Energies and temperatures are read of all frames, positions of `max_frames` chosen at random and
-    of the first frame of every system, so that memory and time stay bounded.
+    Energies and temperatures are read for all frames, positions for `max_frames` random frames and
+    for the first frame of every system, so that memory and time are limited.
 
     Args:
-        datapath: the database; relative to where the command was typed.
+        datapath: the database; relative to the folder in which the command was typed.
         max_frames: number of frames whose positions are kept.
         seed: seed of the choice.
         progress: show a progress bar.
@@ -162,7 +162,7 @@ def read_sampled(
         The systems in the order of their first rows, and the database's metadata.
 
     Raises:
-        InputError: when there is no such database, or it was not made by the sampler.
+        InputError: when the database does not exist, or was not made by the sampler.
     """
     database = Database(datapath, remedy="name a database that was sampled")
     kept = np.zeros(len(database), bool)
@@ -176,7 +176,7 @@ def read_sampled(
                 f"0) has no {' and no '.join(sorted(missing))}; name a sampled database."
             )
         name = row.get("system", row.formula)
-        # The bonds are those of a system's first frame, which is therefore always kept.
+        # The first frame of a system defines its bonds and is therefore always kept.
         if new := name not in systems:
             systems[name] = _Collector(name, row)
         systems[name].add(index, row, data, database, new or kept[index])

@@ -13,12 +13,12 @@ LEAKAGE_TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True)
 class QualitySettings:
-    """How much is examined, and how.
+    """Settings of the quality report.
 
     Args:
-        max_frames: frames, chosen at random, whose positions are examined; at least 20.
-        tolerance: Å; up to this root mean square difference of their interatomic distances frames
-            are near-duplicates.
+        max_frames: number of random frames whose positions are examined; at least 20.
+        tolerance: Å; frames are near-duplicates if the root mean square difference of their
+            interatomic distances is at most this.
         seed: seed of all random choices.
 
     Raises:
@@ -37,7 +37,7 @@ class QualitySettings:
 
     def __post_init__(self):
         """Check the ranges."""
-        # Imported here: the command shows the defaults without waiting for the analysis.
+        # Imported here, so that the command prints its defaults without importing the analysis.
         from gpip_plugins.analysis.coverage import MIN_SAMPLED
 
         check_whole("max_frames", self.max_frames, least=MIN_SAMPLED)

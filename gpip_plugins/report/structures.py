@@ -1,4 +1,4 @@
-"""The structures of a file, labelled or not: of an ASE database, or of whatever ASE reads."""
+"""Read labelled or unlabelled structures from an ASE database or any file that ASE reads."""
 
 import os
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def structures_in(
     """Yield the structures of a file in Å, without their labels.
 
     Args:
-        path: ASE database (in the unit of length that it states), or any file that ASE reads.
-        name: of the parameter that holds the path.
+        path: ASE database (in its stated unit of length), or any file that ASE reads.
+        name: name of the parameter of the path.
         description: text in front of the progress bar.
         progress: show a progress bar.
 
@@ -39,7 +39,7 @@ def structures_in(
 
 
 def read_labelled(labels: str | os.PathLike, progress: bool = True) -> list[Atoms]:
-    """Read the structures of a labelled data set; the labels themselves play no part.
+    """Read the structures of a labelled data set, without their labels.
 
     Args:
         labels: ASE database, or any file that ASE reads.

@@ -1,4 +1,4 @@
-"""Panels and colours that the pictures of the reports share."""
+"""Panels and colours of the pictures of the reports."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -42,22 +42,22 @@ def _norm(temperatures: Iterable[float]) -> Normalize:
 
 
 def heat(temperatures: Iterable[float]) -> Callable[[float], tuple]:
-    """Return a function from a temperature to its colour, hotter ones brighter.
+    """Return a function from a temperature to its colour; higher temperatures are brighter.
 
     Args:
-        temperatures: those that occur, in K.
+        temperatures: all temperatures in K.
     """
     norm = _norm(temperatures)
     return lambda temperature: HEAT(norm(temperature))
 
 
 def heat_bar(figure: Figure, axes: Axes, temperatures: Iterable[float]) -> None:
-    """Add the scale of the colours beside a panel, if there are several temperatures.
+    """Add a colour bar beside a panel, if there are several temperatures.
 
     Args:
         figure: the figure of the panel.
         axes: the panel.
-        temperatures: those that occur, in K.
+        temperatures: all temperatures in K.
     """
     if len(set(temperatures)) > 1:
         scale = ScalarMappable(_norm(temperatures), HEAT)

@@ -18,17 +18,17 @@ from gpip_plugins.report.settings import QualitySettings
 
 __all__ = ["SystemFigures", "energy_figures", "system_figures", "temperature_figures"]
 
-RDF_FRAMES = 200  # of each temperature; noise of a box of 64 molecules is then below 1 %
+RDF_FRAMES = 200  # at each temperature; the noise of a box of 64 molecules is then below 1 %
 
 
 @dataclass(frozen=True)
 class SystemFigures:
-    """What was found in one system.
+    """Figures of one system.
 
     Args:
         entry: its part of the report.
-        bond_lengths: pair of elements to lengths in Å, each of shape (n_frames, n_bonds).
-        curves: temperature in K to radial distribution functions; empty for isolated molecules.
+        bond_lengths: pair of elements -> lengths in Å, each of shape (n_frames, n_bonds).
+        curves: temperature in K -> radial distribution functions; empty for isolated molecules.
     """
 
     entry: dict[str, Any]
@@ -46,8 +46,8 @@ def system_figures(
 
     Args:
         system: its frames.
-        metadata: of the database, which tell the drift of the energy and what was left out.
-        settings: of the report.
+        metadata: metadata of the database, with the drift of the energy and the frames left out.
+        settings: settings of the report.
         progress: show progress bars.
     """
     frames = (system.positions, system.cells, system.pbc)
@@ -84,12 +84,12 @@ def system_figures(
 def temperature_figures(
     kinetic: np.ndarray, target: float, degrees_of_freedom: int
 ) -> dict[str, Any]:
-    """Return the kinetic temperature of one trajectory beside that of its thermostat.
+    """Compare the kinetic temperature of one trajectory with that of its thermostat.
 
     Args:
         kinetic: instantaneous temperatures in K, shape (n_frames,).
         target: the thermostat's temperature in K.
-        degrees_of_freedom: those that the kinetic energy was divided by.
+        degrees_of_freedom: number by which the kinetic energy was divided.
 
     Returns:
         `set`, `mean`, `standard_error` (K), `n_independent`, `deviation_in_errors`, `reached`
@@ -119,7 +119,7 @@ def energy_figures(energy: np.ndarray) -> dict[str, float]:
 
     Returns:
         `mean`, `standard_error`, `standard_deviation` (eV), `n_independent` and
-        `halves_in_errors`, beyond 3 of which the trajectory was not equilibrated.
+        `halves_in_errors`; above 3, the trajectory was not equilibrated.
     """
     error, n_independent = standard_error(energy)
     return {
@@ -151,7 +151,7 @@ def _thermodynamics(system: SampledSystem, temperature: float) -> dict[str, Any]
 def _bond_lengths(system: SampledSystem) -> tuple[dict[str, np.ndarray], float]:
     """Return the lengths of the first frame's bonds by pair of elements, in Å.
 
-    Also how far any bond ever was from its own mean length, in Å; 0 without bonds.
+    Also return the largest deviation of a bond from its mean length, in Å; 0 without bonds.
     """
     pairs = bonds(system.structure(0))
     if not len(pairs):
@@ -171,7 +171,7 @@ def _extremes(lengths: np.ndarray) -> dict[str, float]:
 
 
 def _curves(system: SampledSystem, seed: int) -> dict[float, RDF]:
-    """Return the RDFs of every temperature that has chosen frames."""
+    """Return the RDFs at every temperature with chosen frames."""
     rng = np.random.default_rng(seed)
     found = {}
     for temperature in system.temperatures:

@@ -7,7 +7,7 @@ __all__ = ["add_sample"]
 
 
 def add_sample(commands) -> None:
-    """Register `gpip sample`; Hydra reads its words.
+    """Register `gpip sample`; Hydra parses its arguments.
 
     Args:
         commands: the sub-parsers of `gpip`.
@@ -15,7 +15,7 @@ def add_sample(commands) -> None:
     parser = commands.add_parser(
         "sample",
         help="sample configurations by classical molecular dynamics into a database",
-        # Words such as -m and --help belong to Hydra: no character begins an option here.
+        # Options such as -m and --help are Hydra's, so argparse must not recognise any option.
         prefix_chars="\0",
         add_help=False,
     )
@@ -24,14 +24,14 @@ def add_sample(commands) -> None:
 
 
 def run_sample(args: argparse.Namespace) -> None:
-    """Sample; what was finished stays when the user stops it."""
+    """Sample; finished trajectories are kept when the user interrupts the command."""
     from gpip_plugins.sampling.program import run
 
     try:
         run(args.words)
     except KeyboardInterrupt:
         print(
-            "gpip: stopped; finished trajectories are kept, the same command goes on from there.",
+            "gpip: stopped; finished trajectories are kept, the same command continues from there.",
             file=sys.stderr,
         )
         raise SystemExit(130) from None

@@ -1,7 +1,7 @@
 """`gpip sample`: a Hydra program over the recipes of `data=classical_md`.
 
 The configuration is the node `data` of `spktrain data=classical_md`, from the same files, so that
-what was sampled here is found there. On this command line `data.`, `data/` and `data.system.` may
+`spktrain` finds the sampled database. On this command line `data.`, `data/` and `data.system.` may
 be left out: `system=smiles smiles=CCO` stands for `data/system=smiles data.system.smiles=CCO`.
 """
 
@@ -23,17 +23,17 @@ from gpip_plugins.sampling.systems.choices import register_molecules
 
 __all__ = ["TrainingRecipes", "run", "translate"]
 
-#: Settings of the systems; every other setting is one of the sampling.
+#: Settings of the systems; all other settings belong to the sampling.
 SYSTEM_KEYS = {field.name for source in sources.SOURCES for field in fields(source)}
-#: What stands beside `data` in the configuration.
+#: Nodes of the configuration other than those in `data`, and `data` itself.
 ROOT = ("size", "cluster", "run", "hydra", "data")
 
 
 class TrainingRecipes(SearchPathPlugin):
-    """Lets `gpip sample` see the systems and sizes of `recipes/train`."""
+    """Make the systems and sizes of `recipes/train` available to `gpip sample`."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the tree, for `gpip sample` only."""
+        """Append the folder, for `gpip sample` only."""
         folder = recipes_folder()
         main = [element.path for element in search_path.get_path() if element.provider == "main"]
         if main == [str(folder / "sample")]:
@@ -41,10 +41,10 @@ class TrainingRecipes(SearchPathPlugin):
 
 
 def translate(words: Sequence[str]) -> list[str]:
-    """Return the words of the command line as Hydra needs them.
+    """Return the arguments of the command line as Hydra needs them.
 
     Args:
-        words: what stands behind `gpip sample`.
+        words: arguments of `gpip sample`.
 
     Example:
         >>> translate(["-m", "system=smiles", "smiles=CCO", "n_frames=100", "size=paper"])
@@ -64,7 +64,7 @@ def _translated(word: str) -> str:
         return word
     if name == "system":
         return f"{sign}data/system={value}"
-    # A list, several jobs (no SMILES has a comma) and what is quoted already stay as they are.
+    # Lists, several jobs (a SMILES has no comma) and quoted values are not changed.
     if name == "smiles" and not value.startswith(("[", "'", '"')) and "," not in value:
         value = f"'{value}'" if set(value) & set("=#()[]/\\@+") else value
         return f"{sign}data.system.smiles={value}"
@@ -73,7 +73,7 @@ def _translated(word: str) -> str:
 
 
 def job(config: DictConfig) -> None:
-    """Sample what a composed configuration says.
+    """Sample a data set as described by a composed configuration.
 
     Args:
         config: its node `data` describes a `gpip_plugins.sampling.settings.SamplingSettings`.
@@ -81,7 +81,7 @@ def job(config: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         key = missing[0].removeprefix("data.").removeprefix("system.")
-        raise InputError(f"{key} is not given, which this system needs; add {key}=... behind it.")
+        raise InputError(f"{key} is not given, but this system needs it; add {key}=...")
     try:
         settings = hydra.utils.instantiate(config.data)
     except hydra.errors.InstantiationException as error:
@@ -95,10 +95,10 @@ def run(words: Sequence[str]) -> None:
     """Run `gpip sample`.
 
     Args:
-        words: what stands behind it on the command line.
+        words: arguments of `gpip sample`.
 
     Raises:
-        SystemExit: with 1 after a mistake of the user, which Hydra has printed.
+        SystemExit: with code 1 after a mistake of the user, which Hydra has printed.
     """
     register_molecules()
     if TrainingRecipes not in Plugins.instance().discover(SearchPathPlugin):

@@ -1,4 +1,4 @@
-"""Seeds and fingerprints that follow from what something is, never from its place in a list."""
+"""Seeds and fingerprints from the properties of an object, independent of its place in a list."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def derive_seed(*parts: object) -> int:
 
 
 def fingerprint(*parts: object) -> str:
-    """Return 16 hexadecimal digits that depend on all parts, which JSON must be able to write.
+    """Return 16 hexadecimal digits that depend on all parts; the parts must be writable as JSON.
 
     Example:
         >>> fingerprint("ethanol", 300.0)

@@ -1,8 +1,8 @@
 """Settings of a sampling, and the only place that holds their defaults.
 
-They stand in groups: what is sampled (`SamplingSettings`), when frames are taken (`Schedule`), how
-the equations of motion are integrated (`Dynamics`), how boxes are prepared (`Preparation`), what is
-kept and examined (`Output`), and how the work is shared (`Workers`). A recipe and a Python call
+They form groups: what is sampled (`SamplingSettings`), when frames are taken (`Schedule`), how the
+equations of motion are integrated (`Dynamics`), how boxes are prepared (`Preparation`), what is
+stored and checked (`Output`), and how the work is divided (`Workers`). A recipe and a Python call
 name the settings without their groups (`SamplingSettings.from_keywords`).
 `recipes/train/data/sampling.yaml` shows the same defaults; a test fails when the two differ.
 """
@@ -37,8 +37,8 @@ class Schedule:
     """When frames are taken; the defaults follow GPIP's first stage (arXiv:2309.15718).
 
     Every system is simulated at every temperature, `replicas` times with different noise. The
-    frames are shared out evenly among these trajectories; where the number does not divide, the
-    first ones get one frame more.
+    frames are divided evenly among these trajectories; a remainder goes to the first trajectories,
+    one frame each.
 
     Args:
         n_frames: number of frames of the whole data set, at least one for each trajectory.
@@ -90,7 +90,7 @@ class Schedule:
             n_systems: number of systems.
 
         Returns:
-            One number for each trajectory; systems outside, then temperatures, then replicas.
+            One number for each trajectory; systems vary slowest, then temperatures, then replicas.
 
         Raises:
             InputError: when there are fewer frames than trajectories.
@@ -111,11 +111,11 @@ class Dynamics:
     """How the equations of motion are integrated.
 
     Args:
-        time_step: fs; at most 1 fs with flexible bonds to hydrogen up to 1000 K. An exploded
-            trajectory is tried again with half of it.
-        friction: of the Langevin thermostat in 1/ps; the total energy forgets its value within
-            about 1/friction.
-        platform: OpenMM's platform for boxes; None takes `CUDA` where there is one, else `CPU`.
+        time_step: fs; at most 1 fs with flexible bonds to hydrogen up to 1000 K. A trajectory that
+            explodes is repeated with half the time step.
+        friction: friction of the Langevin thermostat in 1/ps; the correlation time of the total
+            energy is about 1/friction.
+        platform: OpenMM's platform for boxes; None takes `CUDA` if available, else `CPU`.
             Isolated molecules run on `Reference`.
         threads: threads of one box on the platform `CPU`; None takes all cores.
 
@@ -142,25 +142,25 @@ class Dynamics:
             check_whole("threads", self.threads, least=1, most=1023)
 
     def halved(self) -> "Dynamics":
-        """Return the same with half the time step."""
+        """Return these settings with half the time step."""
         return dataclasses.replace(self, time_step=self.time_step / 2)
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a packed box comes to its density and forgets how it was packed.
+    """How a packed box is equilibrated.
 
-    Constant pressure gives the volume, then the box is annealed in that volume. The defaults are
-    for a small cell on a laptop. The GPIP paper takes `npt=5000` and `annealing=10000`.
+    The volume is found at constant pressure; then the box is annealed at that volume. The defaults
+    are for a small cell on a laptop. The GPIP paper uses `npt=5000` and `annealing=10000`.
 
     Args:
-        npt: ps at constant pressure; the second half is averaged. 0 keeps the cell as it is, for
-            cells whose size is known.
-        temperature: K, at constant pressure.
+        npt: time at constant pressure in ps; the volume is averaged over the second half. 0 keeps
+            the given cell.
+        temperature: temperature at constant pressure in K.
         pressure: atm.
-        annealing: ps of cooling at constant volume, linear in time; 0 leaves it out.
-        annealing_start: K, where cooling begins.
-        annealing_end: K, where it ends.
+        annealing: time of cooling at constant volume in ps, linear in time; 0 omits the annealing.
+        annealing_start: temperature at the start of the annealing in K.
+        annealing_end: temperature at its end in K.
 
     Raises:
         InputError: when a number is out of range.
@@ -196,20 +196,20 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Output:
-    """What is kept of the frames, and how they are examined.
+    """Which frames are stored, and how they are checked.
 
     Args:
         on_explosion: what to do with a trajectory that explodes twice: `refuse` to write the
-            database, or `drop` the trajectory; the metadata name it. Likewise for a box that
-            explodes while it is prepared, and all its trajectories.
-        min_difference: Å; near-duplicates, frames that differ by no more from an earlier one of
-            their system at any temperature, are left out of the database, which then has fewer
-            than `n_frames`. 0 keeps all: dropping frames shifts their distribution, most where a
-            system has few atoms, and later temperatures lose more.
-        energy_check: ps without thermostat that show whether a system conserves its energy, for the
-            quality report; 0 leaves it out. At most eight systems are checked.
+            database, or `drop` the trajectory, which the metadata then name. The same holds for a
+            box that explodes during its preparation, with all its trajectories.
+        min_difference: Å; near-duplicates, frames that differ by no more than this from an earlier
+            frame of their system at any temperature, are left out of the database, which then has
+            fewer than `n_frames`. 0 keeps all frames: dropping frames shifts their distribution,
+            most for systems of few atoms, and later temperatures lose more frames.
+        energy_check: time without thermostat in ps, to check for the quality report that a system
+            conserves its energy; 0 omits the check. At most eight systems are checked.
         quality: write a quality report beside the database (see `gpip quality`).
-        labels: labelled structures whose coverage the report states; None leaves that out. It needs
+        labels: labelled structures whose coverage is stated in the report; None omits it. Needs
             the extra `analysis`.
 
     Raises:
@@ -241,7 +241,7 @@ class Output:
         if self.labels is not None and not self.quality:
             raise InputError(
                 f"labels={self.labels} are compared in the quality report, which quality=False "
-                "leaves out; leave one of the two away."
+                "leaves out; omit one of the two."
             )
         object.__setattr__(self, "min_difference", difference)
         object.__setattr__(self, "energy_check", energy_check)
@@ -254,11 +254,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Workers:
-    """How the work is shared; the frames do not depend on it.
+    """How the work is divided; the frames do not depend on it.
 
     Args:
-        cores: trajectories that run at a time; None for all cores of the machine.
-        part: number of this run, from 0, where several runs share the work.
+        cores: number of trajectories that run at the same time; None for all cores of the machine.
+        part: number of this run, from 0, if several runs share the work.
         parts: number of runs that share the work; the last one to finish writes the database.
         progress: show progress bars.
 
@@ -284,22 +284,22 @@ class SamplingSettings:
     """All settings of a sampled data set.
 
     Args:
-        datapath: the database, ending in `.db`; or a folder, ending in `/`, in which its name is
-            made of the systems and the force field. A relative path counts from where the command
-            was typed.
+        datapath: the database, ending in `.db`; or a folder, ending in `/`, in which the database
+            is named after the systems and the force field. A relative path counts from the folder
+            in which the command was typed.
         system: what is sampled, a class of `gpip_plugins.sampling.systems.sources`.
         force_field: name of the force field (see `gpip_plugins.sampling.forcefield`).
-        fallback: the one to take for systems that the first does not cover completely; None refuses
-            them.
+        fallback: force field for systems that `force_field` does not cover completely; None refuses
+            such systems.
         seed: seed of geometries, velocities and noise, from 0.
         schedule: when frames are taken.
         dynamics: how the equations of motion are integrated.
-        preparation: how boxes come to their density; isolated molecules need none.
-        output: what is kept and examined.
-        workers: how the work is shared.
+        preparation: how boxes are equilibrated; isolated molecules need no preparation.
+        output: what is stored and checked.
+        workers: how the work is divided.
 
     Raises:
-        InputError: for every setting that cannot work, as far as it shows without the systems.
+        InputError: for settings that cannot work, as far as this is known before systems are built.
 
     Example:
         >>> from gpip_plugins.sampling.systems.sources import Presets
@@ -345,7 +345,7 @@ class SamplingSettings:
     def from_keywords(
         cls, datapath: str, system: SystemSource, **keywords: Any
     ) -> "SamplingSettings":
-        """Return settings that are named without their groups, as in a recipe.
+        """Return settings from keywords without their groups, as in a recipe.
 
         Args:
             datapath: the database, or a folder that ends in `/`.
@@ -363,7 +363,7 @@ class SamplingSettings:
 
     @property
     def shards(self) -> Path:
-        """The folder beside the database that holds finished trajectories until all are there."""
+        """Folder beside the database, with finished trajectories until the database is written."""
         return Path(self.datapath).with_suffix(".parts")
 
 
@@ -377,4 +377,4 @@ KEYWORDS: Final = frozenset(
     {f.name for f in fields(SamplingSettings)} - {"datapath", "system", *GROUPS}
     | {f.name for group in GROUPS.values() for f in fields(group)}
 )
-"""Names that `SamplingSettings.from_keywords` takes beside `datapath` and `system`."""
+"""Keywords of `SamplingSettings.from_keywords` other than `datapath` and `system`."""

@@ -1,4 +1,4 @@
-"""Which atoms are bonded, and which are not."""
+"""Bonds from the geometry."""
 
 import numpy as np
 import pytest

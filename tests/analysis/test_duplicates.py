@@ -53,7 +53,7 @@ def test_frames_of_a_single_atom_are_all_the_same(vectors_of):
 
 
 def test_compared_with_kept_frames_only():
-    """A slow drift is thinned out, not dropped as a whole."""
+    """Of a slow drift some frames are dropped, not all."""
     vectors = np.arange(0.0, 1.0, 0.015)[:, None]
     kept = vectors[~near_duplicates(vectors, TOLERANCE)]
     np.testing.assert_allclose(np.diff(kept[:, 0]), 0.03)

@@ -1,4 +1,4 @@
-"""Equal structures are found however they are turned and numbered, and nothing else is."""
+"""Equal structures are found in any orientation and numbering, different ones are not."""
 
 import time
 
@@ -63,7 +63,7 @@ def test_numbers_of_both_sets_are_those_of_the_input(moved):
 
 
 def test_speed_on_many_configurations_of_one_molecule(moved):
-    """20,000 x 1,000 take seconds; here a tenth, and all thousandths of it are found."""
+    """20,000 x 1,000 take seconds; here a tenth is tested, and all shared ones are found."""
     rng = np.random.default_rng(3)
     ethanol = molecule("CH3CH2OH")
     R = ethanol.positions + rng.normal(scale=0.05, size=(2000, 9, 3))

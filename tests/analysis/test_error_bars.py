@@ -1,4 +1,4 @@
-"""Error bars against series whose memory is known."""
+"""Error bars of series with known correlation."""
 
 import math
 

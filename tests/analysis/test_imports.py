@@ -1,4 +1,4 @@
-"""The analysis knows neither databases nor commands nor pictures."""
+"""The analysis does not import databases, commands or pictures."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Superpositions whose rotation is known, and SciPy's as the reference."""
+"""Superpositions with known rotations, and SciPy as the reference."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_reflections_are_found_where_they_are_allowed(ethanol):
     assert np.linalg.norm(distorted @ proper.T - image) > 0.1
 
 
-def test_three_atoms_are_brought_onto_others_by_both_hands():
+def test_three_atoms_are_superimposed_with_and_without_reflection():
     a = np.array([[1.0, 0, 0], [-0.4, 1.2, 0], [-0.6, -1.2, 0]])
     b = a @ Rotation.random(rng=np.random.default_rng(3)).as_matrix().T
     for determinant in (1, -1):

@@ -1,4 +1,4 @@
-"""Kinetic temperatures of ensembles that are known."""
+"""Kinetic temperatures of known ensembles."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""MD17, QM9 and ISO17 through SchNetPack's downloads, from files as they are published.
+"""MD17, QM9 and ISO17 through SchNetPack's downloads, from files in the published format.
 
 The files are small ones of the published format; no network is needed.
 """
@@ -29,7 +29,7 @@ SIZES = {"batch_size": 1, "num_train": 1, "num_val": 1, "split_file": None, "num
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """Return a dictionary: end of an address to the file that is sent instead of a download."""
+    """Return a dictionary: end of an address -> file that is sent instead of a download."""
     files = {}
 
     def retrieve(url, target):

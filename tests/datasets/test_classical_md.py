@@ -1,4 +1,4 @@
-"""The data module that samples what is missing."""
+"""The data module that samples a missing database."""
 
 import errno
 import os
@@ -48,7 +48,7 @@ def module(datapath, **settings):
 
 
 def rows(datapath):
-    """Return what the rows hold, without ASE's time stamps and random ids."""
+    """Return the content of the rows, without ASE's time stamps and random ids."""
     with connect(datapath, use_lock_file=False) as db:
         return [
             (r.system, *(a.tobytes() for a in (r.numbers, r.positions, *r.data.values())))
@@ -195,7 +195,7 @@ def test_structure_file_names_the_system(tmp_path, monkeypatch):
     ],
 )
 def test_database_of_other_settings_is_refused_with_the_key(sampled, no_simulation, settings, key):
-    with pytest.raises(InputError, match=rf"was sampled with {key}=.* but {key}=.* is asked for"):
+    with pytest.raises(InputError, match=rf"was sampled with {key}=.* but {key}=.* is requested"):
         module(sampled, **settings).prepare_data()
 
 
@@ -333,7 +333,7 @@ run_plan(make_plan(settings), settings)
 
 @pytest.mark.slow
 def test_run_killed_five_times_gives_the_same_as_an_undisturbed_one(tmp_path):
-    """SIGKILL at random times leaves no chance to tidy up."""
+    """SIGKILL at random times allows no clean-up."""
     settings = SMALL | {"n_frames": 240, "sampling_interval": 1.0, "cores": 2}
     settings |= {"temperatures": [300, 400, 500, 600, 700, 800], "replicas": 2}
     path = str(tmp_path / "killed.db")

@@ -1,4 +1,4 @@
-"""Downloads go on where they were interrupted, and are compared with their checksum."""
+"""Interrupted downloads continue, and files are compared with their checksum."""
 
 import hashlib
 import http.server
@@ -13,7 +13,7 @@ CONTENT = bytes(range(256)) * 40
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Sends CONTENT; what lies behind a range is sent alone if `ranges`; stops after `limit`."""
+    """Sends CONTENT, or only the requested range if `ranges`; stops after `limit`."""
 
     ranges, limit = True, None
     asked: list[str | None] = []
@@ -44,7 +44,7 @@ def server():
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_an_interrupted_download_goes_on(server, tmp_path, ranges):
+def test_an_interrupted_download_continues(server, tmp_path, ranges):
     handler, url = server
     handler.ranges, handler.limit = ranges, 3000
     target, right = tmp_path / "file", hashlib.md5(CONTENT).hexdigest()

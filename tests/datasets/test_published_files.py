@@ -1,4 +1,4 @@
-"""Published files are read as they are published, tried on small ones of the same format."""
+"""Published files, tested with small files of the same format."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ def molecules():
 
 
 def pack(path, text):
-    """Write an archive as that of OGB: one SDF file in a compressed tar file."""
+    """Write an archive like that of OGB: one SDF file in a compressed tar file."""
     with tarfile.open(path, "w:gz") as out:
         info = tarfile.TarInfo("pcqm4m-v2-train.sdf")
         info.size = len(text)
@@ -40,7 +40,7 @@ def pack(path, text):
 
 @pytest.fixture
 def archive(tmp_path, molecules):
-    """Return an archive with three molecules, written by RDKit as the published one is."""
+    """Return an archive with three molecules, written by RDKit like the published one."""
     text = io.StringIO()
     with Chem.SDWriter(text) as writer:
         for mol in molecules:
@@ -51,7 +51,7 @@ def archive(tmp_path, molecules):
 
 @pytest.fixture
 def ani(tmp_path):
-    """Return a file as that of ANI-1x; what a method did not compute is NaN."""
+    """Return a file like that of ANI-1x; labels that were not computed are NaN."""
     path, rng = tmp_path / "ani1x-release.h5", np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         for name, n in (("C1H4", 3), ("H2O1", 2), ("C2H2", 1)):

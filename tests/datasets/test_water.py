@@ -1,4 +1,4 @@
-"""The water of "Forces are not Enough", on a small file of the true format."""
+"""The water of "Forces are not Enough", with a small file of the same format."""
 
 import pickle
 
@@ -16,7 +16,7 @@ N_FRAMES = 40
 
 
 def content(lengths=(12.4, 12.4, 12.4)):
-    """What water.npy holds, with two molecules instead of 64."""
+    """Content of water.npy, with two molecules instead of 64."""
     rng = np.random.default_rng(0)
     coords = rng.uniform(0, 12.4, (N_FRAMES, 6, 3))
     return {
@@ -110,7 +110,7 @@ def test_a_database_of_other_sizes_is_refused(source):
         ({"source": "gone.npy"}, r"source=.*gone\.npy does not exist; download water\.npy"),
     ],
 )
-def test_wrong_wishes(source, tmp_path, changes, message):
+def test_wrong_settings(source, tmp_path, changes, message):
     with pytest.raises(InputError, match=message) as error:
         module(changes.pop("source", source), **changes).prepare_data()
     assert "\n" not in str(error.value)

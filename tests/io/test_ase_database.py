@@ -1,4 +1,4 @@
-"""ASE databases are opened, counted and read in Å, and faults are told in one sentence."""
+"""ASE databases are opened, counted and read in Å, and errors are reported in one sentence."""
 
 import sqlite3
 
@@ -55,7 +55,7 @@ def test_a_file_that_is_no_database_gets_one_sentence(tmp_path, content):
         assert len(Database(path)) == 0
 
 
-def test_a_table_that_is_missing_is_told_while_reading(in_nm):
+def test_a_missing_table_is_reported_while_reading(in_nm):
     database = Database(in_nm, remedy="sample it again")
     with sqlite3.connect(in_nm) as store:
         store.execute("drop table systems")

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and paths that cannot be meant are told."""
+"""Files appear complete or not at all, and unusable paths are reported."""
 
 import contextlib
 import os
@@ -50,8 +50,8 @@ def test_two_writers_of_one_target_do_not_share_a_file(tmp_path):
         open(second, "w").close()
 
 
-def test_a_full_disk_is_told(tmp_path, full_disk):
-    message = r"Writing .*a.txt failed \(File too large\); make room or mend the permissions"
+def test_a_full_disk_is_reported(tmp_path, full_disk):
+    message = r"Writing .*a.txt failed \(File too large\); free some space or correct the perm"
     with (
         full_disk(1000),
         pytest.raises(InputError, match=message),
@@ -70,7 +70,7 @@ def test_a_full_disk_is_told(tmp_path, full_disk):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with (
         pytest.raises(InputError, match=r"Writing .*a.txt failed \(No such file"),
         whole_file(tmp_path / "no" / "a.txt") as partial,
@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there(tmp_path):
         Path(partial).touch()
 
 
-def test_what_must_be_there(tmp_path, monkeypatch):
+def test_files_that_must_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xyz").touch()
     assert existing("datapath", "a.xyz", "name a file") == str(tmp_path / "a.xyz")
@@ -104,7 +104,7 @@ def test_targets(tmp_path):
     with pytest.raises(InputError, match=r"exists already; .* give overwrite=True"):
         check_target(target, (".xyz",), False, source)
     check_target(target, (".xyz",), True, source)
-    with pytest.raises(InputError, match=r"exists already: it is what is read"):
+    with pytest.raises(InputError, match=r"is the file that is read"):
         check_target(source, (".xyz",), True, source)
     (tmp_path / "c.xyz").mkdir()
     with pytest.raises(InputError, match=r"exists already and is a folder"):

@@ -1,4 +1,4 @@
-"""Which structures are refused, and why a slab needs its third cell vector."""
+"""Refused structures, and the reason why a slab needs its third cell vector."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def slab(height):
 
 
 def test_schnetpack_needs_the_third_vector_of_a_slab():
-    """What the check protects from; once this fails, SchNetPack was mended."""
+    """The error that the check prevents; if this test fails, SchNetPack was corrected."""
     right = len(neighbor_list("i", slab(20.0), CUTOFF))
     assert pairs(slab(20.0)) == right
     assert pairs(slab(0.0)) != right

@@ -133,7 +133,7 @@ def test_own_names_of_labels(tmp_path):
     assert import_labels(str(tmp_path / "own.xyz"), str(tmp_path / "own.db"), labels).written == 40
 
 
-def test_stress_is_imported_where_it_is(tmp_path):
+def test_stress_is_imported_if_it_exists(tmp_path):
     content = frames()
     for atoms in content:
         atoms.set_cell([9.0, 9.0, 9.0])

@@ -1,4 +1,4 @@
-"""What looks implausible is told by the names that were typed."""
+"""Messages on implausible labels use the names that the user typed."""
 
 import numpy as np
 from ase.build import molecule

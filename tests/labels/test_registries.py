@@ -1,4 +1,4 @@
-"""What is listed as a reader, a writer, a teacher or a way to choose can be used."""
+"""All registered readers, writers, teachers and ways to choose can be used."""
 
 from dataclasses import fields
 
@@ -54,7 +54,7 @@ def test_options_of_a_listed_teacher_are_checked():
         load_teacher("xtb", {"multiplicty": 1})
 
 
-def test_the_help_of_the_import_tells_the_defaults_of_the_library():
+def test_the_help_of_the_import_states_the_defaults_of_the_library():
     defaults = {field.name: field.default for field in fields(Labels)}
     text = help_of("import")
     for name in ("distance_unit", "energy_key", "forces_key"):

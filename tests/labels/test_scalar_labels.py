@@ -83,22 +83,22 @@ def test_labels_that_cannot_be_right(source, capsys, tmp_path, change, words, me
     [
         (
             ["homo"],
-            "--property homo names no unit; write NAME:UNIT, for example --property homo:eV",
+            "--property homo has no unit; write NAME:UNIT, for example --property homo:eV",
         ),
-        (["homo:parsec/h"], "--property homo:parsec/h: parsec/h is no unit that SchNetPack knows"),
+        (["homo:parsec/h"], "--property homo:parsec/h: parsec/h is not a unit of SchNetPack"),
         (
             ["energy:eV"],
-            "energy:eV is not how to import energy; leave it out and name --energy-unit",
+            "energy:eV does not import energy; leave it out and name --energy-unit",
         ),
         (["homo:eV", "homo:Hartree"], "--property homo:Hartree: homo is named twice"),
     ],
 )
-def test_properties_that_cannot_be_meant(source, capsys, wanted, message):
+def test_wrong_names_of_properties(source, capsys, wanted, message):
     words = [f"--property={word}" for word in wanted]
     assert main(["import", *source(), *words]) == 1
     assert message in capsys.readouterr().err
 
 
 def test_units_are_checked_where_properties_are_named():
-    with pytest.raises(InputError, match=r"scalars=homo:parsec: parsec is no unit"):
+    with pytest.raises(InputError, match=r"scalars=homo:parsec: parsec is not a unit"):
         Labels(scalars={"homo": "parsec"})

@@ -1,4 +1,4 @@
-"""Sampled databases made up from known ensembles."""
+"""Artificial sampled databases from known ensembles."""
 
 import numpy as np
 import pytest

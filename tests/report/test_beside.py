@@ -1,4 +1,4 @@
-"""The report that comes with every sampled database."""
+"""The report that is written with every sampled database."""
 
 import json
 import logging
@@ -35,12 +35,12 @@ def sample(datapath, **settings):
 
 @pytest.fixture
 def told(caplog):
-    """Collect what the user is told."""
+    """Collect the messages to the user."""
     caplog.set_level(logging.INFO)
     return caplog
 
 
-def test_the_report_lies_beside_the_database_and_its_cost_is_told(tmp_path, told):
+def test_the_report_is_beside_the_database_and_its_cost_is_logged(tmp_path, told):
     sample(tmp_path / "water.db")
     left = sorted(os.listdir(tmp_path))
     assert left == [".water.db.generating", "water.db", "water_quality"]
@@ -53,24 +53,24 @@ def test_the_report_lies_beside_the_database_and_its_cost_is_told(tmp_path, told
     assert (tmp_path / "water_quality" / "bonds.png").stat().st_size > 10_000
     assert "Quality: " in told.text and "water_quality" in told.text
     assert "quality report" in next(m for m in told.messages if m.startswith("Cost: "))
-    for finding in report["findings"][: beside.MAX_TOLD]:
+    for finding in report["findings"][: beside.MAX_LOGGED]:
         assert finding in told.text
 
 
-def test_a_later_report_replaces_it_but_never_one_that_was_asked_for(tmp_path, monkeypatch):
+def test_a_later_report_replaces_an_automatic_but_no_requested_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sample("water.db")
     assert main(["quality", "water.db"]) == 0
     assert main(["quality", "water.db"]) == 1
 
 
-def test_what_near_duplicates_leave_may_be_too_little_for_a_coverage(shaken, tmp_path, told):
+def test_too_few_frames_without_near_duplicates_have_no_coverage(shaken, tmp_path, told):
     labels = str(tmp_path / "labels.xyz")
     write_xyz(labels, shaken("H2O", 5))
     sample(tmp_path / "water.db", min_difference=1.0, labels=labels)
     assert f"1 frames are left, too few for the coverage of labels={labels}" in told.text
     assert "O: 39 near-duplicates (98% of the frames) were left out, so that means" in told.text
-    assert "not the thermostat's; lower min_difference." in told.text
+    assert "not those of the thermostat; lower min_difference." in told.text
     assert not (tmp_path / "water.parts").exists()
 
 
@@ -94,7 +94,7 @@ def test_boxes_have_density_and_radial_distribution_functions(tmp_path):
     assert density == pytest.approx(20 * 18.015 / 0.602214 / 8.5**3, rel=1e-3)
 
 
-def test_findings_are_told_and_many_of_them_only_counted(tmp_path, told, monkeypatch):
+def test_findings_are_logged_and_many_of_them_only_counted(tmp_path, told, monkeypatch):
     original = beside.examine
 
     def examine(*args):
@@ -111,7 +111,7 @@ def test_findings_are_told_and_many_of_them_only_counted(tmp_path, told, monkeyp
     assert "Quality: 11 finding(s)" in told.text
 
 
-def test_of_a_huge_set_a_part_is_examined_which_is_told(tmp_path, told, monkeypatch):
+def test_only_a_part_of_a_huge_set_is_examined_and_this_is_logged(tmp_path, told, monkeypatch):
     monkeypatch.setattr(beside, "MAX_ATOMS", 90)
     sample(tmp_path / "water.db")
     report = json.loads((tmp_path / "water_quality" / "quality.json").read_text())
@@ -121,7 +121,7 @@ def test_of_a_huge_set_a_part_is_examined_which_is_told(tmp_path, told, monkeypa
     assert "frames only)" in told.text
 
 
-def test_a_run_that_was_stopped_before_its_report_makes_up_for_it(tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_before_its_report_writes_it_later(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(beside, "examine", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""Sentences on what looks wrong, and none on what is sound."""
+"""Findings on faulty data, and no findings on correct data."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def test_canonical_temperatures_pass():
     assert judged(kinetic, 500.0, 27) == (True, [])
 
 
-def test_a_wrong_mean_and_a_wrong_spread_are_told():
+def test_a_wrong_mean_and_a_wrong_spread_are_reported():
     rng = np.random.default_rng(1)
     reached, findings = judged(500.0 / 27 * rng.chisquare(24, 2000), 500.0, 27)
     assert reached is False
@@ -40,8 +40,8 @@ def test_three_standard_errors_hold_nearly_always():
     assert np.mean([judged(one, 300.0, 57)[0] for one in kinetic]) > 0.98
 
 
-def test_short_sound_trajectories_are_not_blamed():
-    """25 frames each: of 4000 sound ones chance alone lets some pass the limit, but hardly any."""
+def test_short_correct_trajectories_have_no_findings():
+    """25 frames each: of 4000 correct trajectories very few exceed the limit by chance."""
     rng = np.random.default_rng(4)
     kinetic = 300.0 / 57 * rng.chisquare(57, (4000, 25))
     limit = rare_errors(4000)
@@ -69,7 +69,7 @@ def test_an_element_that_was_never_sampled_is_named(shaken):
     assert findings[0].startswith("Cl is in 3 of 8 labelled frames, but was never sampled")
 
 
-def test_the_furthest_environment_is_pointed_at(shaken):
+def test_the_furthest_environment_is_named(shaken):
     labelled = shaken("H2O", 20, seed=4)
     labelled[13].positions[2] += (3.0, 0.0, 0.0)  # a hydrogen far out
     findings = cover(shaken("H2O", 100), labelled, [100 + k for k in range(20)])
@@ -77,5 +77,5 @@ def test_the_furthest_environment_is_pointed_at(shaken):
 
 
 @pytest.mark.parametrize(("n", "errors"), [(1, 3.0), (20, 3.0), (160, 3.6), (800, 4.0)])
-def test_in_many_trajectories_chance_passes_three_errors(n, errors):
+def test_many_trajectories_exceed_three_errors_by_chance(n, errors):
     assert rare_errors(n) == pytest.approx(errors, abs=0.05)

@@ -37,7 +37,7 @@ def test_the_command(tmp_path, monkeypatch, capsys, moved):
         ("test.xyz torn.db", r"TRAIN \S*torn.db cannot be read as an ASE database"),
     ],
 )
-def test_mistakes_are_told_by_what_was_typed(tmp_path, monkeypatch, capsys, words, message):
+def test_mistakes_are_reported_as_typed(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     write("test.xyz", molecule("CH4"))
     (tmp_path / "torn.db").write_text("no database")
@@ -57,7 +57,7 @@ def test_databases_in_any_unit_of_length_are_compared(tmp_path):
 
 @pytest.mark.realdata
 def test_training_and_test_set_of_revised_md17_share_nothing(tmp_path, real_data, moved):
-    """1,000 x 1,000 configurations of ethanol; five that are put into both are found."""
+    """1,000 x 1,000 configurations of ethanol; five that are added to both sets are found."""
     names = [real_data(f"rmd17_ethanol_{part}1000.xyz.gz") for part in ("test", "train")]
     rng = np.random.default_rng(5)
     planted = [moved(read(names[1], k), rng, 1e-4) for k in range(5)]

@@ -1,4 +1,4 @@
-"""The whole report, from the command, with faults planted in the data."""
+"""The complete report of the command, for data with known faults."""
 
 import csv
 import importlib.util
@@ -60,7 +60,7 @@ def test_a_sound_database(write, shaken, tmp_path, capsys, monkeypatch):
     assert report["findings"] == []
 
 
-def test_planted_faults_are_found(write, shaken):
+def test_known_faults_are_found(write, shaken):
     frames, temperature = sound(shaken)
     frames[40] = frames[10].copy()  # a duplicate
     frames[50].positions[3] *= 1.8  # the hydrogen of the hydroxyl group flies off
@@ -105,7 +105,7 @@ def test_a_wrong_temperature_is_found(write, shaken):
     assert finding.startswith("test at 300 K: the mean temperature is 4")
 
 
-def test_temperatures_that_are_not_stored_are_said_to_be_unchecked(write, shaken, tmp_path):
+def test_missing_temperatures_are_reported_as_unchecked(write, shaken, tmp_path):
     path = write(shaken("H2O", 30), without="kinetic_temperature")
     report = quality_report(path, folder=tmp_path / "out", progress=False)
     assert "Not all frames have a kinetic_temperature" in report["findings"][0]

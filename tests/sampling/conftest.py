@@ -1,4 +1,4 @@
-"""Liquids with a force field of their own, so that engines are tested apart from force fields."""
+"""Liquids with simple force fields, to test engines independently of the package's force fields."""
 
 import math
 
@@ -21,7 +21,7 @@ SPC_FW = {"q": 0.41, "r0": 0.1012, "k": 443153.38, "t0": math.radians(113.24), "
 
 
 class IdealGas:
-    """Masses, and a force without terms that says that the box is periodic."""
+    """Masses, and a force without terms that makes the system periodic."""
 
     name = "ideal gas"
 
@@ -128,7 +128,7 @@ def cuda_of_openmm(request):
 
 @pytest.fixture
 def on_platform():
-    """Return a function that gives energy (eV) and forces of a box as it is packed."""
+    """Return a function that gives energy (eV) and forces of a packed box."""
 
     def run(box, force_field, name):
         engine = PeriodicEngine(box, force_field, Dynamics(platform=name))
@@ -141,7 +141,7 @@ def on_platform():
 
 @pytest.fixture
 def compose():
-    """Return a function that composes what `gpip sample WORDS` would run."""
+    """Return a function that composes the configuration of `gpip sample WORDS`."""
 
     def run(*words):
         register_molecules()

@@ -1,4 +1,4 @@
-"""`gpip sample`, as it is typed."""
+"""The command `gpip sample`."""
 
 import argparse
 import os
@@ -26,12 +26,12 @@ SHORT += ["force_field=mmff94"]
 
 @pytest.fixture
 def sample(tmp_path, run_program):
-    """Return a function that types `gpip sample WORDS`; it returns output and errors."""
+    """Return a function that runs `gpip sample WORDS` and returns output and errors."""
     return lambda *words, code=0: run_program(tmp_path, "gpip", "sample", *words, code=code)
 
 
 def rows(path):
-    """Return what the rows hold, without ASE's time stamps and random ids."""
+    """Return the content of the rows, without ASE's time stamps and random ids."""
     with connect(path, use_lock_file=False) as db:
         return [
             (r.system, r.force_field, *(a.tobytes() for a in (r.positions, *r.data.values())))
@@ -64,7 +64,7 @@ def test_help_names_every_system_size_and_cluster():
             assert path.stem in words, path
 
 
-def test_every_word_is_left_to_hydra():
+def test_all_arguments_are_passed_to_hydra():
     parser = argparse.ArgumentParser()
     add_sample(parser.add_subparsers())
     for words in (["--help"], ["-m", "a=1"], ["a=1", "--cfg", "job"], []):
@@ -109,7 +109,7 @@ def test_smiles_from_relative_paths(sample, tmp_path):
     assert len(rows(tmp_path / "x" / "a.db")) == 4
     assert sorted(os.listdir(tmp_path / "x")) == [".a.db.generating", "a.db", "a_quality"]
     _, error = sample(*words, "n_frames=8", code=1)
-    assert "was sampled with n_frames=4, but n_frames=8 is asked for" in error
+    assert "was sampled with n_frames=4, but n_frames=8 is requested" in error
 
 
 @pytest.mark.slow
@@ -133,12 +133,12 @@ def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(
     assert len(list(tmp_path.glob("runs/*/best_model"))) == 1
     database = tmp_path / "data" / "water27_tip3p.db"
     written = database.stat().st_mtime_ns
-    assert "water27_tip3p.db is there already" in sample("system=water64", *sampling)[0]
+    assert "water27_tip3p.db exists already" in sample("system=water64", *sampling)[0]
     assert database.stat().st_mtime_ns == written
 
 
 @pytest.mark.slow
-def test_stopped_by_the_user_it_keeps_what_was_finished(start_program, tmp_path):
+def test_interrupted_sampling_keeps_finished_trajectories(start_program, tmp_path):
     words = ["system=ethanol", "datapath=a.db", "n_frames=8000", "cores=2", "force_field=mmff94"]
     process = start_program(tmp_path, "gpip", "sample", *words)
     deadline = time.monotonic() + 300
@@ -169,7 +169,7 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
     [
         ("system=unobtainium", "Could not find 'data/system/unobtainium'"),
         ("size=huge", "Could not find 'size/huge'"),
-        ("system=smiles", "smiles is not given, which this system needs; add smiles=..."),
+        ("system=smiles", "smiles is not given, but this system needs it; add smiles=..."),
         ("system=smiles smiles=XX", "smiles='XX' does not parse"),
         ("system=file file=no.xyz", "no.xyz does not exist"),
         ("system=isomers count=-3", "count=-3 is not a whole number of at least 1"),
@@ -181,6 +181,6 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
         ("n_frames=100000000000", "MB are free; free some space"),
     ],
 )
-def test_mistakes_are_told_before_anything_runs(sample, tmp_path, words, message):
+def test_mistakes_are_reported_before_anything_runs(sample, tmp_path, words, message):
     assert message in sample(*words.split(), code=1)[1]
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.db"))

@@ -1,4 +1,4 @@
-"""Settings of a sampling: defaults, in the recipe as here, and what is refused."""
+"""Settings of a sampling: equal defaults in recipe and code, and refused values."""
 
 from dataclasses import MISSING, asdict, fields
 
@@ -100,7 +100,7 @@ def test_bad_setting_of_a_group_is_named(settings, message):
 
 @pytest.fixture
 def shown(compose):
-    """Return a function that composes `gpip sample WORDS` into what stands under `data`."""
+    """Return a function that composes the node `data` of `gpip sample WORDS`."""
 
     def run(*words):
         return OmegaConf.to_container(compose(*words).data, resolve=True)
@@ -109,7 +109,7 @@ def shown(compose):
 
 
 def test_the_recipe_shows_every_default(shown):
-    """What `gpip sample system=ethanol` shows, key by key, the preparation included."""
+    """The configuration of `gpip sample system=ethanol`, including the preparation."""
     recipe = shown("system=ethanol")
     preparation = recipe.pop("preparation")
     assert preparation.pop("_target_") == "gpip_plugins.sampling.settings.Preparation"
@@ -145,7 +145,7 @@ def test_recipes_of_systems_show_every_default(shown, system, differs):
     assert {key for key in recipe if recipe[key] != defaults[key]} == differs
 
 
-def test_a_setting_that_there_is_not_is_refused():
+def test_an_unknown_setting_is_refused():
     with pytest.raises(TypeError, match="n_frame"):
         SamplingSettings.from_keywords("data/", Presets("ethanol"), n_frame=3)
 

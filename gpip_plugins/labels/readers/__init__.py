@@ -27,7 +27,7 @@ def reader_of(path: str) -> Reader:
         path: absolute path.
 
     Raises:
-        InputError: for a folder in none of the formats.
+        InputError: for a folder in an unknown format.
 
     Example:
         >>> reader_of(__file__).name

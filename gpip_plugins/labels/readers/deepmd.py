@@ -1,13 +1,13 @@
-"""Reads labelled configurations from folders in DeePMD-kit's format (`deepmd/npy`).
+"""Read labelled configurations from folders in DeePMD-kit's format (`deepmd/npy`).
 
     type.raw        type of every atom, counted from 0
     type_map.raw    element of every type
     set.*/coord.npy, box.npy, energy.npy, force.npy    Å, Å, eV, eV/Å; one row for every frame
-    set.*/real_atom_types.npy    of the mixed format: types of every frame, -1 for no atom; then
-                                 type.raw means nothing
+    set.*/real_atom_types.npy    in the mixed format: types of every frame, -1 for no atom; then
+                                 type.raw is not used
     nopbc           present when the frames are not periodic
 
-Or a folder of such folders. Format:
+A folder of such folders is also read. Format:
 https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
 """
 
@@ -26,12 +26,12 @@ __all__ = ["DeepmdFolder"]
 
 
 class DeepmdFolder(Reader):
-    """A folder of DeePMD-kit, or several in one."""
+    """A folder in DeePMD-kit's format, or a folder of several."""
 
     name = "a folder of DeePMD-kit with type.raw and set.*"
 
     def fits(self, path: str) -> bool:
-        """Tell whether there is a type.raw."""
+        """Return whether there is a type.raw."""
         return bool(_systems(path))
 
     def frames(self, path: str) -> Iterator[Atoms]:
@@ -60,7 +60,7 @@ class DeepmdFolder(Reader):
 
 
 def _systems(path: str) -> list[Path]:
-    """Return the folders that hold a type.raw: this one, or those in it."""
+    """Return the folders with a type.raw: this folder, or its sub-folders."""
     if (Path(path) / "type.raw").is_file():
         return [Path(path)]
     return sorted(found.parent for found in Path(path).glob("*/type.raw"))
@@ -87,7 +87,7 @@ def _frames(folder: Path, part: Path) -> Iterator[Atoms]:
         raise InputError(f"{part}: its arrays do not fit together ({error}); repair it.") from None
     numbers = _numbers(folder, types)
     for k in range(n_frames):
-        there = types[k] >= 0  # mixed frames are filled up to one number of atoms
+        there = types[k] >= 0  # frames of the mixed format are padded to one number of atoms
         atoms = Atoms(numbers[k][there], coord[k][there].astype(float), cell=box[k], pbc=periodic)
         atoms.calc = SinglePointCalculator(
             atoms, energy=float(energy[k]), forces=force[k][there].astype(float)
@@ -105,16 +105,16 @@ def _load(part: Path, name: str) -> np.ndarray:
 
 
 def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
-    """Return the atomic number of every atom; anything where there is none."""
+    """Return the atomic number of every atom; the value for type -1 has no meaning."""
     listed = folder / "type_map.raw"
     elements = listed.read_text().split() if listed.is_file() else []
     if types.max() >= len(elements):
         raise InputError(
-            f"{folder} says no element for type {types.max()}; write the elements of all types, in "
-            "order, into its type_map.raw."
+            f"{folder} gives no element for type {types.max()}; write the elements of all types "
+            "into its type_map.raw, in order."
         )
     used = sorted(set(types[types >= 0].tolist()))
     unknown = [elements[k] for k in used if elements[k] not in atomic_numbers]
     if unknown:
-        raise InputError(f"{listed} names {unknown[0]}, which is no element; correct it.")
+        raise InputError(f"{listed} names {unknown[0]}, which is not an element; correct it.")
     return np.array([atomic_numbers.get(element, 0) for element in elements])[types]

@@ -1,4 +1,4 @@
-"""What a reader of labelled data does."""
+"""Interface of the readers of labelled data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -9,23 +9,23 @@ from ase import Atoms
 
 __all__ = ["FAULT", "Reader"]
 
-#: Key of `Atoms.info` under which a frame says why its labels cannot be used.
+#: Key of `Atoms.info` for the reason why the labels of a frame cannot be used.
 FAULT = "_fault"
 
 
 class Reader(ABC):
-    """Reads one format of labelled data; paths are absolute.
+    """Reader of one format of labelled data; paths are absolute.
 
-    Frames carry their labels in the results of an ASE calculator, in `info` or in `arrays`. Where
-    they come from (see `gpip_plugins.labels.origin`) and `FAULT` stand in `info`.
+    Frames have their labels in the results of an ASE calculator, in `info` or in `arrays`. Their
+    origin (see `gpip_plugins.labels.origin`) and `FAULT` are in `info`.
     """
 
-    #: what messages call the format
+    #: Name of the format in messages.
     name: ClassVar[str]
 
     @abstractmethod
     def fits(self, path: str) -> bool:
-        """Tell whether a file or folder is in this format."""
+        """Return whether a file or folder is in this format."""
 
     @abstractmethod
     def frames(self, path: str) -> Iterator[Atoms]:
@@ -37,8 +37,8 @@ class Reader(ABC):
 
     @abstractmethod
     def files(self, path: str) -> list[Path]:
-        """Return the files that are read, in a fixed order; the labels' checksum is theirs."""
+        """Return the files that are read, in a fixed order; the checksum is computed from them."""
 
     def states_units(self, path: str) -> bool:
-        """Tell whether the format fixes the units, so that `frames` gives eV and Å."""
+        """Return whether the format defines the units, so that `frames` gives eV and Å."""
         return True

@@ -1,4 +1,4 @@
-"""Reads any file of structures that ASE knows: extended XYZ, results of ab initio programs, ..."""
+"""Read any file of structures that ASE knows: extended XYZ, results of ab initio programs, ..."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from gpip_plugins.labels.readers.reader import Reader
 
 __all__ = ["StructureFile"]
 
-#: Formats that leave the units to whoever wrote the file; ASE converts all others to eV and Å.
+#: Formats without defined units; ASE converts all other formats to eV and Å.
 WITHOUT_UNITS = ("extxyz", "xyz")
 
 
@@ -24,7 +24,7 @@ class StructureFile(Reader):
     name = "a file that ASE reads"
 
     def fits(self, path: str) -> bool:
-        """Tell whether it is a file."""
+        """Return whether it is a file."""
         return os.path.isfile(path)
 
     def frames(self, path: str) -> Iterator[Atoms]:
@@ -36,5 +36,5 @@ class StructureFile(Reader):
         return [Path(path)]
 
     def states_units(self, path: str) -> bool:
-        """Tell whether ASE converts this format to eV and Å."""
+        """Return whether ASE converts this format to eV and Å."""
         return structure_format(path) not in WITHOUT_UNITS

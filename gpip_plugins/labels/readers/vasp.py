@@ -1,9 +1,9 @@
-"""Reads single-point results of VASP from a folder of runs, one sub-folder for each.
+"""Read single-point results of VASP from a folder of runs, one sub-folder for each.
 
-`gpip select --format vasp` writes such a folder; any other of the same form does as well. Of every
-sub-folder `vasprun.xml` is read, else `OUTCAR`. A run that stopped because its electronic steps
-were used up has energies and forces that mean nothing; ASE reads them all the same, so the steps
-are counted here.
+`gpip select --format vasp` writes such a folder; any other folder of the same form can be read.
+In every sub-folder `vasprun.xml` is read, else `OUTCAR`. A run that reached its maximum number of
+electronic steps has meaningless energies and forces, but ASE reads them; so the steps are counted
+here.
 """
 
 import json
@@ -21,10 +21,10 @@ from gpip_plugins.labels.readers.reader import FAULT, Reader
 
 __all__ = ["INDEX", "VaspFolder"]
 
-#: In the folder: which row of which file every run is.
+#: File in the folder with the origin of every run.
 INDEX = "selected.json"
 RESULTS = ("vasprun.xml", "OUTCAR")
-#: In an OUTCAR, above the energies that close an ionic step (in VASP's spelling).
+#: Line of an OUTCAR above the energies at the end of an ionic step (in VASP's spelling).
 END_OF_STEP = "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
 
 
@@ -34,7 +34,7 @@ class VaspFolder(Reader):
     name = "a folder of VASP runs with a vasprun.xml or OUTCAR in each sub-folder"
 
     def fits(self, path: str) -> bool:
-        """Tell whether a sub-folder holds the result of VASP, or its input."""
+        """Return whether a sub-folder holds results or input of VASP."""
         return bool(_files_of_runs(path))
 
     def files(self, path: str) -> list[Path]:
@@ -52,11 +52,11 @@ class VaspFolder(Reader):
         return found
 
     def frames(self, path: str) -> Iterator[Atoms]:
-        """Yield the structure of every run, with energy (eV) and forces (eV/Å) where it finished.
+        """Yield the structure of every run, with energy (eV) and forces (eV/Å) if it finished.
 
-        Runs that did not finish or converge come without labels, and with the reason in `info`.
-        What `selected.json` says of the origin also stands in `info`; a molecule that was put into
-        a cell for VASP is isolated again, and the stress of its vacuum is left out.
+        Runs that did not finish or converge have no labels, and the reason in `info`. The origin
+        from `selected.json` is also in `info`; a molecule that was put into a cell for VASP is
+        isolated again, and its stress is omitted.
 
         Raises:
             InputError: when no sub-folder holds a VASP run, or a finished one cannot be read.
@@ -75,7 +75,7 @@ class VaspFolder(Reader):
 
 
 def _files_of_runs(folder: str) -> list[Path]:
-    """Return one file of every sub-folder that holds a run of VASP, the most telling one."""
+    """Return the preferred file of every sub-folder that holds a run of VASP."""
     found = []
     for run in sorted(Path(folder).glob("*/")):
         names = [name for name in (*RESULTS, "POSCAR") if (run / name).is_file()]
@@ -93,7 +93,7 @@ def _read(path: Path) -> Atoms:
         return _unlabelled(path, fault)
     try:
         return ase.io.read(path, index=-1)
-    except Exception as error:  # ASE's readers raise whatever their parser met
+    except Exception as error:  # ASE's readers raise exceptions of any kind
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); repeat that run of VASP."
         ) from None
@@ -109,7 +109,7 @@ def _isolated(atoms: Atoms) -> Atoms:
 
 
 def _unlabelled(path: Path, fault: str) -> Atoms:
-    """Return the structure that VASP was given, if it is there, and what is wrong."""
+    """Return the structure in the input of VASP, if it exists, and what is wrong."""
     poscar = path.with_name("POSCAR")
     atoms = ase.io.read(poscar, format="vasp") if poscar.is_file() else Atoms("X")
     atoms.info[FAULT] = fault
@@ -135,7 +135,8 @@ def _fault_of_xml(path: Path) -> str:
 def _fault_of_outcar(path: Path) -> str:
     """Return what is wrong with an OUTCAR, or nothing.
 
-    VASP 6 says when the steps were used up; VASP 5 calls every end of the cycle a converged one.
+    VASP 6 states when the maximum number of steps was reached; VASP 5 reports every end of the
+    cycle as converged.
     """
     text = path.read_text(errors="replace")
     _, forces, rest = text.rpartition("TOTAL-FORCE (eV/Angst)")

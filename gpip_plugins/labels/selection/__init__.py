@@ -1,1 +1,1 @@
-"""Choice of the configurations that are labelled."""
+"""Choice of configurations to label."""

@@ -1,13 +1,13 @@
-r"""Which configurations to label.
+r"""Choose configurations to label.
 
-`random_rows` is what the paper does ("randomly selected configurations", GPIP, section 4.1).
-`farthest_rows` spreads the choice over the space of a descriptor :math:`x` instead: one after the
-other the configuration is taken that lies farthest from all taken so far,
+`random_rows` is the method of the paper ("randomly selected configurations", GPIP, section 4.1).
+`farthest_rows` spreads the choice over the space of a descriptor :math:`x` instead: each step takes
+the configuration that is farthest from all configurations taken before,
 
 .. math:: k_{m+1} = \arg\max_k \min_{j \le m} \lVert x_k - x_{k_j} \rVert ,
 
 which covers the space with a radius at most twice the smallest possible one (Gonzalez, Theor.
-Comput. Sci. 38, 293 (1985)). Rare configurations are thereby taken more often than they occur.
+Comput. Sci. 38, 293 (1985)). Rare configurations are therefore overrepresented.
 """
 
 import sys
@@ -29,16 +29,16 @@ def choose(
 
     Args:
         pool: configurations to choose from.
-        n: how many.
+        n: number of rows.
         method: one of `METHODS`.
-        seed: of the choice.
-        n_considered: farthest-point sampling looks at so many configurations at most, drawn at
-            random.
+        seed: seed of the choice.
+        n_considered: largest number of configurations, drawn at random, for farthest-point
+            sampling.
         progress: show progress bars (only on a terminal).
 
     Raises:
-        InputError: when there are not as many, for an unknown method, or when the packages for
-            SOAP are missing.
+        InputError: when the pool has fewer configurations, for an unknown method, or when the
+            packages for SOAP are missing.
     """
     check_choice("method", method, METHODS)
     check_whole("seed", seed, least=0)
@@ -72,15 +72,15 @@ def random_rows(n_total: int, n: int, seed: int = 0) -> np.ndarray:
     """Return `n` different rows at random, in ascending order.
 
     Args:
-        n_total: rows to choose from.
-        n: how many.
+        n_total: number of rows to choose from.
+        n: number of rows to choose.
         seed: seed of the choice.
 
     Returns:
         Rows counted from 0, shape (n,).
 
     Raises:
-        InputError: when there are not as many.
+        InputError: when there are fewer rows.
 
     Example:
         >>> random_rows(100, 3, seed=1).tolist()
@@ -97,7 +97,7 @@ def farthest_rows(
 
     Args:
         descriptors: shape (n_total, n_features).
-        n: how many.
+        n: number of rows.
         seed: seed of the first row, which is taken at random.
         progress: show a progress bar.
 
@@ -105,7 +105,7 @@ def farthest_rows(
         Rows counted from 0, shape (n,).
 
     Raises:
-        InputError: when there are not as many different descriptors.
+        InputError: when there are fewer different descriptors.
 
     Example:
         >>> line = np.array([[0.0], [1.0], [2.0], [10.0]])

@@ -1,6 +1,6 @@
-"""The command `gpip select`: its defaults, checks before the work, and what is said afterwards.
+"""The command `gpip select`: its defaults, checks before the work, and messages.
 
-Imports wait until they are needed, so that `gpip --help` stays quick.
+Modules are imported only when they are needed, so that `gpip --help` stays fast.
 """
 
 import argparse
@@ -16,14 +16,14 @@ def add_select(commands) -> None:
     """Register `gpip select`."""
     parser = commands.add_parser(
         "select",
-        help="choose configurations of a sampled set and label them, or write input for others",
+        help="choose configurations of a sampled set, to label them or to write them to files",
         description="Chooses configurations and writes them as extended XYZ, VASP input or a "
         "database, or labels them at once with an ASE calculator. Rows are counted from 0.",
         epilog="example: gpip select ethanol.db -n 200 --label xtb --out labels.db",
     )
     add = parser.add_argument
     add("datapath", metavar="DATA", help="sampled database, or structures")
-    add("-n", type=int, required=True, metavar="N", help="how many")
+    add("-n", type=int, required=True, metavar="N", help="number of configurations to choose")
     add(
         "--method",
         metavar="METHOD",
@@ -69,7 +69,7 @@ def add_select(commands) -> None:
 
 
 def run_select(args: argparse.Namespace) -> None:
-    """Choose, write or label, and say what was done."""
+    """Choose configurations, write or label them, and print the result."""
     from gpip_plugins.labels.selection.choice import choose
     from gpip_plugins.labels.selection.pool import Pool
     from gpip_plugins.labels.teachers import load_teacher, parse_options
@@ -88,7 +88,7 @@ def run_select(args: argparse.Namespace) -> None:
 
 
 def _output(args: argparse.Namespace):
-    """Return writer and absolute path of what is written, checked before anything is read."""
+    """Return writer and absolute path of the target, checked before anything is read."""
     from gpip_plugins.errors import check_choice
     from gpip_plugins.io.paths import check_target, resolve
     from gpip_plugins.labels.selection.choice import METHODS
@@ -110,7 +110,7 @@ def _output(args: argparse.Namespace):
 
 
 def _label(args: argparse.Namespace, frames, calculator, target: str) -> None:
-    """Label at once, and say what was left out."""
+    """Label the configurations, and print what was left out."""
     from gpip_plugins.labels.labelling import label_frames
 
     settings = {"teacher": args.teacher, "options": args.options, "method": args.method}
@@ -119,7 +119,7 @@ def _label(args: argparse.Namespace, frames, calculator, target: str) -> None:
         report = label_frames(frames, calculator, target, settings, sys.stderr.isatty())
     except KeyboardInterrupt:
         print(
-            "gpip: stopped; what is labelled is kept, and the same command goes on from there.",
+            "gpip: stopped; finished labels are kept, the same command continues from there.",
             file=sys.stderr,
         )
         raise SystemExit(130) from None

@@ -1,4 +1,4 @@
-"""The configurations to choose from, each of which remembers where it comes from."""
+"""The configurations to choose from, with their origin."""
 
 import os
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ __all__ = ["Pool"]
 class Pool(Sequence):
     """Configurations of a SchNetPack database, or of any file that ASE reads, in Å.
 
-    Only structures are handed on: the energies and forces of a sampled set are those of the
-    classical force field and must not be taken for labels.
+    Only structures are returned: the energies and forces of a sampled set are those of the
+    classical force field and must not be used as labels.
 
     Args:
-        datapath: relative to where the command was typed.
+        datapath: relative to the folder in which the command was typed.
 
     Raises:
         InputError: for a file that is missing, unreadable or empty.

@@ -1,4 +1,4 @@
-"""Formats in which chosen configurations are written, for programs that label them.
+"""Formats of chosen configurations, for programs that label them.
 
 A new format is one file in this folder with a function of frames and target, and one line in
 `WRITERS`.
@@ -21,9 +21,9 @@ class Writer:
     Args:
         function: import path of a function of frames (structures in Å), the path of the target, and
             `settings`.
-        target: name of the file or folder, if the user does not say another.
-        endings: that the name may have; none for a folder.
-        text: what is told afterwards; `{chosen}` says how many configurations.
+        target: default name of the file or folder.
+        endings: allowed suffixes of the name; none for a folder.
+        text: message after writing; `{chosen}` is replaced by the number of configurations.
         settings: names of further parameters that the user may set.
     """
 
@@ -34,7 +34,7 @@ class Writer:
     settings: tuple[str, ...] = ()
 
     def write(self, frames: Sequence[Atoms], target: str, **settings: Any) -> None:
-        """Write structures whole or not at all."""
+        """Write a complete file or folder of structures, or none."""
         get_method(self.function)(frames, target, **settings)
 
 

@@ -13,7 +13,7 @@ __all__ = ["write_database", "write_extxyz"]
 
 
 def write_extxyz(frames: Sequence[Atoms], target: str) -> None:
-    """Write extended XYZ whole or not at all; the origin stands in the comment lines.
+    """Write a complete extended XYZ file or none; the origin is in the comment lines.
 
     Args:
         frames: structures in Å.
@@ -24,7 +24,7 @@ def write_extxyz(frames: Sequence[Atoms], target: str) -> None:
 
 
 def write_database(frames: Sequence[Atoms], target: str) -> None:
-    """Write a database whole or not at all; the origin stands in the key-value pairs.
+    """Write a complete database or none; the origin is in the key-value pairs.
 
     Args:
         frames: structures in Å.

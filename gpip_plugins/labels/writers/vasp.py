@@ -1,8 +1,8 @@
 """Input of VASP for chosen configurations, with the settings of the paper.
 
 GPIP (arXiv:2309.15718, section 4.1): PBE, PAW, 400 eV, Gamma point only, electronic steps until the
-energy changes by less than 1e-5 eV. What the paper does not say is ours: Gaussian smearing of
-0.05 eV, no symmetry, `PREC = Accurate`, the neutral closed-shell system.
+energy changes by less than 1e-5 eV. Settings that the paper does not state are chosen here:
+Gaussian smearing of 0.05 eV, no symmetry, `PREC = Accurate`, the neutral closed-shell system.
 
 POTCAR files are licensed and cannot be written; `POTCAR.needed` names them in the order of POSCAR.
 """
@@ -55,16 +55,16 @@ Then, beside this folder:
 
     gpip import {folder} labels.db
 
-{index} says which row of which file every configuration is.
+{index} states the file and row of every configuration.
 """
 
 
 def in_a_cell(atoms: Atoms, vacuum: float) -> Atoms:
-    """Return a configuration in a cell: its own, or for a molecule one with vacuum around it.
+    """Return a configuration in its cell, or a molecule in a cell with vacuum around it.
 
     Args:
         atoms: structure in Å; periodic in all directions or in none.
-        vacuum: distance to the images of the molecule, in Å.
+        vacuum: distance to the periodic images of the molecule, in Å.
 
     Raises:
         InputError: for a structure that is periodic in some directions only.
@@ -93,12 +93,12 @@ def in_a_cell(atoms: Atoms, vacuum: float) -> Atoms:
 def write_vasp(frames: Sequence[Atoms], target: str, vacuum: float) -> None:
     """Write INCAR, KPOINTS, POSCAR and POTCAR.needed of every configuration.
 
-    The atoms are sorted by element, as POSCAR asks for. The folder appears whole or not at all.
+    The atoms are sorted by element, as POSCAR requires. The folder appears complete or not at all.
 
     Args:
         frames: structures in Å.
-        target: folder to be made.
-        vacuum: distance to the images of an isolated molecule, in Å.
+        target: folder to be created.
+        vacuum: distance to the periodic images of an isolated molecule, in Å.
 
     Raises:
         InputError: for a structure that is periodic in some directions only.
@@ -116,7 +116,7 @@ def write_vasp(frames: Sequence[Atoms], target: str, vacuum: float) -> None:
 
 
 def _write(frames: Sequence[Atoms], part: Path, name_of_all: str, vacuum: float) -> None:
-    """Write the input of every configuration, and which row of which file it is."""
+    """Write the input of every configuration, and its origin."""
     index = []
     for number, frame in enumerate(tqdm(frames, desc="writing", disable=None)):
         name = f"frame_{number:05d}"

@@ -31,7 +31,7 @@ def write_database(
     cost: dict[str, dict[str, float]],
     progress: bool,
 ) -> None:
-    """Write all frames in one transaction; the file appears whole or not at all.
+    """Write all frames in one transaction; the file appears complete or not at all.
 
     Every row holds `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å, the thermostat's
     `temperature` (1,) and the `kinetic_temperature` (1,) in K, and the key-value pairs `system`,
@@ -39,10 +39,10 @@ def write_database(
 
     Args:
         datapath: the database, ending in `.db`; replaced if it exists.
-        results: trajectories and what they are, in the order of the rows.
-        metadata: stored beside SchNetPack's own metadata; `n_rows` is the number of frames.
-        cost: stage -> `core_seconds` and `gpu_seconds`; the stage `writing` is added here and all
-            is stored in the metadata.
+        results: tasks with their trajectories, in the order of the rows.
+        metadata: stored in addition to SchNetPack's metadata; `n_rows` is the number of frames.
+        cost: stage -> `core_seconds` and `gpu_seconds`; the stage `writing` is added here, and the
+            cost is stored in the metadata.
         progress: show a progress bar.
 
     Raises:
@@ -64,7 +64,7 @@ def write_database(
 
 
 def _rows(task: TrajectoryTask, frames: Trajectory) -> dict[str, list]:
-    """Return a trajectory as `ASEAtomsData.add_systems` takes it."""
+    """Return the arguments of `ASEAtomsData.add_systems` for a trajectory."""
     place = {} if task.system.cell is None else {"cell": frames.cell, "pbc": True}
     numbers = task.system.numbers
     temperature = np.array([task.temperature])
@@ -89,7 +89,7 @@ def _rows(task: TrajectoryTask, frames: Trajectory) -> dict[str, list]:
 
 
 def bytes_needed(n_frames: int, n_atoms: int) -> int:
-    """Estimate the disk space of database and shards together (measured: 1.3 kB a row beside them).
+    """Estimate the disk space of database and shards (measured: 1.3 kB per row besides arrays).
 
     Args:
         n_frames: number of frames.

@@ -1,4 +1,4 @@
-"""How long a sampling will take, from a measured probe of its own systems."""
+"""Estimated time of a sampling, from measured steps of its systems."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,14 @@ N_PROBES = 3  # the smallest, the median and the largest system
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a list of trajectories will cost.
+    """Estimated cost of a list of trajectories.
 
     Args:
-        core_seconds: of all tasks together.
-        wall_seconds: on `cores` cores; of every stage not less than its longest task.
-        cores: number of trajectories at a time.
-        probes: system -> seconds that one of its steps took on one core.
+        core_seconds: sum over all tasks.
+        wall_seconds: elapsed time on `cores` cores; each stage takes at least as long as its
+            longest task.
+        cores: number of trajectories that run at the same time.
+        probes: system -> measured seconds per step on one core.
     """
 
     core_seconds: float
@@ -32,7 +33,7 @@ class Estimate:
     probes: dict[str, float]
 
     def __str__(self) -> str:
-        """Return the estimate as a sentence, with what it rests on."""
+        """Return the estimate as a sentence, with the measured times."""
         measured = ", ".join(f"{1e3 * t:.3g} ms for {name}" for name, t in self.probes.items())
         return (
             f"about {duration(self.wall_seconds)} on {self.cores} core(s), "
@@ -41,16 +42,16 @@ class Estimate:
 
 
 def estimate(stages: Sequence[Mapping[Engine, Sequence[float]]], cores: int) -> Estimate:
-    """Measure some steps and count the rest.
+    """Estimate the time of all tasks from a few measured steps.
 
-    At most three systems are measured, by number of atoms the smallest, the median and the largest;
-    the time of a step of the others is interpolated linearly in the number of atoms. Starting of
-    processes, minimisation and writing are left out.
+    At most three systems are measured: the smallest, the median and the largest by number of atoms.
+    For other systems the time per step is interpolated linearly in the number of atoms. The start
+    of processes, minimisation and writing are not included.
 
     Args:
-        stages: one for each set of tasks that run side by side: engine -> numbers of steps of its
+        stages: one for each set of tasks that run in parallel: engine -> numbers of steps of its
             tasks.
-        cores: number of tasks that run at a time.
+        cores: number of tasks that run at the same time.
 
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field
@@ -63,7 +64,7 @@ def estimate(stages: Sequence[Mapping[Engine, Sequence[float]]], cores: int) -> 
         >>> found.wall_seconds == 3000 * found.probes["O"]
         True
     """
-    # A dictionary keeps the order of its keys, so equal sizes are always probed alike.
+    # A dictionary keeps the order of its keys, so the choice among equal sizes is reproducible.
     engines = sorted({engine: None for stage in stages for engine in stage}, key=_size)
     places = np.linspace(0, len(engines) - 1, min(N_PROBES, len(engines))).round().astype(int)
     probed = {engines[k]: seconds_per_step(engines[k]) for k in places}
@@ -86,13 +87,13 @@ def _size(engine: Engine) -> int:
 
 
 def seconds_per_step(engine: Engine) -> float:
-    """Return the time of one step in s, measured.
+    """Measure the time of one step in s.
 
-    The probe integrates with a vanishing time step from the starting geometry: that costs what real
-    steps cost and cannot explode.
+    The steps are very short and begin at the starting geometry: they cost as much as real steps and
+    cannot explode.
 
     Args:
-        engine: what to measure.
+        engine: engine to measure.
     """
     integrator = engine.thermostat(temperature=300.0, seed=1)
     integrator.setStepSize(1e-9)  # ps
@@ -107,10 +108,10 @@ def seconds_per_step(engine: Engine) -> float:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for people.
+    """Return a duration as text with a suitable unit.
 
     Args:
-        seconds: how long.
+        seconds: duration in s.
 
     Example:
         >>> [duration(t) for t in (0.2, 42, 130, 9000, 400000)]

@@ -1,4 +1,4 @@
-"""A data set that is sampled where it is missing: from settings to a database."""
+"""Sample a database if it is missing."""
 
 import logging
 import shutil
@@ -22,36 +22,36 @@ __all__ = ["generate"]
 
 log = logging.getLogger(__name__)
 
-MAX_LISTED: Final = 16  # systems whose coverage is printed; of more only those on a fall-back
+MAX_LISTED: Final = 16  # with more systems, only those with the fall-back force field are printed
 
 
 def generate(settings: SamplingSettings) -> bool:
-    """Sample a database if it is missing, else check that it is the one asked for.
+    """Sample a database if it is missing, else check that it has the requested settings.
 
-    A database that is there is used if it was made with the same settings, and refused otherwise.
+    An existing database is used if it was made with the same settings, and refused otherwise.
     Sampling resumes after an interruption; of several processes one samples and the others wait.
     Frames depend on the settings and the seed only, not on the number of cores.
 
     Every row has `energy` (eV, (1,)), `forces` (eV/Å, (n_atoms, 3)), both of the force field, the
     thermostat's `temperature` and the frame's `kinetic_temperature` (K, (1,)), and the key-value
-    pairs `system`, `force_field` and `replica`. The settings stand in the metadata under
-    `sampling`, the cost of every stage under `cost`.
+    pairs `system`, `force_field` and `replica`. The metadata hold the settings under `sampling` and
+    the cost of every stage under `cost`.
 
     Args:
-        settings: of the sampling.
+        settings: settings of the sampling.
 
     Returns:
-        Whether the database is there: of several parts only the last one finds it.
+        Whether the database exists; of several parts, only the last one returns True.
 
     Raises:
-        InputError: for every setting that cannot work, before anything is simulated; when
-            trajectories explode.
+        InputError: for settings that cannot work, before anything is simulated; when trajectories
+            explode.
     """
     datapath = Path(settings.datapath)
     covered = covered_systems(settings)
     lock = fasteners.InterProcessLock(datapath.with_name(f".{datapath.name}.generating"))
     if datapath.exists():
-        log.info("%s is there already.", datapath)
+        log.info("%s exists already.", datapath)
         compare(datapath, record(settings, covered))
         _make_up_for_report(settings, covered, lock)
         return True
@@ -64,7 +64,7 @@ def generate(settings: SamplingSettings) -> bool:
         lock.acquire()
     try:
         if not datapath.exists():
-            # What a killed process left; with the lock held, none is writing now.
+            # Left by a killed process: with the lock held, no process is writing now.
             remove_partial(datapath)
             if settings.workers.parts == 1:
                 _sample(settings, plan, covered)
@@ -82,7 +82,7 @@ def _make_up_for_report(
     covered: Sequence[CoveredSystem],
     lock: fasteners.InterProcessLock,
 ) -> None:
-    """Finish a run that was stopped before its report, unless a process is still at it."""
+    """Finish a run that was stopped before its report, unless a process is still running."""
     if settings.shards.exists() and lock.acquire(blocking=False):
         try:
             _finish(settings, covered)
@@ -91,7 +91,7 @@ def _make_up_for_report(
 
 
 def _check(settings: SamplingSettings, plan: Plan) -> None:
-    """Refuse what would fail only after the sampling."""
+    """Check before the sampling for errors that would otherwise occur only after it."""
     check_folder(Path(settings.datapath).parent, plan)
     if settings.output.labels is not None:
         from gpip_plugins.report.beside import check_labels
@@ -100,7 +100,7 @@ def _check(settings: SamplingSettings, plan: Plan) -> None:
 
 
 def _sample(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSystem]) -> None:
-    """Run the tasks of this part, after printing what they are and how long they take."""
+    """Print the tasks of this part and their estimated time, then run them."""
     tasks = plan.share(settings.workers.part, settings.workers.parts)
     to_run = missing(tasks, settings.shards)
     log.info(
@@ -132,7 +132,7 @@ def _sample(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSys
 
 
 def _others_have_tasks_left(settings: SamplingSettings, plan: Plan) -> bool:
-    """Return whether other parts have to run before the database can be written; say so."""
+    """Return whether other parts must run before the database can be written, and log it."""
     left = missing(plan.tasks, settings.shards)
     if left:
         log.info(
@@ -160,10 +160,10 @@ def _write(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSyst
 def _finish(
     settings: SamplingSettings, covered: Sequence[CoveredSystem]
 ) -> dict[str, dict[str, float]]:
-    """Write the quality report, remove the shards, and return what the report cost."""
+    """Write the quality report, remove the shards, and return the cost of the report."""
     cost = {}
     if settings.output.quality:
-        # Imported here: pictures take a second to import, which opening a database need not.
+        # Imported here: the import takes a second, which opening a database does not need.
         from gpip_plugins.report.beside import report_beside
 
         n_atoms = sum(len(system.numbers) for system, *_ in covered) / len(covered)

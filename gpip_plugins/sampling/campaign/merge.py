@@ -1,4 +1,4 @@
-"""From shards to one database, with what happened on the way and what it cost."""
+"""Merge shards into one database, with explosions, near-duplicates and cost in its metadata."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ __all__ = ["describe_cost", "merge"]
 
 log = logging.getLogger(__name__)
 
-MAX_DEVIATION: Final = 0.05  # of a molarity from the one asked for; one molecule more is 2 to 4 %
+MAX_DEVIATION: Final = 0.05  # from the requested molarity; one molecule more is 2 to 4 %
 BOX_FACTS: Final = ("density", "density_error", "density_drift", "molarity")
 
 Facts = Sequence[tuple[Task, dict[str, Any]]]
@@ -33,22 +33,22 @@ def merge(
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Write the database from the shards of all trajectories, in the order of the plan.
 
-    To the metadata are added: `n_rows`, `boxes` (density and molarity after the preparation, by box
+    Added to the metadata are `n_rows`, `boxes` (density and molarity after the preparation, by box
     and replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box did),
-    `near_duplicates_dropped` (number of frames by system; empty unless they were looked for),
+    `near_duplicates_dropped` (number of frames by system; empty without a search for them),
     `nve_drift` and `nve_drift_error` (drift of the total energy without a thermostat and its
     standard error in meV/atom/ps, by system, where it was checked), and `cost`.
 
     Args:
-        plan: all tasks; their shards are there.
-        settings: of the sampling.
+        plan: all tasks; their shards exist.
+        settings: settings of the sampling.
         metadata: settings and other facts to be stored.
 
     Returns:
         Number of frames, and the cost: stage -> `core_seconds` and `gpu_seconds`.
 
     Raises:
-        InputError: when a trajectory exploded and such are not dropped, or all of them did.
+        InputError: when a trajectory exploded and may not be dropped, or all trajectories exploded.
     """
     folder, min_difference = settings.shards, settings.output.min_difference
     tasks = _with_facts(plan.trajectories, folder)
@@ -97,7 +97,7 @@ def _with_facts(tasks: Sequence[Task], folder: Path) -> list[tuple[Any, dict[str
 
 
 def _refuse_explosions(dropped: Sequence[str], n_tasks: int, settings: SamplingSettings) -> None:
-    """Raise `InputError` where trajectories exploded that may not be dropped, or all of them."""
+    """Raise `InputError` if trajectories exploded and may not be dropped, or if all exploded."""
     half = f"also with half the time_step={settings.dynamics.time_step} fs"
     if dropped and not settings.output.drop_exploded:
         raise InputError(
@@ -113,7 +113,7 @@ def _refuse_explosions(dropped: Sequence[str], n_tasks: int, settings: SamplingS
 
 
 def describe_cost(cost: dict[str, dict[str, float]], n_frames: int) -> str:
-    """Return what every stage cost, for people.
+    """Return the cost of every stage as a sentence.
 
     Args:
         cost: stage -> `core_seconds` and `gpu_seconds`, as in the metadata of a database.
@@ -134,7 +134,7 @@ def describe_cost(cost: dict[str, dict[str, float]], n_frames: int) -> str:
 def _distinct(
     plan: Plan, settings: SamplingSettings
 ) -> tuple[Iterator[tuple[TrajectoryTask, Trajectory]], dict[str, int]]:
-    """Return the trajectories without near-duplicates, and how many were left out, by system."""
+    """Return the trajectories without near-duplicates, and the number dropped by system."""
     min_difference, progress = settings.output.min_difference, settings.workers.progress
     results = plan.results(settings.shards)
     if not min_difference:
@@ -157,15 +157,15 @@ def _distinct(
 
 
 def _cost(tasks: Facts) -> dict[str, float]:
-    """Return the sums of the costs that shards state."""
+    """Return the sums of the costs stored in shards."""
     keys = ("core_seconds", "gpu_seconds")
     return {key: round(sum(facts[key] for _, facts in tasks), 3) for key in keys}
 
 
 def _log_box(task: PreparationTask, facts: dict[str, Any]) -> None:
-    """Log density and molarity after a preparation, beside the molarity asked for."""
+    """Log density and molarity after a preparation, and the requested molarity."""
     if not facts["complete"]:
-        log.warning("%s: left out, for it exploded while it was prepared.", task.label)
+        log.warning("%s: left out because it exploded during its preparation.", task.label)
         return
     error = f" +- {facts['density_error']:.3f}" if facts["density_error"] is not None else ""
     asked, parts = task.system.molarity_asked, []
@@ -184,8 +184,8 @@ def _log_box(task: PreparationTask, facts: dict[str, Any]) -> None:
         reached = facts["molarity"][name]
         if abs(reached / wanted - 1.0) > MAX_DEVIATION:
             log.warning(
-                "%s: %.2f mol/L of %s instead of %g; concentration=%.3g may come nearer, or "
-                "box=large, whose numbers of molecules are finer.",
+                "%s: %.2f mol/L of %s instead of %g; concentration=%.3g may come closer, or "
+                "box=large, which allows finer steps of the composition.",
                 task.label,
                 reached,
                 name,

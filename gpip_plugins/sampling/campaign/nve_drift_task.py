@@ -1,4 +1,4 @@
-"""The check that a system conserves its energy without a thermostat, as a task."""
+"""Task that checks that a system conserves its energy without a thermostat."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 __all__ = ["FRICTION", "TIME_STEP", "NveDriftTask"]
 
-TIME_STEP: Final = 0.5  # fs: the check is about the force field, not about the sampling's step
-FRICTION: Final = 10.0  # 1/ps, of the short equilibration before
+TIME_STEP: Final = 0.5  # fs: the force field is checked, not the time step of the sampling
+FRICTION: Final = 10.0  # 1/ps, of the short equilibration at the start
 
 
 @dataclass(frozen=True, kw_only=True)
 class NveDriftTask(Task):
-    """Drift of the total energy of one system; an explosion is a result, and not tried again.
+    """Drift of the total energy of one system; after an explosion it is not repeated.
 
-    Facts beside those of every task: `drift` and `drift_error` in meV/atom/ps, None after an
-    explosion.
+    Facts in addition to those of every task: `drift` and `drift_error` in meV/atom/ps, None after
+    an explosion.
 
     Args:
-        temperature: of the start in K.
-        duration: ps without thermostat.
+        temperature: temperature at the start in K.
+        duration: time without thermostat in ps.
     """
 
     temperature: float
@@ -42,7 +42,7 @@ class NveDriftTask(Task):
         return "energy"
 
     def determinants(self) -> list[Any]:
-        """Return what determines the drift beside system and force field."""
+        """Return what determines the drift, besides system and force field."""
         return [
             [self.temperature, self.duration, self.seed],
             self.preparation and self.preparation.shard,

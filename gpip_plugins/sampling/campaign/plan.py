@@ -1,4 +1,4 @@
-"""Which simulations a data set consists of."""
+"""The simulations that make up a data set."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from gpip_plugins.sampling.systems.molecule import MolecularSystem
 __all__ = ["CoveredSystem", "Plan", "covered_systems", "make_plan", "preparations"]
 
 MAX_CHECKS: Final = 8  # systems whose energy is checked
-CHECK_TEMPERATURE: Final = 300.0  # K; the check runs at the temperature next to it
+CHECK_TEMPERATURE: Final = 300.0  # K; the check runs at the sampled temperature closest to it
 
 
 class CoveredSystem(NamedTuple):
@@ -37,12 +37,12 @@ class CoveredSystem(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """All tasks of a data set but the preparations, which belong to tasks.
+    """All tasks of a data set except the preparations, which are stored in the tasks.
 
     Args:
-        trajectories: in the order of the database.
-        checks: of the energy without thermostat.
-        engines: one for every system, for measuring.
+        trajectories: trajectories in the order of the database.
+        checks: checks of the energy without thermostat.
+        engines: one for every system, to measure the time per step.
 
     Example:
         >>> from gpip_plugins.sampling.systems.sources import Presets
@@ -110,7 +110,7 @@ def make_plan(settings: SamplingSettings, covered: Sequence[CoveredSystem] | Non
 
     Args:
         settings: of the sampling.
-        covered: what `covered_systems` returns, if it is known already.
+        covered: result of `covered_systems`, if it is known already.
 
     Raises:
         InputError: before anything runs, when a setting does not fit a system.
@@ -127,7 +127,7 @@ def make_plan(settings: SamplingSettings, covered: Sequence[CoveredSystem] | Non
 
 
 def preparations(tasks: Sequence[Task]) -> list[PreparationTask]:
-    """Return what must be run before some tasks; temperatures share a prepared box.
+    """Return the preparations of some tasks; all temperatures share one prepared box.
 
     Args:
         tasks: trajectories and checks.
@@ -184,7 +184,7 @@ def _trajectories(
 def _checks(
     settings: SamplingSettings, trajectories: Sequence[TrajectoryTask]
 ) -> list[NveDriftTask]:
-    """Return the checks of the energy, of evenly chosen systems."""
+    """Return the energy checks of evenly chosen systems."""
     if not settings.output.energy_check:
         return []
     temperature = min(settings.schedule.temperatures, key=lambda t: abs(t - CHECK_TEMPERATURE))

@@ -1,4 +1,4 @@
-"""Bringing a box to its density, as a task."""
+"""Task that equilibrates a box at its density."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,14 +19,15 @@ __all__ = ["PreparationTask"]
 
 @dataclass(frozen=True, kw_only=True)
 class PreparationTask(Task):
-    """A packed box at its density, annealed: where all its trajectories of one replica begin.
+    """Equilibrate and anneal a packed box; all trajectories of one replica start from the result.
 
-    Facts beside those of every task: `density` (g/cm^3), its `density_error` and `density_drift`
-    (None for a given cell), `molarity` (mol/L, by component); all None after an explosion.
+    Facts in addition to those of every task: `density` (g/cm^3), its `density_error` and
+    `density_drift` (None for a given cell), `molarity` (mol/L, by component); all None after an
+    explosion.
 
     Args:
         settings: durations and temperatures.
-        replica: number of the replica, which has its own random numbers.
+        replica: number of the replica; replicas have different random numbers.
     """
 
     settings: Preparation
@@ -38,7 +39,7 @@ class PreparationTask(Task):
         return "prepared"
 
     def determinants(self) -> list[Any]:
-        """Return what determines the prepared box beside system and force field."""
+        """Return what determines the prepared box, besides system and force field."""
         return [
             dataclasses.astuple(self.settings),
             [self.replica, self.dynamics.time_step, self.dynamics.friction, self.seed],
@@ -63,15 +64,15 @@ class PreparationTask(Task):
         """Return the prepared box.
 
         Args:
-            start: the box as packed.
-            dynamics: how it is integrated in this try.
+            start: the packed box.
+            dynamics: how the equations of motion are integrated in this attempt.
             tick: called after every half picosecond.
         """
         seed = derive_seed(self.seed, self.system.name, "preparation", self.replica)
         return prepare(start, self.force_field, self.settings, dynamics, seed, on_chunk=tick)
 
     def describe(self, result: PreparedBox | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return positions and cell, and what came out of the preparation.
+        """Return positions and cell, and the facts of the preparation.
 
         Args:
             result: the prepared box, or None after an explosion.

@@ -1,4 +1,4 @@
-"""The tasks of one run: preparations first, then trajectories and checks."""
+"""Run the tasks of one part: preparations first, then trajectories and checks."""
 
 from gpip_plugins.sampling.campaign.estimate import Estimate, estimate
 from gpip_plugins.sampling.campaign.plan import Plan, preparations
@@ -16,7 +16,7 @@ def run_plan(plan: Plan, settings: SamplingSettings) -> None:
 
     Args:
         plan: all tasks.
-        settings: which part is run, on how many cores, and what happens after an explosion.
+        settings: the part to run, the number of cores, and the treatment of explosions.
 
     Raises:
         Explosion: when a box explodes while it is prepared, unless such boxes are dropped.
@@ -40,11 +40,11 @@ def run_plan(plan: Plan, settings: SamplingSettings) -> None:
 
 
 def estimate_run(plan: Plan, settings: SamplingSettings) -> Estimate:
-    """Return what the missing tasks of this part will cost.
+    """Estimate the cost of the missing tasks of this part.
 
     Args:
         plan: all tasks.
-        settings: which part is run, and on how many cores.
+        settings: the part to run and the number of cores.
     """
     folder, workers = settings.shards, settings.workers
     tasks = missing(plan.share(workers.part, workers.parts), folder)

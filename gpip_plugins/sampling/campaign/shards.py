@@ -1,8 +1,8 @@
-"""Results of single tasks on disk: each file whole or not at all.
+"""Results of single tasks on disk; each file appears complete or not at all.
 
-A shard is an `.npz` file of arrays with a few facts beside them (time step, cost, what went wrong).
-Its name carries a fingerprint of everything that determines its content, so that shards of other
-settings are never mistaken for those of the present ones.
+A shard is an `.npz` file of arrays and a few facts (time step, cost, explosions). Its name contains
+a fingerprint of everything that determines its content, so that shards of different settings are
+never confused.
 """
 
 import json
@@ -19,12 +19,12 @@ FACTS = "facts"
 
 
 def write_shard(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-    """Write a shard whole or not at all; of several writers of one shard the last one stays.
+    """Write a complete shard or none; if several processes write one shard, the last one stays.
 
     Args:
         path: the file, ending in `.npz`.
         arrays: arrays by name; none may be called `facts`.
-        facts: what JSON can write.
+        facts: values that can be written as JSON.
 
     Raises:
         InputError: when the disk is full or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What a sampled database says of its settings, and checks of where it is or will be."""
+"""Settings stored in a sampled database, and checks of the database and its folder."""
 
 import shutil
 import tempfile
@@ -24,7 +24,7 @@ def record(settings: SamplingSettings, covered: Sequence[CoveredSystem]) -> dict
     """Return everything that determines the frames, by the names of the settings.
 
     Args:
-        settings: of the sampling.
+        settings: settings of the sampling.
         covered: the systems with their force fields.
     """
     boxes = [system for system, *_ in covered if system.cell is not None]
@@ -47,9 +47,9 @@ def record(settings: SamplingSettings, covered: Sequence[CoveredSystem]) -> dict
 
 
 def _geometry(box: Box) -> str:
-    """Return what distinguishes a box from others of its composition: edges and positions.
+    """Return what distinguishes boxes of one composition: edges and positions.
 
-    Molecules that are not packed yet all lie at the origin; then the seed determines the positions.
+    Before packing all molecules are at the origin; then the seed determines the positions.
     """
     edges = " x ".join(f"{edge:.3f}" for edge in np.linalg.norm(box.cell, axis=1))
     structure = fingerprint(box.cell.round(6).tolist(), box.positions.round(6).tolist())
@@ -61,10 +61,10 @@ def compare(datapath: Path, recorded: dict[str, Any]) -> None:
 
     Args:
         datapath: the database.
-        recorded: what `record` returns of the settings.
+        recorded: result of `record` for the settings.
 
     Raises:
-        InputError: when it was made with others, by something else, or rows are missing.
+        InputError: when it was made with other settings or another program, or rows are missing.
     """
     database = Database(datapath, remedy="delete it or choose another datapath")
     stored = database.metadata.get("sampling")
@@ -78,26 +78,26 @@ def compare(datapath: Path, recorded: dict[str, Any]) -> None:
         if there != value:
             raise InputError(
                 f"datapath={str(datapath)!r} was sampled with {name}={there}, but "
-                f"{name}={value} is asked for; choose another datapath, delete the file, or ask "
-                "for what it holds."
+                f"{name}={value} is requested; choose another datapath, delete the file, or use "
+                f"{name}={there}."
             )
     expected = database.metadata["n_rows"]
     if len(database) != expected:
         raise InputError(
             f"datapath={str(datapath)!r} holds {len(database)} rows instead of {expected}; delete "
-            "the file, and it is sampled again."
+            "the file to sample it again."
         )
 
 
 def check_folder(folder: Path, plan: Plan) -> None:
-    """Check that a folder can take the data.
+    """Check that a folder can hold the data.
 
     Args:
-        folder: where database and shards go; it is created.
-        plan: what will be run.
+        folder: folder of database and shards; it is created.
+        plan: the tasks to be run.
 
     Raises:
-        InputError: when it cannot be written, or the disk is too full.
+        InputError: when the folder cannot be written, or the disk is too full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What the tasks of a sampling have in common.
+"""Base class of the tasks of a sampling.
 
-A task needs nothing but itself (and the shard of the preparation before it) and leaves one shard.
-Its seed and the name of its shard follow from what it is, never from its place in a list: order,
-interruption, company and the number of workers change nothing.
+A task depends only on its settings (and the shard of its preparation) and writes one shard. Its
+seed and the name of its shard are derived from its settings, not from its place in a list: order,
+interruption, other tasks and the number of workers do not change the result.
 """
 
 import time
@@ -31,16 +31,17 @@ GPUS: Final = ("CUDA", "OpenCL", "HIP")
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """One simulation that leaves one shard.
+    """One simulation that writes one shard.
 
     A simulation that explodes is run again with half the time step, if the kind of task allows it.
-    When that explodes too, the shard says so and holds no result: nothing of an unstable trajectory
-    is ever stored. A box that exploded while it was prepared leaves nothing either.
+    If it explodes again, the shard records this and holds no result: no frame of an unstable
+    trajectory is ever stored. Trajectories of a box that exploded in its preparation have no
+    result either.
 
     Args:
-        system: what is simulated; a box as packed.
-        force_field: what gives its energy.
-        dynamics: how it is integrated.
+        system: the system to simulate; a box before its equilibration.
+        force_field: force field of the system.
+        dynamics: how the equations of motion are integrated.
         seed: seed of the data set.
         preparation: the `PreparationTask` that is run before and gives the box to start from; None
             for molecules and for the preparation itself.
@@ -52,17 +53,17 @@ class Task(ABC):
     seed: int
     preparation: "Task | None" = None
 
-    halvings: ClassVar[int] = 1  # how often an explosion is tried again with half the time step
+    halvings: ClassVar[int] = 1  # number of attempts with half the time step after an explosion
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """Name of the task for people."""
+        """Name of the task in messages."""
 
     @property
     @abstractmethod
     def n_ticks(self) -> int:
-        """Length of the task in the progress bar: `run` calls `tick` about so often."""
+        """Length of the task in the progress bar: approximate number of calls of `tick`."""
 
     @property
     @abstractmethod
@@ -76,7 +77,7 @@ class Task(ABC):
 
     @abstractmethod
     def determinants(self) -> list[Any]:
-        """Return what determines the result beside system and force field, for JSON to write."""
+        """Return what determines the result, besides system and force field; written as JSON."""
 
     @abstractmethod
     def simulate(
@@ -86,7 +87,7 @@ class Task(ABC):
 
         Args:
             start: the system where the simulation begins.
-            dynamics: how it is integrated in this try.
+            dynamics: how the equations of motion are integrated in this attempt.
             tick: moves the progress bar.
 
         Raises:
@@ -95,11 +96,11 @@ class Task(ABC):
 
     @abstractmethod
     def describe(self, result: Any | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the arrays and the facts that are stored of a result; None after an explosion."""
+        """Return the arrays and facts to store for a result, which is None after an explosion."""
 
     @property
     def shard(self) -> str:
-        """Name of the file with the result: a fingerprint of all that determines it."""
+        """Name of the file with the result, with a fingerprint of all that determines it."""
         digest = fingerprint(
             FORMAT, _identity(self.system), self.force_field.name, *self.determinants()
         )
@@ -114,8 +115,8 @@ class Task(ABC):
         """Simulate and write the shard.
 
         Args:
-            folder: where the shard goes, and where that of the preparation is.
-            tick: called often enough to move a progress bar.
+            folder: folder of the shard and of the shard of the preparation.
+            tick: moves the progress bar.
         """
         wall, core = time.perf_counter(), time.process_time()
         start = self.system if self.preparation is None else self.preparation.result(folder)
@@ -139,15 +140,15 @@ class Task(ABC):
 
     @property
     def _on_gpu(self) -> bool:
-        """Whether a GPU does the work."""
+        """Whether the task runs on a GPU."""
         periodic = self.system.cell is not None
         return periodic and (self.dynamics.platform or fastest_platform()) in GPUS
 
     def facts(self, folder: Path) -> dict[str, Any]:
         """Return the facts of the shard.
 
-        Those of all tasks are `complete`, `time_step` (fs, of the last try), `explosions`
-        (messages), `core_seconds` and `gpu_seconds` (elapsed time, where a GPU did the work).
+        All tasks have `complete`, `time_step` (fs, of the last attempt), `explosions` (messages),
+        `core_seconds` and `gpu_seconds` (elapsed time if a GPU was used).
 
         Args:
             folder: where the shard is.
@@ -174,9 +175,9 @@ def missing[AnyTask: Task](tasks: Sequence[AnyTask], folder: Path) -> list[AnyTa
 
 
 def _identity(system: MolecularSystem | Box) -> list[Any]:
-    """Return what a system is, in a form that JSON can write.
+    """Return what identifies a system, in a form that can be written as JSON.
 
-    Positions count to 0.001 Å, so that machines that differ in the last digits agree.
+    Positions are rounded to 0.001 Å, so that machines that differ in the last digits agree.
     """
     cell = None if system.cell is None else np.round(system.cell, 3).tolist()
     positions = (np.round(system.positions, 3) + 0.0).tolist()  # no negative zeros

@@ -1,4 +1,4 @@
-"""Near-duplicates left out of a data set before it is written."""
+"""Find near-duplicates to leave out of a data set before it is written."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -18,20 +18,20 @@ def distinct_frames(
     seed: int,
     progress: bool,
 ) -> dict[str, np.ndarray]:
-    """Return which frames differ from all earlier kept ones of their system.
+    """Return which frames differ from all frames of their system that were kept before.
 
     Frames of all temperatures and replicas of a system are compared, in the order of the database,
     by the root mean square difference of the distances between their atoms
     (`gpip_plugins.analysis.duplicates`).
 
     Args:
-        results: trajectories and what they are; those of a system follow each other.
+        results: tasks with their trajectories; trajectories of one system follow each other.
         min_difference: Å; a frame that is at most this far from a kept one is dropped.
-        seed: draws the pairs of atoms by which large systems are compared.
+        seed: seed of the pairs of atoms by which large systems are compared.
         progress: show a progress bar of the comparison.
 
     Returns:
-        By the name of the trajectory's shard, True for the frames to keep, shape (n_frames,).
+        Name of the trajectory's shard -> True for the frames to keep, shape (n_frames,).
     """
     kept: dict[str, np.ndarray] = {}
     for _, group in groupby(results, lambda result: result[0].system.name):
@@ -43,7 +43,7 @@ def distinct_frames(
 
 
 def _vectors(task: TrajectoryTask, frames: Trajectory, seed: int) -> np.ndarray:
-    """Return what the frames of a trajectory are compared by."""
+    """Return the vectors by which frames of a trajectory are compared."""
     periodic = task.system.cell is not None
     cells = np.broadcast_to(frames.cell, (len(frames), 3, 3)) if periodic else None
     return fingerprints(frames.positions, cells, np.full(3, periodic), seed)

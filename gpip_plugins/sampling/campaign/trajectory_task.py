@@ -1,4 +1,4 @@
-"""The frames of one system at one temperature, as a task."""
+"""Task that samples the frames of one system at one temperature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class TrajectoryTask(Task):
     """Frames of one system at one temperature.
 
     Args:
-        temperature: of the thermostat in K.
-        replica: number among the trajectories that differ in nothing but their random numbers.
+        temperature: temperature of the thermostat in K.
+        replica: number among the trajectories that differ only in their random numbers.
         n_frames: number of frames.
         interval: ps between two frames.
         equilibration: ps before the first frame.
@@ -42,7 +42,7 @@ class TrajectoryTask(Task):
         return f"{self.temperature:g}K"
 
     def determinants(self) -> list[Any]:
-        """Return what determines the frames beside system and force field."""
+        """Return what determines the frames, besides system and force field."""
         return [
             [self.temperature, self.replica, self.n_frames, self.interval, self.equilibration],
             [self.dynamics.time_step, self.dynamics.friction, self.seed],
@@ -61,7 +61,7 @@ class TrajectoryTask(Task):
 
     @property
     def label(self) -> str:
-        """Name of the trajectory for people."""
+        """Name of the trajectory in messages."""
         replica = f" (replica {self.replica})" if self.replica else ""
         return f"{self.system.name} at {self.temperature:g} K{replica}"
 
@@ -72,7 +72,7 @@ class TrajectoryTask(Task):
 
         Args:
             start: the system where the trajectory begins.
-            dynamics: how it is integrated in this try.
+            dynamics: how the equations of motion are integrated in this attempt.
             tick: called after every frame.
         """
         # The first replica has the seed of a trajectory without replicas.
@@ -87,7 +87,7 @@ class TrajectoryTask(Task):
         )
 
     def describe(self, result: Trajectory | None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the arrays of the trajectory; it has no facts beside those of every task.
+        """Return the arrays of the trajectory; it has no facts besides those of every task.
 
         Args:
             result: the trajectory, or None after an explosion.

@@ -1,7 +1,8 @@
-"""Tasks on all cores of a machine: worker processes of joblib, one progress bar for all.
+"""Run tasks on all cores of a machine in worker processes of joblib, with one progress bar.
 
-Every worker appends one byte to a file of its task at every tick; the sum of their sizes is the
-progress. So the bar needs no channel between processes, and a killed run leaves nothing but files.
+Every worker appends one byte to a file of its task at every tick; the sum of the sizes of these
+files is the progress. So the progress bar needs no communication between processes, and a killed
+run leaves only files.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ REFRESH: Final = 0.5  # s between two updates of the progress bar
 
 
 def number_of_cores(cores: int | None) -> int:
-    """Return how many processes to use.
+    """Return the number of processes to use.
 
     Args:
         cores: number of processes; None for all cores that this process may use.
@@ -44,15 +45,15 @@ def run_tasks(
     tick: float = 1,
     progress: bool = True,
 ) -> None:
-    """Run the tasks whose shards are missing; return when all shards are there.
+    """Run the tasks whose shards are missing; return when all shards exist.
 
     Args:
-        tasks: what to run, in the order in which they are started.
-        folder: where the shards are kept; it is created.
-        cores: number of processes; 1 stays in this one.
+        tasks: tasks in the order in which they are started.
+        folder: folder of the shards; it is created.
+        cores: number of processes; 1 runs all tasks in this process.
         description: text in front of the progress bar.
-        unit: of the progress bar.
-        tick: how many units one tick stands for.
+        unit: unit of the progress bar.
+        tick: number of units per tick.
         progress: show a progress bar.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ def run_tasks(
             for task in to_run:
                 _execute(task, folder)
         else:
-            # Explicitly processes: OpenMM's Reference platform has one generator per process.
+            # Processes, not threads: OpenMM's Reference platform has one generator per process.
             main = os.getpid()
             with parallel_config(backend="loky", inner_max_num_threads=1):
                 Parallel(n_jobs, batch_size=1)(
@@ -72,9 +73,9 @@ def run_tasks(
 
 
 def _execute(task: Task, folder: Path, main: int | None = None) -> None:
-    """Run one task, unless another process on the same folder was faster.
+    """Run one task, unless another process has written its shard already.
 
-    A worker, which knows the number of its main process, stops when that is gone.
+    A worker gets the number of its main process and stops when the main process has ended.
     """
     shard = folder / task.shard
     with InterProcessLock(shard.with_suffix(".lock")):
@@ -84,7 +85,7 @@ def _execute(task: Task, folder: Path, main: int | None = None) -> None:
         with open(ticks, "wb", buffering=0) as file:
 
             def tick() -> None:
-                # Ticks only move the bar; a full disk is reported by what has to be written.
+                # Ticks only move the bar; a full disk is reported when the shard is written.
                 with contextlib.suppress(OSError):
                     file.write(b".")
                 if main is not None and os.getppid() != main:
@@ -113,7 +114,7 @@ class _Progress:
 
     def __enter__(self):
         self._update()
-        # For the rate: what was there has not been run now.
+        # Tasks finished before this run do not count for the rate.
         self.bar.initial = self.tick * self.finished
         self.thread.start()
 

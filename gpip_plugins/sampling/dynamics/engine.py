@@ -1,4 +1,4 @@
-"""NVT molecular dynamics with OpenMM: what all systems share, and isolated molecules."""
+"""NVT molecular dynamics with OpenMM: common to all systems, and for isolated molecules."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Explosion", "LangevinEngine", "Trajectory"]
 
-MAX_STRETCH: Final = 2.0  # a bond this many times longer than at the minimum is broken
-# Kinetic temperature over the thermostat's: a molecule fluctuates, a packed box gives off heat.
-MAX_HEATING: Final = 3.0  # at least allowed
+MAX_STRETCH: Final = 2.0  # a bond is broken when it is this many times longer than at the minimum
+# Limits of kinetic over thermostat temperature: molecules fluctuate, packed boxes release heat.
+MAX_HEATING: Final = 3.0  # the limit is at least this
 MAX_FLUCTUATION: Final = 15.0  # standard deviations
 
 
@@ -32,20 +32,21 @@ class Engine(ABC):
     """Langevin dynamics, middle scheme, all bonds flexible.
 
     Zhang, Liu, Yan, Tuckerman, Liu, J. Phys. Chem. A 123, 6056 (2019). The thermostat acts on all
-    3 n_atoms degrees of freedom, the centre of mass included: under Langevin dynamics with one
-    friction for all atoms the motion of the centre of mass separates exactly, so nothing has to be
-    removed during the run; it is taken out of the stored positions.
+    3 n_atoms degrees of freedom, including the centre of mass: under Langevin dynamics with one
+    friction for all atoms the motion of the centre of mass separates exactly, so it need not be
+    removed during the run; it is removed from the stored positions.
 
-    Subclasses say on which platform the energy is evaluated and where the centre of mass belongs.
+    Subclasses define the platform that evaluates the energy, and the position of the centre of
+    mass.
 
     Args:
         system: molecule or box.
-        openmm_system: masses and forces of it.
-        dynamics: how it is integrated.
+        openmm_system: its masses and forces.
+        dynamics: how the equations of motion are integrated.
     """
 
-    tolerance: float = 1.0  # rms force in kJ/mol/nm at which a minimum is found
-    max_iterations: int = 0  # of the minimiser; 0 means as many as it takes
+    tolerance: float = 1.0  # rms force in kJ/mol/nm at which the minimiser stops
+    max_iterations: int = 0  # of the minimiser; 0 means no limit
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def centre(self) -> np.ndarray:
-        """Where the centre of mass of the stored positions is, Å, shape (3,)."""
+        """Centre of mass of the stored positions in Å, shape (3,)."""
 
     @property
     def cell(self) -> np.ndarray:
@@ -79,11 +80,11 @@ class Engine(ABC):
         """Return a duration in ps as a number of time steps.
 
         Args:
-            name: of the parameter that holds the duration.
+            name: name of the parameter of the duration.
             duration: ps.
 
         Raises:
-            InputError: when it is no whole number of steps.
+            InputError: when the duration is not a whole number of steps.
         """
         steps = duration * 1000.0 / self.time_step
         if abs(steps - round(steps)) > 1e-6 * max(steps, 1.0):
@@ -135,7 +136,7 @@ class Engine(ABC):
             on_frame: called after every frame, for a progress bar.
 
         Raises:
-            InputError: when a duration is no multiple of the time step.
+            InputError: when a duration is not a multiple of the time step.
             Explosion: when the system explodes.
         """
         stride = self.n_steps("sampling_interval", interval)
@@ -167,7 +168,7 @@ class Engine(ABC):
             lengths: bond lengths at the minimum in Å, shape (n_bonds,).
 
         Raises:
-            Explosion: when this cannot be thermal motion.
+            Explosion: when the frame cannot result from thermal motion.
         """
         frame = self._frame(context)
         self.refuse_explosion(frame, temperature, lengths)
@@ -183,15 +184,15 @@ class Engine(ABC):
         return positions, energy, forces, 2.0 * kinetic / (self.degrees_of_freedom * units.kB)
 
     def bond_lengths(self, positions: np.ndarray) -> np.ndarray:
-        """Return the lengths of all bonds in Å, shape (n_bonds,), of whole molecules.
+        """Return the lengths of all bonds in Å, shape (n_bonds,).
 
         Args:
-            positions: Å, shape (n_atoms, 3).
+            positions: positions of whole molecules in Å, shape (n_atoms, 3).
         """
         return np.linalg.norm(positions[self.bonds[:, 0]] - positions[self.bonds[:, 1]], axis=1)
 
     def refuse_explosion(self, frame, temperature: float, lengths: np.ndarray) -> None:
-        """Raise `Explosion` for a frame that cannot be thermal motion.
+        """Raise `Explosion` for a frame that cannot result from thermal motion.
 
         Args:
             frame: positions in Å, energy in eV, forces in eV/Å and kinetic temperature in K.
@@ -213,11 +214,11 @@ class Engine(ABC):
             )
 
     def explosion(self, temperature: float, what: str) -> Explosion:
-        """Return the exception of a trajectory that cannot be used.
+        """Return the exception for a trajectory that cannot be used.
 
         Args:
             temperature: temperature of the thermostat in K.
-            what: what was seen.
+            what: the observation, for the message.
         """
         return Explosion(
             f"the trajectory of {self.system.name} at {temperature:g} K exploded with "
@@ -229,16 +230,18 @@ class Engine(ABC):
 class LangevinEngine(Engine):
     """Langevin dynamics of one isolated molecule, in double precision.
 
-    The platform is OpenMM's `Reference`: for 9 to 21 atoms it is the fastest, and it repeats bit
-    for bit. The centre of mass of the stored positions is at the origin. Rotation is sampled too.
+    The platform is OpenMM's `Reference`: it is the fastest for 9 to 21 atoms, and its results are
+    reproducible bit for bit. The centre of mass of the stored positions is at the origin. Rotation
+    is sampled too.
 
-    `Reference` draws random numbers from one generator per process. A trajectory is therefore run
-    in one go, and two engines must not run in threads of one process; processes are fine.
+    `Reference` draws random numbers from one generator per process. A trajectory must therefore be
+    run without interruption, and two engines must not run in threads of one process; separate
+    processes are safe.
 
     Args:
         system: the molecule.
-        force_field: what gives its energy.
-        dynamics: time step and friction; platform and threads have no meaning here.
+        force_field: force field of the molecule.
+        dynamics: time step and friction; platform and threads are not used.
 
     Raises:
         InputError: when the molecule is a single atom, or the force field does not cover it.

@@ -22,8 +22,9 @@ __all__ = ["CHUNK", "PreparedBox", "n_chunks", "prepare"]
 ATM: Final = 1.01325  # bar
 CHUNK: Final = 0.5  # ps between two checks of the running box
 BAROSTAT_INTERVAL: Final = 25  # steps between two trial volumes
-SHRUNK: Final = 0.96  # of its edges since the cutoff was chosen; force fields leave a margin of 5 %
-EVAPORATED: Final = 4.0  # times the volume at the start
+# Relative edges of the cell at which the cutoff is chosen again; force fields leave 5 % of margin.
+SHRUNK: Final = 0.96
+EVAPORATED: Final = 4.0  # relative to the volume at the start
 MAX_RESTARTS: Final = 8  # of one chunk, each with a shorter cutoff
 
 
@@ -32,13 +33,13 @@ class PreparedBox:
     """A box that trajectories can start from.
 
     Args:
-        box: at its mean volume, annealed.
-        density: mean over the second half of the time at constant pressure, g/cm^3; the given
-            cell's where there was none.
-        density_error: standard error of that mean; None for a given cell, and where fewer than ten
+        box: the box at its mean volume, annealed.
+        density: mean over the second half of the time at constant pressure, g/cm^3; the density of
+            the given cell without constant pressure.
+        density_error: standard error of this mean; None for a given cell, and when fewer than ten
             of the values are independent.
-        density_drift: mean of the last quarter minus mean of the third, g/cm^3: where it is far
-            larger than the error, the time was too short; None for a given cell.
+        density_drift: mean of the last quarter minus mean of the third quarter, g/cm^3; if it is
+            much larger than the error, the time was too short. None for a given cell.
     """
 
     box: Box
@@ -48,7 +49,7 @@ class PreparedBox:
 
 
 def n_chunks(preparation: Preparation) -> int:
-    """Return how often `prepare` calls `on_chunk`.
+    """Return the number of calls of `on_chunk` by `prepare`.
 
     Args:
         preparation: durations and temperatures.
@@ -71,15 +72,15 @@ def prepare(
     """Minimise; find the density at constant pressure; anneal at constant volume.
 
     Constant pressure: Monte Carlo barostat that scales the centres of molecules (Chow, Ferguson,
-    Comput. Phys. Commun. 91, 283 (1995)). The cutoff is chosen anew by the force field whenever the
-    box has shrunk by 4 %, and at half time, so that the averaged half has one that fits it.
+    Comput. Phys. Commun. 91, 283 (1995)). The force field chooses the cutoff again whenever the
+    box has shrunk by 4 %, and at half time, so that the cutoff fits the half that is averaged.
 
     Args:
-        box: as packed, or with a known cell (then `preparation.npt=0` keeps it).
-        force_field: what gives its energy.
+        box: packed box, or a box with a known cell (`preparation.npt=0` keeps the cell).
+        force_field: force field of the box.
         preparation: durations and temperatures.
-        dynamics: how it is integrated.
-        seed: of velocities, noise and trial volumes, 1 to 2^31 - 1.
+        dynamics: how the equations of motion are integrated.
+        seed: seed of velocities, noise and trial volumes, 1 to 2^31 - 1.
         on_chunk: called after every half picosecond, for a progress bar.
 
     Raises:
@@ -109,7 +110,7 @@ def prepare(
 
 
 class _ConstantPressure:
-    """A box at constant pressure, whose context is made anew when the cutoff has to change."""
+    """A box at constant pressure; its context is created again when the cutoff has to change."""
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class _ConstantPressure:
         self.start(None)
 
     def start(self, velocities: np.ndarray | None) -> None:
-        """Make a context for the present box; velocities in nm/ps, drawn if None."""
+        """Create a context for the current box; velocities in nm/ps, drawn if None."""
         self.n_starts += 1
         seed = _derived(self.seed, self.n_starts)
         temperature = self.preparation.temperature
@@ -194,7 +195,7 @@ def _anneal(
     seed: int,
     on_chunk: Callable[[], None],
 ) -> Box:
-    """Return the box, cooled at constant volume from the minimum next to it."""
+    """Minimise the box, anneal it at constant volume and return it."""
     start = engine.minimum()
     if not preparation.annealing:
         return replace(box, positions=start)
@@ -218,13 +219,13 @@ def _anneal(
 
 
 def _error(densities: np.ndarray) -> float | None:
-    """Return the standard error of the mean where it is more than a guess."""
+    """Return the standard error of the mean, None if too few values are independent."""
     error, _ = standard_error(densities)
     return None if np.isnan(error) else error
 
 
 def _chunk_count(duration: float) -> int:
-    """Return the number of chunks of a stage: of half a picosecond, at least four, or none."""
+    """Return the number of chunks of a stage, each of 0.5 ps: at least four, 0 without duration."""
     return max(4, round(duration / CHUNK)) if duration else 0
 
 
@@ -235,5 +236,5 @@ def _steps(engine: Engine, name: str, duration: float) -> list[int]:
 
 
 def _derived(seed: int, number: int) -> int:
-    """Return one of many seeds between 1 and 2^31 - 1 that follow from a seed."""
+    """Return a seed between 1 and 2^31 - 1, derived from a seed and a number."""
     return 1 + int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % (2**31 - 1)

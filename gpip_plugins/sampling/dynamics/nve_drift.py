@@ -20,8 +20,8 @@ from gpip_plugins.units import ANGSTROM, KJ_MOL
 __all__ = ["NveDrift", "nve_drift"]
 
 STRIDE: Final = 0.02  # ps between two energies
-WARM_UP: Final = 2.0  # ps with thermostat before
-N_BLOCKS: Final = 20  # whose means the line is fitted to: vibrations average out in a block
+WARM_UP: Final = 2.0  # ps with thermostat at the start
+N_BLOCKS: Final = 20  # the line is fitted to block means, in which vibrations average out
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class NveDrift:
         drift: slope of the total energy, meV/atom/ps.
         drift_error: standard error of the slope, meV/atom/ps.
         spread: standard deviation around the line, meV/atom; it is proportional to the square of
-            the time step and says nothing bad as long as the drift is small.
+            the time step and harmless as long as the drift is small.
         temperature: mean kinetic temperature of the run in K.
     """
 
@@ -57,21 +57,21 @@ def nve_drift(
     """Run velocity Verlet from an equilibrated start and fit a line to the total energy.
 
     With a time step of 0.5 fs a bond to hydrogen (period 9 to 11 fs) has about twenty steps in a
-    period. The platform `CPU` computes in single precision, which adds a small drift of its own;
-    `Reference` is exact and slow.
+    period. The platform `CPU` computes in single precision, which adds a small drift; `Reference`
+    computes in double precision and is slow.
 
     Args:
         system: molecule or box.
-        force_field: what gives its energy.
-        temperature: of the start in K.
-        duration: ps without thermostat.
-        dynamics: time step, platform and threads; the friction acts before, in 2 ps with
-            thermostat.
-        seed: of velocities and noise of the start, 1 to 2^31 - 1.
+        force_field: force field of the system.
+        temperature: temperature at the start in K.
+        duration: time without thermostat in ps.
+        dynamics: time step, platform and threads; the friction acts only in the 2 ps of
+            equilibration with thermostat.
+        seed: seed of velocities and noise of the equilibration, 1 to 2^31 - 1.
 
     Raises:
-        InputError: when a duration is no multiple of the time step or too short.
-        Explosion: when the energy is lost altogether.
+        InputError: when a duration is too short or not a multiple of the time step.
+        Explosion: when the energy is not finite or the integration fails.
 
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field

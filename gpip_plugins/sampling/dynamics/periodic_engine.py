@@ -17,18 +17,18 @@ __all__ = ["PeriodicEngine", "engine_for", "fastest_platform", "set_cell"]
 class PeriodicEngine(Engine):
     """Langevin dynamics of a periodic box in its cell.
 
-    Electrostatics, cutoffs and their switching are the force field's. Molecules of the stored
-    frames are whole; the centre of mass stays where the box has it.
+    The force field defines electrostatics, cutoffs and switching. Molecules of the stored frames
+    are whole; the centre of mass stays at its position in the box.
 
-    A trajectory repeats bit for bit on `Reference`, and on `CPU` with the same number of threads
-    on the same machine. It starts from the box as it is prepared, after a short minimisation that
-    only takes out contacts.
+    A trajectory is reproducible bit for bit on `Reference`, and on `CPU` with the same number of
+    threads on the same machine. It starts from the prepared box, after a short minimisation that
+    only removes close contacts.
 
     Args:
         system: the box.
-        force_field: what gives its energy.
+        force_field: force field of the box.
         dynamics: time step, friction, platform and threads.
-        cutoff: Å; None takes the force field's, shortened to what the cell allows.
+        cutoff: Å; None takes the cutoff of the force field, or a shorter one that fits the cell.
 
     Raises:
         InputError: when the platform is missing, the cutoff does not fit the cell, or the force
@@ -69,19 +69,19 @@ class PeriodicEngine(Engine):
 def engine_for(
     system: MolecularSystem | Box, force_field: ForceField, dynamics: Dynamics
 ) -> Engine:
-    """Return the engine that fits the system: periodic for a box, else isolated.
+    """Return the engine for a system: periodic for a box, else isolated.
 
     Args:
         system: molecule or box.
-        force_field: what gives its energy.
-        dynamics: how it is integrated.
+        force_field: force field of the system.
+        dynamics: how the equations of motion are integrated.
     """
     engine = LangevinEngine if system.cell is None else PeriodicEngine
     return engine(system, force_field, dynamics)
 
 
 def fastest_platform() -> str:
-    """Return the name of the platform that boxes run on unless another one is named.
+    """Return the name of the default platform for boxes.
 
     Example:
         >>> fastest_platform() in ("CUDA", "CPU")
@@ -93,17 +93,17 @@ def fastest_platform() -> str:
 
 
 def set_cell(context: openmm.Context, cell: np.ndarray) -> None:
-    """Give a context its cell.
+    """Set the cell of a context.
 
     Args:
-        context: of a periodic system.
+        context: context of a periodic system.
         cell: cell vectors in rows, Å, shape (3, 3).
     """
     context.setPeriodicBoxVectors(*(openmm.Vec3(*map(float, row)) for row in ANGSTROM * cell))
 
 
 def _platform(name: str, threads: int | None) -> tuple[openmm.Platform, dict[str, str]]:
-    """Return a platform and its properties; with those of `CPU` a trajectory repeats."""
+    """Return a platform and its properties; on `CPU` they make trajectories reproducible."""
     try:
         platform = openmm.Platform.getPlatformByName(name)
     except openmm.OpenMMException as error:

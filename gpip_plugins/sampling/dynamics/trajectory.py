@@ -15,8 +15,8 @@ class Trajectory:
 
     Args:
         positions: Å, shape (n_frames, n_atoms, 3). The centre of mass does not move: in an isolated
-            molecule it is at the origin, in a box where it was at the start. Molecules of a box are
-            whole and not wrapped back into the cell.
+            molecule it is at the origin, in a box at its initial position. Molecules of a box are
+            whole and not wrapped into the cell.
         energy: potential energy of the force field in eV, shape (n_frames,).
         forces: eV/Å, shape (n_frames, n_atoms, 3).
         kinetic_temperature: 2 E_kin / (3 n_atoms k_B) in K, shape (n_frames,).
@@ -45,4 +45,4 @@ class Trajectory:
 
 
 class Explosion(InputError):
-    """A trajectory is unstable: too long a time step, or too hot for the force field."""
+    """A trajectory is unstable: the time step is too long or the temperature too high."""

@@ -1,7 +1,7 @@
-"""Force fields by name: what turns a molecule or box into an `openmm.System`.
+"""Force fields by name; they turn a molecule or box into an `openmm.System`.
 
-No library serves here: the generators of openff-toolkit, foyer and openmmforcefields do not work
-when they are installed from PyPI, so the typing and the assembly are done in this room.
+The generators of openff-toolkit, foyer and openmmforcefields do not work when they are installed
+from PyPI, so atom typing and assembly are implemented in this package.
 """
 
 import re
@@ -32,15 +32,15 @@ __all__ = [
 
 
 class ForceField(Protocol):
-    """What the sampling needs of a force field."""
+    """Interface of a force field, as the sampling needs it."""
 
     @property
     def name(self) -> str:
-        """Name under which it is asked for and stored with the frames."""
+        """Name of the force field in settings and in the database."""
         ...
 
     def coverage(self, system: MolecularSystem | Box) -> Coverage:
-        """Return what it knows of a system, without raising."""
+        """Return the coverage of a system, without raising."""
         ...
 
     def create(self, system: MolecularSystem | Box, cutoff: float | None = None) -> openmm.System:
@@ -61,12 +61,12 @@ def force_field(name: str, parameter: str = "force_field") -> ForceField:
     """Return a force field by name.
 
     Args:
-        name: a key of `FORCE_FIELDS`, where force fields of your own can be added; or `opls_q` and
-            a number, which is OPLS-AA with the charges of ions scaled by it.
-        parameter: name of the parameter that holds it.
+        name: a key of `FORCE_FIELDS`, to which you can add force fields; or `opls_q` and a number,
+            which is OPLS-AA with the charges of ions scaled by that number.
+        parameter: name of the parameter, for messages.
 
     Raises:
-        InputError: when there is none of that name.
+        InputError: when no force field has this name.
 
     Example:
         >>> force_field("mmff94").name
@@ -87,12 +87,12 @@ def force_field(name: str, parameter: str = "force_field") -> ForceField:
 def choose(
     system: MolecularSystem | Box, name: str, fallback: str | None = None
 ) -> tuple[ForceField, Coverage]:
-    """Return the force field for a system: the one asked for, or else the fall-back.
+    """Return the force field for a system: the requested one, or else the fall-back.
 
     Args:
         system: the molecule or box.
         name: name of the force field, see `force_field`.
-        fallback: name of the one to take where the first does not cover the system completely;
+        fallback: name of the force field for systems that the first one does not cover completely;
             None refuses such systems.
 
     Returns:
@@ -100,7 +100,7 @@ def choose(
         the reason if the fall-back was taken.
 
     Raises:
-        InputError: when neither covers the system; it names atoms, charges and terms.
+        InputError: when neither covers the system; the message names atoms, charges and terms.
 
     Example:
         >>> peroxide = MolecularSystem.from_smiles("COOC", name="peroxide")

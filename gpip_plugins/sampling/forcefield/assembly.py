@@ -1,10 +1,10 @@
-"""Parameter tables of the components of a system -> one OpenMM system.
+"""Assemble the parameter tables of the components of a system into one OpenMM system.
 
-An isolated molecule has all its pairs, without cutoff. A periodic box has particle-mesh Ewald
+In an isolated molecule all pairs interact, without cutoff. A periodic box has particle-mesh Ewald
 (Essmann et al., J. Chem. Phys. 103, 8577 (1995)) for the charges, and Lennard-Jones terms that a
-switching function takes to zero at the cutoff, with the usual correction of energy and pressure
-for what lies beyond it. OpenMM's own Lennard-Jones force takes arithmetic means of sigma only, so
-geometric means go through a custom force, except where all sigma are equal (water).
+switching function reduces to zero at the cutoff, with the usual long-range correction of energy and
+pressure. OpenMM's Lennard-Jones force supports only arithmetic means of sigma, so geometric means
+need a custom force, except where all sigma are equal (water).
 """
 
 import math
@@ -21,8 +21,8 @@ from gpip_plugins.units import ANGSTROM, KCAL
 __all__ = ["assemble", "checked_cutoff"]
 
 DEGREE = math.pi / 180.0
-MAX_CUTOFF = 10.0  # Å, when none is asked for
-MARGIN = 0.95  # of half the cell, when none is asked for: constant pressure shrinks the cell
+MAX_CUTOFF = 10.0  # Å, when no cutoff is given
+MARGIN = 0.95  # of half the cell, when no cutoff is given: constant pressure shrinks the cell
 EWALD_TOLERANCE = 1e-5
 GEOMETRIC = (
     "4*sqrt(epsilon1*epsilon2)*s6*(s6-1); s6=(sqrt(sigma1*sigma2)/r)^6"  # Lennard-Jones, OPLS
@@ -42,9 +42,9 @@ def assemble(
         components: (table of one molecule, number of molecules), in the order of the atoms.
         masses: u, shape (n_atoms,).
         cell: cell vectors in rows, Å, shape (3, 3); None for one isolated molecule.
-        cutoff: Å, boxes only; None takes 10 Å or what the cell allows.
+        cutoff: Å, boxes only; None takes 10 Å or the largest that the cell allows.
         switch: width in Å of the range below the cutoff in which Lennard-Jones terms are switched
-            off; 0 cuts them sharply.
+            off; 0 truncates them sharply.
 
     Raises:
         InputError: when the cutoff does not fit the cell or the components cannot be mixed.
@@ -74,14 +74,14 @@ def assemble(
 
 
 def checked_cutoff(cell: np.ndarray, cutoff: float | None = None) -> float:
-    """Return the cutoff in Å, 10 Å or what the cell allows if None.
+    """Return the cutoff in Å; None gives 10 Å or the largest that the cell allows.
 
     Args:
         cell: cell vectors in rows, Å, shape (3, 3).
         cutoff: Å.
 
     Raises:
-        InputError: when it is not positive or longer than half the shortest height of the cell.
+        InputError: when the cutoff is not positive or exceeds half the shortest height of the cell.
 
     Example:
         >>> checked_cutoff(np.eye(3) * 10.0), checked_cutoff(np.eye(3) * 50.0)
@@ -125,7 +125,7 @@ def _bonded(placed) -> list[openmm.Force]:
 
 
 def _all_pairs(placed) -> openmm.NonbondedForce:
-    """One isolated molecule: every pair is listed with its own constants."""
+    """Return the force of one isolated molecule, with the constants of every pair."""
     force = openmm.NonbondedForce()
     force.setNonbondedMethod(openmm.NonbondedForce.NoCutoff)
     for table, first in placed:
@@ -141,7 +141,7 @@ def _all_pairs(placed) -> openmm.NonbondedForce:
 
 
 def _with_cutoff(placed, cutoff: float, switch: float) -> list[openmm.Force]:
-    """Charges by particle-mesh Ewald, Lennard-Jones with a cutoff."""
+    """Return the forces of charges (particle-mesh Ewald) and Lennard-Jones terms (cutoff)."""
     mixing = {table.mixing for table, _ in placed if (table.epsilon > 0).any()}
     if len(mixing) > 1:
         raise InputError(

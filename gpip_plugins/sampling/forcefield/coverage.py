@@ -1,4 +1,4 @@
-"""What a force field knows of a system, molecule by molecule and atom by atom."""
+"""Coverage of a system by a force field, for every molecule and atom."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,22 +7,22 @@ from gpip_plugins.errors import InputError
 
 __all__ = ["NO_BOXES", "ComponentCoverage", "Coverage", "refuse_boxes"]
 
-NO_BOXES: Final = "pairs in a periodic box"  # what force fields for isolated molecules lack
+NO_BOXES: Final = "pairs in a periodic box"  # missing in force fields for isolated molecules
 
 
 @dataclass(frozen=True)
 class ComponentCoverage:
-    """What a force field knows of one kind of molecule.
+    """Coverage of one kind of molecule by a force field.
 
     Args:
         name: name of the molecule.
-        atoms: type of every atom in the words of the force field, shape (n_atoms,); empty text
-            where there is none.
-        residual_charge: sum of the atoms' charges minus the charge of the molecule, e. A small one
-            is spread evenly over the atoms.
+        atoms: type of every atom in the notation of the force field, shape (n_atoms,); empty text
+            for an atom without a type.
+        residual_charge: sum of the atoms' charges minus the charge of the molecule, e. A small
+            residual charge is spread evenly over the atoms.
         estimated: bonded terms that were taken from similar ones.
-        missing: bonded terms for which there was nothing similar.
-        note: what else a reader of the data must know.
+        missing: bonded terms without similar ones.
+        note: other facts that a user of the data must know.
 
     Example:
         >>> water = ComponentCoverage("water", ("O", "H", ""))
@@ -50,7 +50,7 @@ class ComponentCoverage:
         return not self.problems()
 
     def problems(self) -> str:
-        """Return what stands in the way in a few words, empty if nothing does."""
+        """Return what prevents a simulation in a few words, empty text if nothing does."""
         found = []
         if self.untyped:
             atoms = ", ".join(map(str, self.untyped))
@@ -64,12 +64,12 @@ class ComponentCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a force field knows of a system, to be stored with the data.
+    """Coverage of a system by a force field, stored with the data.
 
     Args:
         force_field: name of the force field.
         components: one entry for each kind of molecule.
-        instead_of: coverage by the force field that was asked for, if this is the fall-back.
+        instead_of: coverage by the requested force field, if this is the fall-back.
 
     Example:
         >>> Coverage("opls", (ComponentCoverage("water", ("O", "H", "H")),)).complete
@@ -86,11 +86,11 @@ class Coverage:
         return all(component.complete for component in self.components)
 
     def problems(self) -> str:
-        """Return what stands in the way, molecule by molecule."""
+        """Return what prevents a simulation, for every molecule."""
         return "; ".join(f"{c.name}: {c.problems()}" for c in self.components if not c.complete)
 
     def sentence(self) -> str:
-        """Return one line for a log: which force field, what was changed or estimated.
+        """Return one line for a log: the force field, and what was changed or estimated.
 
         Example:
             >>> methane = ComponentCoverage("methane", ("C",), residual_charge=0.01)
@@ -113,7 +113,7 @@ class Coverage:
 
 
 def refuse_boxes(name: str, system) -> None:
-    """Raise `InputError` if a force field for isolated molecules is asked for a box.
+    """Raise `InputError` if a force field for isolated molecules is used for a box.
 
     Args:
         name: name of the force field.

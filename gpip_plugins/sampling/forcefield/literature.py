@@ -1,18 +1,18 @@
 """Small molecules and ions with published parameters: water and the ions of electrolytes.
 
 Water: TIP3P (Jorgensen, Chandrasekhar, Madura, Impey, Klein, J. Chem. Phys. 79, 926 (1983)), made
-flexible with the bond and angle constants that CHARMM gives it (450 kcal/mol/Å^2, 55
-kcal/mol/rad^2, E = k (x - x0)^2; as in the TIP3P files of moltemplate). Only the oxygen has a
-Lennard-Jones term, as in the original and unlike in CHARMM.
+flexible with the bond and angle constants of CHARMM (450 kcal/mol/Å^2, 55 kcal/mol/rad^2,
+E = k (x - x0)^2; as in the TIP3P files of moltemplate). Only the oxygen has a Lennard-Jones term,
+as in the original model and unlike in CHARMM.
 
 Li+, Na+: J. Åqvist, J. Phys. Chem. 94, 8021 (1990), as used with CL&P.
 PF6-: J. N. Canongia Lopes, J. Deschamps, A. A. H. Pádua, J. Phys. Chem. B 108, 2038 (2004), after
 G. A. Kaminski, W. L. Jorgensen, J. Chem. Soc. Perkin Trans. 2, 2365 (1999): the CL&P force field.
 TFSI-: J. N. Canongia Lopes, A. A. H. Pádua, J. Phys. Chem. B 108, 16893 (2004).
 
-CL&P is built to be mixed with OPLS-AA: geometric means, pairs three bonds apart halved. Its file
-(il.ff, version 2016/02/03, https://github.com/paduagroup/clandp) gives k/2 (x - x0)^2 in kJ/mol;
-the numbers stand here as printed there, all of them compared, and are converted below.
+CL&P is designed to be mixed with OPLS-AA: geometric means, pairs three bonds apart scaled by 1/2.
+Its file (il.ff, version 2016/02/03, https://github.com/paduagroup/clandp) gives k/2 (x - x0)^2 in
+kJ/mol. The numbers below are those of the file, all compared with it, and converted in the code.
 """
 
 from dataclasses import dataclass, field
@@ -29,16 +29,16 @@ __all__ = ["MODELS", "LiteratureModel", "model_of"]
 
 KJ = 1.0 / KCAL  # kcal in one kJ
 HALF = 0.5 * KJ  # k/2 in kJ/mol -> k in kcal/mol
-TRANS = 135.0  # degrees; angles of an octahedron above this are the straight ones, without a term
+TRANS = 135.0  # degrees; larger angles of an octahedron are straight and have no term
 
 
 @dataclass(frozen=True)
 class LiteratureModel:
-    """Parameters of one molecule, atoms named by the element (with a letter where needed).
+    """Parameters of one molecule; atoms are named by element (with a letter where needed).
 
     Args:
-        name: name under which the model is reported.
-        smiles: canonical SMILES that it is made for.
+        name: name of the model in reports.
+        smiles: canonical SMILES of the molecule.
         atoms: name -> (SMARTS of the atom, charge in e, sigma in Å, epsilon in kcal/mol).
         bonds: two names -> (k in kcal/mol/Å^2, r0 in Å).
         angles: three names -> (k in kcal/mol/rad^2, t0 in degrees).
@@ -70,8 +70,8 @@ class LiteratureModel:
 
         Args:
             mol: the molecule with explicit hydrogens.
-            positions: Å, shape (n_atoms, 3); they only tell the straight angles of an octahedron
-                from the right ones.
+            positions: Å, shape (n_atoms, 3); only used to distinguish angles of 180 and 90 degrees
+                in an octahedron.
         """
         names = self.types(mol)
         _, charges, sigma, epsilon = zip(*(self.atoms[n] for n in names), strict=True)
@@ -102,7 +102,7 @@ class LiteratureModel:
 
 
 def model_of(mol: Chem.Mol) -> LiteratureModel | None:
-    """Return the model made for a molecule, None if there is none.
+    """Return the model of a molecule, None if there is none.
 
     Args:
         mol: the molecule, with or without explicit hydrogens.

@@ -40,13 +40,13 @@ __all__ = ["MMFF94"]
 
 DEGREE = math.pi / 180.0
 MDYNE = 143.9325  # kcal/mol in one mdyn Å, the constant of Halgren's papers
-COULOMB = 332.0716  # kcal/mol Å / e^2, likewise
+COULOMB = 332.0716  # kcal/mol Å / e^2, from the same papers
 CUBIC_STRETCH = -2.0  # 1/Å
 CUBIC_BEND = -0.006981317  # 1/degree
 CHARGE_BUFFER = 0.05  # Å
 SCALE_14 = 0.75
 LINEAR_TYPES = {4, 53, 61}  # types of two-coordinate linear centres: sp C, =N= and the N of R-N#C
-BENT = {Chem.HybridizationType.SP2, Chem.HybridizationType.SP3}  # may end a torsion's axis
+BENT = {Chem.HybridizationType.SP2, Chem.HybridizationType.SP3}  # allowed in a torsion's axis
 
 BEND = f"0.5*k*(theta-t0)^2*(1+{CUBIC_BEND / DEGREE!r}*(theta-t0))"
 CUBIC = CUBIC_STRETCH / ANGSTROM  # 1/nm
@@ -64,7 +64,7 @@ OUT_OF_PLANE = (
 
 @dataclass(frozen=True)
 class MMFF94:
-    """MMFF94 for isolated molecules; energies and forces agree with RDKit's own implementation.
+    """MMFF94 for isolated molecules; energies and forces agree with RDKit's implementation.
 
     Args:
         variant: `MMFF94`, or `MMFF94s` whose out-of-plane and torsion terms keep conjugated
@@ -85,10 +85,10 @@ class MMFF94:
         return self.variant.lower()
 
     def coverage(self, system: MolecularSystem | Box) -> Coverage:
-        """Return what MMFF94 knows of a molecule, without raising.
+        """Return the coverage of a molecule by MMFF94, without raising.
 
         Args:
-            system: the molecule; a box is not covered, whatever it holds.
+            system: the molecule; a box is never covered.
         """
         components = []
         for molecule, _ in system.components:
@@ -107,7 +107,7 @@ class MMFF94:
 
         Args:
             system: the molecule.
-            cutoff: of no use here: a molecule has all its pairs.
+            cutoff: not used, because all pairs of a molecule interact.
 
         Raises:
             InputError: when MMFF94 has no type for one of its atoms or no term for its bonds, or

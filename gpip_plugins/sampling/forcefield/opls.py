@@ -3,17 +3,18 @@
 Jorgensen, Maxwell, Tirado-Rives, J. Am. Chem. Soc. 118, 11225 (1996) and later papers up to
 OPLS/2020. Four tables make the parameters of a molecule:
 
-- `opls_types.txt`: chemical environment -> atom type, ours;
+- `opls_types.txt`: chemical environment -> atom type, written for this package;
 - `oplsaa2024.lt` of moltemplate: atom type -> charge and Lennard-Jones constants, classes of
   types -> bonded terms, see `opls_table`;
-- `opls_variants.txt`: which of several sets of constants for the same classes counts where, ours;
+- `opls_variants.txt`: environment -> one of several sets of constants for the same classes, written
+  for this package;
 - `opls_additions.txt`: bonded terms that the published table lacks, by analogy.
 
-A term that neither table has is taken from similar classes (small rings as open chains and so on).
+A term in neither table is taken from similar classes (small rings as open chains and so on).
 Additions and similar terms are reported as estimated.
 
-Improper torsions run over (x, y, centre, z). The published tables have the centre third; z is the
-oxygen of a carbonyl group, else the neighbour outside the ring.
+Improper torsions have the order (x, y, centre, z). In the published tables the centre is the third
+atom; z is the oxygen of a carbonyl group, else the neighbour outside the ring.
 """
 
 from collections.abc import Iterator
@@ -36,8 +37,8 @@ from gpip_plugins.sampling.forcefield.parameters import ParameterTable, Terms
 
 __all__ = ["OplsMolecule", "opls_types"]
 
-# Classes that may stand in for one another where the table has no term: small rings, acetal
-# carbons, conjugated chains and fused rings behave like their plain relatives.
+# Classes that may replace each other where the table has no term: small rings, acetal carbons,
+# conjugated chains and fused rings are treated like the corresponding simple groups.
 SIMILAR = {
     "CO": "CT",
     "CY": "CT",
@@ -51,12 +52,12 @@ SIMILAR = {
     "NM": "N~",
     "C^": "C~",
 }
-# At the end of an angle or torsion, carbons differ less than in its middle.
+# At the ends of an angle or torsion, carbon classes differ less than in its middle.
 SIMILAR_ENDS = SIMILAR | {"CM": "CT", "CA": "CT", "C~": "CT", "CZ": "CT"}
 
 
 def opls_types(mol: Chem.Mol) -> tuple[AtomType | None, ...]:
-    """Return the OPLS-AA type of every atom, None where no rule fits.
+    """Return the OPLS-AA type of every atom, None for atoms that no rule fits.
 
     Args:
         mol: molecule with explicit hydrogens.
@@ -75,7 +76,7 @@ def opls_types(mol: Chem.Mol) -> tuple[AtomType | None, ...]:
 
 @dataclass(frozen=True)
 class OplsMolecule:
-    """One molecule in OPLS-AA: its types, its coverage and its parameters.
+    """Types, coverage and parameters of one molecule in OPLS-AA.
 
     Args:
         name: name of the molecule.
@@ -94,7 +95,7 @@ class OplsMolecule:
     mol: Chem.Mol
 
     def __post_init__(self):
-        """Type the atoms and look all terms up."""
+        """Type the atoms and look up all terms."""
         types = opls_types(self.mol)
         estimated, missing, rows = {}, {}, {"bond": [], "angle": [], "dihedral": []}
         for kind, atoms in self._groups():
@@ -123,7 +124,7 @@ class OplsMolecule:
             object.__setattr__(self, name, value)
 
     def table(self) -> ParameterTable:
-        """Return the parameters; only of molecules whose coverage is complete."""
+        """Return the parameters; only for molecules whose coverage is complete."""
         if not self.coverage.complete:
             raise ValueError(self.coverage.problems())
         spread = self.coverage.residual_charge / len(self.types)
@@ -140,7 +141,7 @@ class OplsMolecule:
 
     @cached_property
     def _variants(self) -> dict[tuple[int, ...], tuple[str, ...]]:
-        """Sets of constants that the environment of a torsion, in both directions, asks for."""
+        """Return the sets of constants for the environment of a torsion, in both directions."""
         chosen: dict[tuple[int, ...], tuple[str, ...]] = {}
         for name, pattern in _variant_rules()[1]:
             for match in self.mol.GetSubstructMatches(pattern, uniquify=False):
@@ -168,7 +169,7 @@ class OplsMolecule:
             if rule is None:
                 continue
             half_v2, names_oxygen = rule
-            # rank of the last atom: the named oxygen, or the one that hangs on the ring or chain
+            # rank of the last atom: the named oxygen, or the substituent of the ring or chain
             last = min(
                 around,
                 key=lambda i: (
@@ -188,7 +189,7 @@ def _terms(rows, size: int) -> Terms:
 
 
 def _lookup(kind: str, classes: tuple[str, ...], variants: tuple[str, ...]):
-    """Return (constants, classes that had them; None: an addition), fewest changes first."""
+    """Return (constants, their classes; None for an addition), with the fewest replaced classes."""
     table, defaults = opls_table(), _variant_rules()[0]
     values = table.find(kind, classes, (*defaults, *variants))
     if values is not None:
@@ -238,7 +239,7 @@ def _type_rules() -> list[tuple[int, Chem.Mol]]:
 
 @lru_cache(maxsize=1)
 def _variant_rules() -> tuple[tuple[str, ...], list[tuple[str, Chem.Mol]]]:
-    """Return the sets of constants that count by default, and (set, environment) of the others."""
+    """Return the default sets of constants, and (set, environment) of the others."""
     rows = [
         (f"{classes.replace('?', WILDCARD)}__{number}", where)
         for classes, number, where in _rows("opls_variants.txt")

@@ -1,15 +1,14 @@
-"""The published OPLS-AA parameters, read from the file that the package moltemplate brings.
+"""The published OPLS-AA parameters, read from a file of the package moltemplate.
 
 The file `oplsaa2024.lt` (moltemplate, MIT licence) is a conversion of the parameter files of
 W. L. Jorgensen, M. M. Ghahremanpour, A. Saar, J. Tirado-Rives, J. Phys. Chem. B 128, 250 (2024).
 It is read as data: types of atoms with charges and Lennard-Jones constants, and bonded terms by
-the two-letter classes of the atoms. A class may hold wildcards of one letter. Where rules for
-different classes match, the last one of the file counts, which is the most specific one.
+the two-letter classes of the atoms. A class may contain wildcards of one letter. If rules for
+several classes match, the last one in the file is used, which is the most specific one.
 
-Several sets of constants may stand for the same classes, numbered, or under the classes in reverse
-order, in which the file merely sorts them elsewhere: `CT_CT_OH_HO` has those of alcohols and
-`HO_OH_CT_CT` those of trifluoroethanol. So the place in the file says nothing about which of them
-counts; the caller names the set.
+The file may have several sets of constants for the same classes, either numbered or with the
+classes in reverse order: `CT_CT_OH_HO` has those of alcohols and `HO_OH_CT_CT` those of
+trifluoroethanol. Their order in the file has no meaning; the caller names the set.
 """
 
 import re
@@ -22,7 +21,7 @@ from gpip_plugins.errors import InputError
 
 __all__ = ["WILDCARD", "AtomType", "BondedRule", "OplsTable", "opls_table"]
 
-WILDCARD = "€"  # one letter; the file writes it so, because moltemplate forbids "?" in names
+WILDCARD = "€"  # stands for one letter; moltemplate forbids "?" in names
 KINDS = ("bond", "angle", "dihedral", "improper")
 
 _CHARGE = re.compile(r"^\s*set type @atom:(\d+)\s+charge\s+(\S+)\s*#[^|]*\|\s*(.*?)\s*$")
@@ -37,11 +36,11 @@ class AtomType:
 
     Args:
         number: number of the type in the file.
-        kind: two-letter class that the bonded terms go by.
+        kind: two-letter class for the bonded terms.
         charge: e.
         sigma: Å.
         epsilon: kcal/mol.
-        description: what the authors of the force field call it.
+        description: name given by the authors of the force field.
     """
 
     number: int
@@ -80,12 +79,12 @@ class BondedRule:
 
     @property
     def name(self) -> str:
-        """The rule's name with its number, also where the file leaves out that of the only one."""
+        """Name of the rule with its number, also if the file omits the number of a single set."""
         return f"{'_'.join(self.classes)}__{self.variant}"
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The classes in the one of both directions that sorts first."""
+        """The classes in the direction that sorts first."""
         return min(self.classes, self.classes[::-1])
 
     def fits(self, classes: tuple[str, ...]) -> bool:
@@ -142,8 +141,8 @@ class OplsTable:
             kind: `bond` (k, r0), `angle` (k, t0) or `dihedral` (V1, V2, V3, V4); kcal/mol, Å,
                 degrees.
             classes: classes of the atoms along the chain; the direction does not matter.
-            preferred: names of rules; of several sets of constants for the same classes the one
-                that is named last counts. Of those that none names, it is the first by number.
+            preferred: names of rules; among several sets of constants for the same classes, the
+                one named last is used, or the one with the lowest number if none is named.
         """
         rules = self._rules[kind]
         best = next((rule for rule in reversed(rules) if rule.fits(classes)), None)
@@ -175,7 +174,7 @@ def opls_table() -> OplsTable:
     Raises:
         InputError: when moltemplate is not installed or lacks the file.
     """
-    spec = find_spec("moltemplate")  # its modules are not imported: only the data file is read
+    spec = find_spec("moltemplate")  # not imported: only the data file is read
     folders = spec.submodule_search_locations if spec else []
     for folder in folders:
         path = Path(folder) / "force_fields" / "oplsaa2024.lt"

@@ -1,4 +1,4 @@
-"""The plain numbers of one molecule in a force field with point charges and Lennard-Jones terms.
+"""Parameters of one molecule in a force field with point charges and Lennard-Jones terms.
 
     E = sum_bonds k (r - r0)^2 + sum_angles k (t - t0)^2 + sum_torsions k [1 + cos(n w - d)]
       + sum_pairs f { 4 eps_ij [(sigma_ij/r)^12 - (sigma_ij/r)^6] + 332.06 q_i q_j / r }
@@ -35,7 +35,7 @@ class Terms:
     values: np.ndarray
 
     def __post_init__(self):
-        """Keep arrays, whatever sequence was given."""
+        """Convert the given sequences to arrays."""
         object.__setattr__(self, "atoms", np.array(self.atoms, dtype=int))
         object.__setattr__(self, "values", np.array(self.values, dtype=float))
 
@@ -55,13 +55,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """Everything that a force field says of one molecule (or ion).
+    """All parameters of one molecule (or ion) in a force field.
 
     Args:
         charges: e, shape (n_atoms,).
         sigma: Å, shape (n_atoms,).
         epsilon: kcal/mol, shape (n_atoms,).
-        bonds: harmonic bonds; they also say which pairs are one, two or three bonds apart.
+        bonds: harmonic bonds; they also define which pairs are one, two or three bonds apart.
         angles: harmonic angles.
         torsions: proper torsions.
         impropers: torsions that keep three-coordinated atoms flat, same form as `torsions`.
@@ -88,7 +88,7 @@ class ParameterTable:
     mixing: Literal["geometric", "arithmetic"] = "geometric"
 
     def __post_init__(self):
-        """Keep arrays, whatever sequence was given."""
+        """Convert the given sequences to arrays."""
         for name in ("charges", "sigma", "epsilon"):
             object.__setattr__(self, name, np.array(getattr(self, name), dtype=float))
 
@@ -108,7 +108,7 @@ class ParameterTable:
 
     @property
     def pairs14(self) -> set[tuple[int, int]]:
-        """Pairs (i < j) that are three bonds apart and no less, whose energy is scaled."""
+        """Pairs (i < j) exactly three bonds apart, whose energy is scaled."""
         return self._apart(3)
 
     def scaled(self, factor: float) -> "ParameterTable":
@@ -116,7 +116,7 @@ class ParameterTable:
         return ParameterTable(**(vars(self) | {"charges": self.charges * factor}))
 
     def _apart(self, steps: int) -> set[tuple[int, int]]:
-        """Return the pairs whose shortest path has that many bonds."""
+        """Return the pairs whose shortest path has the given number of bonds."""
         neighbours = [set() for _ in range(len(self))]
         for i, j in self.bonds.atoms.tolist():
             neighbours[i].add(j)

@@ -1,4 +1,4 @@
-"""The force fields that are plain tables: OPLS-AA with its ions and water, and TIP3P alone."""
+"""The force fields that consist of tables: OPLS-AA with ions and water, and TIP3P alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ class OPLS:
     """OPLS-AA for molecules and boxes, with TIP3P water, Åqvist's Li+ and Na+, CL&P's anions.
 
     Args:
-        charge_scale: factor on the charges of all atoms of ions (0.8 mimics the screening by
-            electrons); molecules keep theirs.
+        charge_scale: factor on the charges of all atoms of ions (0.8 mimics electronic screening);
+            charges of neutral molecules are not scaled.
 
     Example:
         >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
@@ -38,7 +38,7 @@ class OPLS:
     charge_scale: float = 1.0
 
     def __post_init__(self):
-        """Refuse a factor without meaning."""
+        """Check the range of the factor."""
         if not 0.0 < self.charge_scale <= 1.0:
             raise InputError(
                 f"charge_scale={self.charge_scale} is outside 0 to 1; give for example "
@@ -47,11 +47,11 @@ class OPLS:
 
     @property
     def name(self) -> str:
-        """Name with which frames are stored; scaled charges show in it."""
+        """Name stored with the frames; it includes the factor of scaled charges."""
         return "opls" if self.charge_scale == 1.0 else f"opls_q{self.charge_scale:g}"
 
     def coverage(self, system) -> Coverage:
-        """Return what OPLS-AA knows of a molecule or box, without raising.
+        """Return the coverage of a molecule or box by OPLS-AA, without raising.
 
         Args:
             system: a molecule or box, see `gpip_plugins.sampling.systems.molecule` and `.box`.
@@ -65,7 +65,7 @@ class OPLS:
             molecule: the molecule.
 
         Raises:
-            InputError: when it is not covered, with atoms and terms.
+            InputError: when the molecule is not covered; the message names atoms and terms.
         """
         _require(self.coverage(molecule))
         model = model_of(molecule.mol)
@@ -80,7 +80,7 @@ class OPLS:
 
         Args:
             system: the molecule or box.
-            cutoff: Å, boxes only; None takes 10 Å or what the cell allows.
+            cutoff: Å, boxes only; None takes 10 Å or the largest that the cell allows.
 
         Raises:
             InputError: when a molecule is not covered or the cutoff does not fit the cell.
@@ -153,7 +153,7 @@ def _create(force_field: OPLS | TIP3P, system, cutoff: float | None) -> openmm.S
 
 
 def _tables(force_field: OPLS | TIP3P, system) -> Iterator[tuple[ParameterTable, int]]:
-    _require(force_field.coverage(system))  # all molecules in one sentence
+    _require(force_field.coverage(system))  # reports all molecules in one message
     for molecule, count in system.components:
         yield force_field.table(molecule), count
 

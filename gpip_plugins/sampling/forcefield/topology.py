@@ -1,4 +1,4 @@
-"""Groups of atoms that bonded terms act on, from the bonds of a molecule."""
+"""Bonds, angles and torsions of a molecule, from its bonds."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -31,7 +31,7 @@ def angles(mol: Chem.Mol) -> Iterator[tuple[int, int, int]]:
 
 
 def torsions(mol: Chem.Mol) -> Iterator[tuple[int, int, int, int]]:
-    """Yield all proper torsions, each once; three-membered rings have none within them.
+    """Yield all proper torsions, each once; a three-membered ring contains none.
 
     Example:
         >>> len(list(torsions(Chem.AddHs(Chem.MolFromSmiles("CC")))))

@@ -1,7 +1,7 @@
 """The universal force field UFF as OpenMM forces, with RDKit's parameters; without charges.
 
 A. K. Rappé, C. J. Casewit, K. S. Colwell, W. A. Goddard III, W. M. Skiff, J. Am. Chem. Soc. 114,
-10024 (1992). RDKit types the atoms and computes every constant; this module writes the form:
+10024 (1992). RDKit types the atoms and computes all constants; this module has the functional form:
 
     E_bond      = 1/2 k (r - r0)^2
     E_angle     = k [c0 + c1 cos t + c2 cos 2t],  c2 = 1/(4 sin^2 t0), c1 = -4 c2 cos t0,
@@ -58,10 +58,10 @@ VDW = "eps*((x/r)^12-2*(x/r)^6)"
 
 @dataclass(frozen=True)
 class UFF:
-    """UFF for isolated molecules, the last resort: every element, but no charges at all.
+    """UFF for isolated molecules, the last resort: all elements, but no charges.
 
     Centres other than linear, flat and tetrahedral ones, and flat centres in rings of three and
-    four, are not covered: RDKit treats them by rules of its own.
+    four atoms, are not covered: RDKit treats them by special rules.
 
     Example:
         >>> from gpip_plugins.sampling.systems.molecule import MolecularSystem
@@ -75,10 +75,10 @@ class UFF:
     name: str = "uff"
 
     def coverage(self, system: MolecularSystem | Box) -> Coverage:
-        """Return what UFF knows of a molecule, without raising.
+        """Return the coverage of a molecule by UFF, without raising.
 
         Args:
-            system: the molecule; a box is not covered, whatever it holds.
+            system: the molecule; a box is never covered.
         """
         missing = () if system.cell is None else (NO_BOXES,)
         return Coverage(
@@ -99,7 +99,7 @@ class UFF:
 
         Args:
             system: the molecule.
-            cutoff: of no use here: a molecule has all its pairs.
+            cutoff: not used, because all pairs of a molecule interact.
 
         Raises:
             InputError: when an atom is not covered, or the system is a box.

@@ -1,1 +1,1 @@
-"""What is sampled: molecules, boxes, isomers, electrolytes."""
+"""Systems to sample: molecules, boxes, isomers, electrolytes."""

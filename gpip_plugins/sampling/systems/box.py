@@ -30,16 +30,16 @@ class Box:
     periodic images.
 
     Args:
-        name: name of the system, as it will stand in the database; letters, digits, `_`, `-`.
-        components: molecules or ions and how many there are of each.
+        name: name of the system in the database; letters, digits, `_`, `-`.
+        components: molecules or ions with their numbers.
         positions: Å, shape (n_atoms, 3).
         cell: rows are the cell vectors in Å, shape (3, 3); lower triangular and reduced, as
             OpenMM needs it (see `reduced_cell`).
-        molarity_asked: component to the concentration in mol/L that its number was chosen for, to
-            be held against `molarity` once the box has its density.
+        molarity_asked: component -> requested concentration in mol/L, to be compared with
+            `molarity` after the equilibration.
 
     Raises:
-        InputError: when the box is charged, empty, or its numbers do not fit together.
+        InputError: when the box is charged or empty, or its shapes do not match.
 
     Example:
         >>> sodium, chloride = (MolecularSystem.from_smiles(s) for s in ("[Na+]", "[Cl-]"))
@@ -57,15 +57,15 @@ class Box:
     molarity_asked: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Refuse what cannot be simulated or stored."""
+        """Raise `InputError` for a box that cannot be simulated or stored."""
         check_name(self.name)
         if not self.components or any(count < 1 for _, count in self.components):
             counts = {part.name: count for part, count in self.components}
-            raise InputError(f"{self.name}: composition={counts} is empty; name what is in it.")
+            raise InputError(f"{self.name}: composition={counts} is empty; name its molecules.")
         shape = (len(self.numbers), 3)
         if self.positions.shape != shape or not np.isfinite(self.positions).all():
             raise InputError(
-                f"{self.name}: the positions are no {shape} finite numbers; repair the structure."
+                f"{self.name}: the positions are not {shape} finite numbers; repair the structure."
             )
         lengths = np.diag(self.cell)
         if self.cell.shape != (3, 3) or np.triu(self.cell, 1).any() or not (lengths > 0).all():
@@ -75,8 +75,8 @@ class Box:
             )
         if self.charge != 0:
             raise InputError(
-                f"{self.name}: the composition has the charge {self.charge:+d} e, which no "
-                "periodic box can have; add or remove ions."
+                f"{self.name}: the composition has the charge {self.charge:+d} e, but a periodic "
+                "box must be neutral; add or remove ions."
             )
 
     @classmethod
@@ -86,28 +86,28 @@ class Box:
         """Read a periodic structure; its molecules are found from the geometry.
 
         Two atoms are bonded when their minimum-image distance is below 1.2 times the sum of their
-        covalent radii; metals of the groups 1 and 2 are ions without bonds. Molecules of equal
-        bonds are one component: a preset (`gpip_plugins.sampling.systems.presets.PRESETS`) where
-        there is one of the same bonds, which brings its charge, else bond orders are found as for
-        an isolated molecule. Atoms are put in the order of a `Box`, and the cell is turned to lower
-        triangular form, with the atoms.
+        covalent radii; metals of the groups 1 and 2 are ions without bonds. Molecules with the same
+        bonds form one component. If a preset (`gpip_plugins.sampling.systems.presets.PRESETS`) has
+        these bonds, it is used with its charge; otherwise bond orders are found as for an isolated
+        molecule. Atoms are sorted into the order of a `Box`, and cell and atoms are rotated so that
+        the cell is lower triangular.
 
         Args:
-            path: any file that ASE reads; the first structure counts.
-            name: name of the system; the file's name without its ending if None.
-            charges: charge in e of molecules that are no presets and not neutral, by formula in
-                Hill's order without charge, for example `{"Cl": -1}`.
+            path: any file that ASE reads; the first structure is used.
+            name: name of the system; the file's name without its suffix if None.
+            charges: charge in e of charged molecules that are not presets, by formula in Hill's
+                order without charge, for example `{"Cl": -1}`.
 
         Raises:
-            InputError: when the file cannot be read, has no cell in three dimensions, molecules
-                are endless (solids), or no bond orders fit the charge.
+            InputError: when the file cannot be read, has no cell in three dimensions, a molecule
+                extends over all periodic images (solids), or no bond orders fit the charge.
         """
         path = Path(resolve(path))
         atoms = read_structure(path)
         if not atoms.pbc.all() or atoms.cell.rank < 3:
             raise InputError(
-                f"structure={str(path)!r} has no cell that is periodic in three directions; a box "
-                "needs one."
+                f"structure={str(path)!r} has no cell that is periodic in three directions, which "
+                "a box needs; give the cell in the file."
             )
         if not np.isfinite(atoms.positions).all():
             raise InputError(
@@ -123,7 +123,7 @@ class Box:
 
     @property
     def source(self) -> str:
-        """What the box consists of, for the record."""
+        """Composition of the box, stored with the data."""
         return " + ".join(f"{count} x {part.source}" for part, count in self.components)
 
     @property
@@ -181,7 +181,7 @@ class Box:
         return sums / np.bincount(index, masses)[:, None]
 
     def scaled_to(self, volume: float) -> "Box":
-        """Return the box with another volume: centres of molecules move, molecules keep shape.
+        """Return the box at another volume: the centres of the molecules move, their shape is kept.
 
         Args:
             volume: Å^3.
@@ -194,9 +194,9 @@ class Box:
 
 
 def reduced_cell(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same lattice as lower triangular, reduced cell, and the rotation into it.
+    """Return the lattice as a lower triangular, reduced cell, and the rotation into it.
 
-    Reduced means |b_x| <= a_x/2, |c_x| <= a_x/2 and |c_y| <= b_y/2, the form that OpenMM asks for.
+    Reduced means |b_x| <= a_x/2, |c_x| <= a_x/2 and |c_y| <= b_y/2, as OpenMM requires.
 
     Args:
         cell: rows are the cell vectors, shape (3, 3).

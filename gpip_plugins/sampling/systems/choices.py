@@ -1,6 +1,6 @@
 """The molecules of MD17 as choices of the recipes' group `data/system`, without a file for each.
 
-As all that Hydra's plugins import, this needs nothing but Hydra and the standard library.
+Hydra's plugins import this module, so it depends only on Hydra and the standard library.
 """
 
 from hydra.core.config_store import ConfigStore
@@ -11,7 +11,7 @@ __all__ = ["register_molecules"]
 
 
 def register_molecules() -> None:
-    """Make `data/system=aspirin` and its seven relatives known to Hydra.
+    """Register `data/system=aspirin` and the seven other molecules of MD17 with Hydra.
 
     Every choice sets `data.system` to `gpip_plugins.sampling.systems.sources.Presets` of that name.
 

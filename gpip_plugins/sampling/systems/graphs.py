@@ -1,15 +1,15 @@
-r"""Random molecular graphs of a formula: every valence filled, everything connected.
+r"""Random connected molecular graphs of a formula with all valences filled.
 
-The atoms are laid out with one stub per valence. Hydrogens cap a random choice of the stubs of the
-heavy atoms, the other stubs are joined in a random perfect matching (the configuration model:
-Bollobás, Eur. J. Comb. 1, 311 (1980)), and what comes out is kept when no atom is bonded to itself,
-no bond is of higher order than three and the graph is connected. All matchings are equally likely,
-so that a graph with automorphism group :math:`A` and bond orders :math:`b` comes with a weight of
+Every heavy atom has one stub per valence. Hydrogens cap a random choice of the stubs; the other
+stubs are joined in a random perfect matching (the configuration model: Bollobás, Eur. J. Comb. 1,
+311 (1980)). The graph is kept if no atom is bonded to itself, no bond has an order above three and
+the graph is connected. All matchings are equally likely, so that a graph with automorphism group
+:math:`A` and bond orders :math:`b` is drawn with the weight
 
 .. math:: w \propto \frac{1}{|A|} \prod_\text{atoms} \frac{1}{n_\mathrm{H}!}
           \prod_\text{bonds} \frac{1}{b!},
 
-which is even enough not to favour chains over rings or the reverse.
+which favours neither chains nor rings strongly.
 """
 
 import re
@@ -26,19 +26,19 @@ __all__ = ["VALENCES", "parse_formula", "random_graphs"]
 VALENCES = {"H": 1, "C": 4, "N": 3, "O": 2, "F": 1, "Si": 4, "S": 2, "Cl": 1, "Br": 1, "I": 1}
 BONDS = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
 BATCH = 256
-#: Matchings without a single molecule after which a formula counts as too large.
+#: Number of matchings in a row without a molecule after which a formula counts as too large.
 MAX_FAILURES = 400_000
 
 
 def parse_formula(formula: str) -> dict[str, int]:
-    """Return how many atoms of each element a formula asks for.
+    """Return the number of atoms of each element in a formula.
 
     Args:
         formula: for example C7H10O2, in any order.
 
     Raises:
-        InputError: when the formula does not parse, names an element without a known valence, or no
-            connected molecule with all valences filled has it.
+        InputError: when the formula does not parse, has an element without a known valence, or
+            belongs to no connected molecule with all valences filled.
 
     Example:
         >>> parse_formula("C7O2H10")
@@ -62,14 +62,14 @@ def parse_formula(formula: str) -> dict[str, int]:
     # A tree over the heavy atoms takes n - 1 bonds of two stubs each.
     if n_heavy == 0 or free < 2 * (n_heavy - 1) or free % 2 or (n_heavy == 1 and free):
         raise InputError(
-            f"formula={formula} is that of no connected molecule with all valences filled; correct "
+            f"formula={formula} fits no connected molecule with all valences filled; correct "
             "the number of hydrogens (an isomer of MD17's ethanol is formula=C2H6O)."
         )
     return counts
 
 
 def random_graphs(formula: str, rng: np.random.Generator) -> Iterator[Chem.Mol]:
-    """Yield random molecules of a formula for ever, sanitised, with implicit hydrogens.
+    """Yield random molecules of a formula endlessly, sanitised, with implicit hydrogens.
 
     Args:
         formula: for example C7H10O2.
@@ -106,7 +106,7 @@ def random_graphs(formula: str, rng: np.random.Generator) -> Iterator[Chem.Mol]:
 
 
 def _is_connected(orders: np.ndarray) -> bool:
-    """Tell whether every atom is reached from the first."""
+    """Return whether every atom is connected to the first."""
     reached = np.zeros(len(orders), dtype=bool)
     reached[0] = True
     for _ in range(len(orders)):
@@ -118,7 +118,7 @@ def _is_connected(orders: np.ndarray) -> bool:
 
 
 def _molecule(elements: list[str], orders: np.ndarray) -> Chem.Mol:
-    """Return the RDKit molecule of a table of bond orders; RDKit adds the hydrogens itself."""
+    """Return the RDKit molecule of a matrix of bond orders; RDKit adds the hydrogens."""
     mol = Chem.RWMol()
     for element in elements:
         mol.AddAtom(Chem.Atom(element))

@@ -1,8 +1,8 @@
-"""Isomers, or any other set of molecules, from a list that the user names.
+"""Isomers, or any other set of molecules, from a list in a file.
 
-A list is a text file with one SMILES a line (a name may follow, `#` begins a remark), or a file of
-structures that ASE reads, a SchNetPack database for example, whose bonds are found from the
-geometry. Frames of one molecule count once.
+A list is a text file with one SMILES per line (a name may follow, `#` begins a comment), or a file
+of structures that ASE reads, for example a SchNetPack database; their bonds are found from the
+geometry. Several frames of one molecule count as one.
 """
 
 from collections import Counter
@@ -36,20 +36,20 @@ def isomers_from_file(
     """Return the different molecules of a list, all or a random choice of them.
 
     Args:
-        path: SMILES (.smi, .smiles, .txt, .csv) or structures; relative to where the command was
-            typed.
-        count: how many; None for all.
-        seed: of the choice and of the geometries.
-        formula: refuse molecules of another formula; None takes any.
+        path: SMILES (.smi, .smiles, .txt, .csv) or structures; relative to the folder in which the
+            command was typed.
+        count: number of molecules; None for all.
+        seed: seed of the choice and of the geometries.
+        formula: refuse molecules of another formula; None allows any.
         progress: show a progress bar.
 
     Returns:
         Molecules named by their canonical SMILES, in the order of the file. The geometry is the
-        file's first of that molecule, or an embedding where the file has SMILES.
+        first one of that molecule in the file, or an embedding if the file holds SMILES.
 
     Raises:
-        InputError: for a file that cannot be read, a line that is no SMILES, a structure without
-            fitting bonds, another formula, or fewer molecules than asked for.
+        InputError: for a file that cannot be read, a line that is not a SMILES, a structure that no
+            bonds fit, another formula, or fewer molecules than requested.
     """
     file = Path(resolve(path))
     if not file.is_file():
@@ -63,7 +63,7 @@ def isomers_from_file(
         found.setdefault(smiles, (where, atoms))
     if count is not None and count > len(found):
         raise InputError(
-            f"count={count} isomers are asked for, but {path} holds {len(found)} different "
+            f"count={count} isomers are requested, but {path} holds {len(found)} different "
             "molecules; lower count."
         )
     names = list(found)
@@ -74,7 +74,7 @@ def isomers_from_file(
 
 
 def _smiles(file: Path) -> Iterator[tuple[str, str, None]]:
-    """Yield place and canonical SMILES of every line."""
+    """Yield the position in the file and the canonical SMILES of every line."""
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         words = line.replace(",", " ").split()
         if not words or words[0].startswith("#"):
@@ -88,7 +88,7 @@ def _smiles(file: Path) -> Iterator[tuple[str, str, None]]:
 
 
 def _structures(file: Path) -> Iterator[tuple[str, str, Atoms]]:
-    """Yield place, canonical SMILES and structure of every frame."""
+    """Yield the position in the file, the canonical SMILES and the structure of every frame."""
     for number, atoms in enumerate(read_structures(str(file))):
         where = f"frame {number} of {file.name}"
         try:

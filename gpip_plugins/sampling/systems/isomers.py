@@ -1,17 +1,17 @@
-"""Isomers of a formula, at random or from a given list.
+"""Random isomers of a formula.
 
-The paper samples 100 isomers of C7H10O2 (GPIP, arXiv:2309.15718, section 4.1) and does not say
-which. Here they are random graphs (`gpip_plugins.sampling.systems.graphs`) that pass four rules, so
-that every one is a molecule that a chemist would accept as a starting point:
+The paper samples 100 isomers of C7H10O2 (GPIP, arXiv:2309.15718, section 4.1) and does not state
+which. Here they are random graphs (`gpip_plugins.sampling.systems.graphs`) that pass four rules,
+which select chemically reasonable molecules:
 
 1. no triple bond and no cumulated double bonds in a ring of fewer than nine atoms;
 2. no double bond at a bridgehead of a ring of fewer than nine atoms (Bredt's rule);
 3. no bond between two oxygens, which breaks at the temperatures of the sampling;
-4. RDKit embeds it (ETKDG), MMFF94 has its parameters, and at the minimum of MMFF94 the terms that
-   hold bonds and angles (stretch, bend, stretch-bend, out of plane) stay below 40 kcal/mol.
+4. RDKit embeds the molecule (ETKDG), MMFF94 has its parameters, and at the minimum of MMFF94 the
+   terms of bonds and angles (stretch, bend, stretch-bend, out of plane) are below 40 kcal/mol.
 
-MMFF94 counts the strain of three- and four-membered rings as their natural state, so cyclopropane,
-oxetane and even cyclopropene (30 kcal/mol) pass and twisted cages do not.
+The reference angles of MMFF94 include the strain of three- and four-membered rings, so
+cyclopropane, oxetane and even cyclopropene (30 kcal/mol) pass, but twisted cages do not.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ __all__ = ["MAX_STRAIN", "is_reasonable", "isomers", "strain_and_minimum"]
 
 MAX_STRAIN = 40.0  # kcal/mol
 SMALL_RING = 9
-#: Graphs in a row that bring nothing new, for every isomer found, after which all count as found.
+#: Number of graphs in a row without a new isomer, per isomer found, after which the search ends.
 PATIENCE = 50
 
 CUMULATED = Chem.MolFromSmarts("[*]=[*]=[*]")
@@ -41,20 +41,20 @@ PEROXIDE = Chem.MolFromSmarts("O-O")
 def isomers(
     formula: str, count: int, seed: int = 0, progress: bool = True
 ) -> list[MolecularSystem]:
-    """Return different isomers of a formula, as random as `random_graphs` draws them.
+    """Return different random isomers of a formula, drawn by `random_graphs`.
 
     Args:
         formula: for example C7H10O2.
-        count: how many.
+        count: number of isomers.
         seed: the same seed gives the same isomers and geometries; a larger count only adds to them.
         progress: show a progress bar.
 
     Returns:
         Molecules named by their canonical SMILES, in the geometry of the minimum of MMFF94.
-        Stereocentres come as the embedding made them.
+        Stereocentres have the configuration of the embedding.
 
     Raises:
-        InputError: for an impossible formula, or when there are not as many isomers.
+        InputError: for an impossible formula, or when there are fewer isomers than `count`.
 
     Example:
         >>> sorted(system.name for system in isomers("C2H6O", 2, progress=False))
@@ -71,12 +71,12 @@ def isomers(
                 return found
     raise InputError(
         f"formula={formula} has only {len(found)} isomers without absurd strain, but count={count} "
-        f"are asked for; lower count, or give a list of isomers."
+        "are requested; lower count, or give a list of isomers."
     )
 
 
 def is_reasonable(mol: Chem.Mol) -> bool:
-    """Tell whether a graph passes the rules 1 to 3 of this module.
+    """Return whether a graph passes the rules 1 to 3 of this module.
 
     Args:
         mol: sanitised molecule, hydrogens implicit or explicit.
@@ -100,10 +100,10 @@ def is_reasonable(mol: Chem.Mol) -> bool:
 
 
 def strain_and_minimum(mol: Chem.Mol) -> tuple[float, np.ndarray]:
-    """Minimise MMFF94 and return what its terms of bonds and angles leave, and where.
+    """Minimise with MMFF94; return the energy of its bond and angle terms, and the positions.
 
     Args:
-        mol: molecule with explicit hydrogens and one conformer, which is left as it is.
+        mol: molecule with explicit hydrogens and one conformer, which is not changed.
 
     Returns:
         Strain in kcal/mol (infinite when MMFF94 has no parameters) and positions of the minimum in
@@ -122,7 +122,7 @@ def strain_and_minimum(mol: Chem.Mol) -> tuple[float, np.ndarray]:
 
 
 def _reasonable_isomers(formula: str, seed: int) -> Iterator[MolecularSystem]:
-    """Yield isomers that pass all rules, each once, until nothing new turns up."""
+    """Yield isomers that pass all rules, each once, until no new ones are found."""
     rng = np.random.default_rng(seed)
     seen: set[str] = set()
     since_new = 0
@@ -143,10 +143,10 @@ def _reasonable_isomers(formula: str, seed: int) -> Iterator[MolecularSystem]:
 
 
 def _relaxed(smiles: str, seed: int) -> MolecularSystem | None:
-    """Return the molecule at the minimum of MMFF94, or None where rule 4 is broken."""
+    """Return the molecule at the minimum of MMFF94, or None if it breaks rule 4."""
     try:
         system = MolecularSystem.from_smiles(smiles, seed=seed)
-    except InputError:  # it cannot be embedded, which is rule 4
+    except InputError:  # it cannot be embedded: rule 4
         return None
     strain, positions = strain_and_minimum(system.mol)
     return replace(system, positions=positions) if strain <= MAX_STRAIN else None

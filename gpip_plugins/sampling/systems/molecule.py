@@ -21,14 +21,14 @@ __all__ = ["MolecularSystem", "check_name", "read_structure", "with_bonds"]
 class MolecularSystem:
     """One molecule or ion: atoms, bonds and a starting geometry.
 
-    Alone it is an isolated molecule, in a `Box` it is a component. Force fields read the chemistry
-    (`mol`), the engine reads the geometry (`positions`).
+    It is an isolated molecule, or a component of a `Box`. Force fields read the chemistry (`mol`),
+    the engine reads the geometry (`positions`).
 
     Args:
-        name: name of the system, as it will stand in the database; letters, digits, `_`, `-`.
+        name: name of the system in the database; letters, digits, `_`, `-`.
         mol: RDKit molecule with explicit hydrogens and assigned bonds, shape (n_atoms,).
         positions: starting geometry in Å, shape (n_atoms, 3).
-        source: what the molecule was made from (SMILES or file contents), for the record.
+        source: SMILES or file contents that the molecule was made from, stored with the data.
 
     Example:
         >>> ethanol = MolecularSystem.from_smiles("CCO", name="ethanol")
@@ -42,7 +42,7 @@ class MolecularSystem:
     source: str
 
     def __post_init__(self):
-        """Refuse what cannot be sampled or stored."""
+        """Raise `InputError` for a molecule that cannot be sampled or stored."""
         if not np.isfinite(self.positions).all():
             raise InputError(
                 f"{self.name}: the starting positions hold NaN or infinite numbers; repair the "
@@ -76,7 +76,7 @@ class MolecularSystem:
 
     @classmethod
     def from_smiles(cls, smiles: str, name: str | None = None, seed: int = 0) -> "MolecularSystem":
-        """Build a molecule from SMILES; the geometry comes from a seeded ETKDGv3 embedding.
+        """Build a molecule from SMILES; its geometry is a seeded ETKDGv3 embedding.
 
         ETKDGv3: Wang, Witek, Landrum, Riniker, J. Chem. Inf. Model. 60, 2044 (2020).
 
@@ -111,11 +111,11 @@ class MolecularSystem:
         """Read a molecule from any file that ASE reads; bonds are found from the geometry.
 
         Bonds: Kim & Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), as in RDKit. The order of the
-        atoms is the file's. The first structure of the file counts.
+        atoms is that of the file. The first structure of the file is used.
 
         Args:
             path: the structure file.
-            name: name of the system; the file's name without its ending if None.
+            name: name of the system; the file's name without its suffix if None.
             charge: total charge of the molecule in e, needed to find the bond orders.
 
         Raises:
@@ -125,7 +125,7 @@ class MolecularSystem:
         atoms = read_structure(path)
         if atoms.pbc.any():
             raise InputError(
-                f"structure={str(path)!r} is periodic, but an isolated molecule is asked for; "
+                f"structure={str(path)!r} is periodic, but an isolated molecule is required; "
                 "remove the cell from the file, or ask for a box."
             )
         mol = with_bonds(atoms.numbers, atoms.positions, charge)
@@ -140,7 +140,7 @@ class MolecularSystem:
 
     @property
     def components(self) -> "tuple[tuple[MolecularSystem, int], ...]":
-        """What the system consists of, as a `Box` has it: one of this molecule."""
+        """Composition of the system, as in a `Box`: one molecule."""
         return ((self, 1),)
 
     @property
@@ -197,7 +197,7 @@ def read_structure(path: str | Path) -> ase.Atoms:
     """Read the first structure of a file.
 
     Args:
-        path: any file that ASE reads; a relative one counts from where the command was typed.
+        path: any file that ASE reads; relative to the folder in which the command was typed.
 
     Raises:
         InputError: when the file is missing, empty or unreadable.
@@ -232,7 +232,7 @@ def with_bonds(numbers: np.ndarray, positions: np.ndarray, charge: int) -> Chem.
 
 
 class _QuietRDKit:
-    """Suppresses RDKit's messages; an `InputError` names the parameter and the remedy."""
+    """Suppress RDKit's messages; the `InputError` names the parameter and the remedy."""
 
     def __enter__(self):
         self.block = RDLogger.logger()
@@ -255,10 +255,10 @@ def _without_bonds(numbers: np.ndarray, positions: np.ndarray) -> Chem.RWMol:
 
 
 def _embed(mol: Chem.Mol, seed: int) -> bool:
-    """Give a molecule a geometry; return whether that was possible.
+    """Embed a molecule in three dimensions; return whether that was possible.
 
-    Large or strained molecules need random starting coordinates. Linear ones (allene, carbon
-    dioxide) fail with the torsional knowledge of some releases of RDKit and succeed without it.
+    Large or strained molecules need random starting coordinates. Linear molecules (allene, carbon
+    dioxide) fail with the torsion preferences of some releases of RDKit and succeed without them.
     """
     for random_coordinates, knowledge in ((False, True), (True, True), (True, False)):
         parameters = rdDistGeom.ETKDGv3()
@@ -273,9 +273,9 @@ def _embed(mol: Chem.Mol, seed: int) -> bool:
 
 
 def _straighten_octahedron(mol: Chem.Mol) -> None:
-    """Put the six atoms around the centre of an AX6 molecule (PF6-, SF6) at right angles.
+    """Place the six atoms around the centre of an AX6 molecule (PF6-, SF6) at right angles.
 
-    Distance geometry knows no centres of six neighbours and leaves some of them on top of others.
+    Distance geometry does not handle centres with six neighbours and puts some on top of others.
     """
     centres = [atom for atom in mol.GetAtoms() if atom.GetDegree() == 6]
     if len(centres) != 1 or mol.GetNumAtoms() != 7:

@@ -1,7 +1,7 @@
-"""Composition -> periodic box, with Packmol.
+"""Pack a composition into a periodic box with Packmol.
 
 Martínez, Andrade, Birgin, Martínez, J. Comput. Chem. 30, 2157 (2009). Packmol places whole
-molecules so that atoms of different ones, periodic images included, keep a distance.
+molecules with a minimum distance between atoms of different molecules and periodic images.
 """
 
 import subprocess
@@ -25,11 +25,11 @@ from gpip_plugins.sampling.systems.presets import PRESETS
 
 __all__ = ["components_from", "filled_fraction", "pack", "unpacked"]
 
-LOOSE: Final = 0.5  # part of the cell that molecules fill when no density is given; liquids: 0.6
+LOOSE: Final = 0.5  # filled fraction of the cell when no density is given; liquids: 0.6
 DENSEST: Final = 0.85  # more than any molecular crystal
 TIME_LIMIT: Final = 300  # s; a loose box of 2500 atoms takes a few seconds
 LOOPS: Final = 50  # of Packmol's optimiser
-IMPERFECT: Final = 173  # its exit status when molecules stay too near
+IMPERFECT: Final = 173  # exit status of Packmol when molecules remain too close
 
 
 def components_from(
@@ -38,11 +38,11 @@ def components_from(
     """Return the components of a composition.
 
     Args:
-        composition: how many of each molecule; names are presets or SMILES.
+        composition: name -> number of molecules; names are presets or SMILES.
         seed: seed of the geometries.
 
     Raises:
-        InputError: when a name is no preset and no SMILES, or a number is no positive whole one.
+        InputError: when a name is neither preset nor SMILES, or a number is not a positive integer.
 
     Example:
         >>> [(m.name, n) for m, n in components_from({"Na": 1, "[Cl-]": 1, "water": 60})]
@@ -62,12 +62,12 @@ def components_from(
 
 
 def filled_fraction(components: Sequence[tuple[MolecularSystem, int]], volume: float) -> float:
-    """Return the part of a volume that lies inside van der Waals spheres; liquids have about 0.6.
+    """Return the fraction of a volume inside van der Waals spheres; about 0.6 in liquids.
 
-    Cations of one atom count as nothing: their van der Waals radius says nothing of their size.
+    Monatomic cations are not counted: their van der Waals radius is unrelated to their size.
 
     Args:
-        components: molecules and how many there are of each.
+        components: molecules with their numbers.
         volume: Å^3.
 
     Example:
@@ -95,17 +95,17 @@ def pack(
 
     Args:
         name: name of the box.
-        components: molecules and how many there are of each.
+        components: molecules with their numbers.
         seed: seed of Packmol.
-        density: g/cm^3 of a cubic cell. Without density and cell a cubic cell is made in which the
-            molecules fill half of the volume, somewhat less than in liquids, so that packing is
-            easy and constant pressure can bring it to its density.
+        density: density of a cubic cell in g/cm^3. Without density and cell, the molecules fill
+            half of a cubic cell, somewhat less than in liquids, so that packing is easy; constant
+            pressure then gives the density.
         cell: edge of a cubic cell or the three edges of a rectangular one, Å.
         tolerance: smallest distance between atoms of different molecules, Å.
 
     Raises:
-        InputError: when the composition is charged, the density or the cell impossible, or Packmol
-            finds no packing.
+        InputError: when the composition is charged, the density or the cell is impossible, or
+            Packmol finds no packing.
 
     Example:
         >>> water = MolecularSystem.from_preset("water")
@@ -124,9 +124,9 @@ def unpacked(
     density: float | None = None,
     cell: float | Sequence[float] | None = None,
 ) -> Box:
-    """Return a box whose molecules wait to be packed, all atoms at the origin.
+    """Return a box before packing, with all atoms at the origin.
 
-    It has everything but the positions, and takes no time.
+    Only the positions are missing; making it takes almost no time.
 
     Args:
         name: as for `pack`.
@@ -135,7 +135,7 @@ def unpacked(
         cell: as for `pack`.
 
     Raises:
-        InputError: when the composition is charged, or the density or the cell impossible.
+        InputError: when the composition is charged, or the density or the cell is impossible.
 
     Example:
         >>> water = MolecularSystem.from_preset("water")
@@ -176,7 +176,7 @@ def _edges(name, components, density, cell) -> np.ndarray:
 
 
 def _packmol(empty: Box, tolerance: float, seed: int) -> np.ndarray:
-    """Return the positions that Packmol finds, Å, shape (n_atoms, 3)."""
+    """Return the positions found by Packmol in Å, shape (n_atoms, 3)."""
     lines = [
         f"tolerance {tolerance}",
         f"seed {seed}",
@@ -200,8 +200,8 @@ def _packmol(empty: Box, tolerance: float, seed: int) -> np.ndarray:
 
 
 def _runs(folder: str) -> bool:
-    """Run Packmol on packing.inp; return whether it found a packing in its time."""
-    with open(Path(folder, "packing.inp")) as script:  # it rewinds its input, no pipe will do
+    """Run Packmol on packing.inp; return whether it found a packing within the time limit."""
+    with open(Path(folder, "packing.inp")) as script:  # Packmol rewinds its input: a pipe fails
         try:
             done = subprocess.run(
                 [get_binary_path()],

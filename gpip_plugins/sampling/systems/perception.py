@@ -1,6 +1,6 @@
 """Molecules in a periodic structure, found from the geometry.
 
-Bonds are those of `gpip_plugins.analysis.bonds`, by which the quality report judges them too.
+Bonds are defined by `gpip_plugins.analysis.bonds`, as in the quality report.
 """
 
 from collections import deque
@@ -23,19 +23,20 @@ __all__ = ["find_components"]
 def find_components(
     atoms: ase.Atoms, charges: Mapping[str, int], path: str
 ) -> list[tuple[MolecularSystem, list[np.ndarray]]]:
-    """Return the components of a cell, each with its molecules.
+    """Return the components of a cell with the positions of their molecules.
 
     Args:
         atoms: periodic in three directions.
-        charges: charge in e of molecules that are no presets and not neutral, by formula.
-        path: where the structure comes from, for messages.
+        charges: charge in e of charged molecules that are not presets, by formula.
+        path: file of the structure, for messages.
 
     Returns:
         Pairs of a component and the whole positions in Å of each of its molecules, in the order
         of the component's atoms, shape (n_atoms of the component, 3) each.
 
     Raises:
-        InputError: when molecules are endless, or no bond orders fit the charge.
+        InputError: when a molecule extends over all periodic images, or no bond orders fit the
+            charge.
 
     Example:
         >>> rod = ase.Atoms("N2", [[0, 0, 0.2], [0, 0, 4.1]], cell=[5, 5, 5], pbc=True)
@@ -81,14 +82,14 @@ def _molecules(atoms: ase.Atoms, path: str) -> list[tuple[np.ndarray, np.ndarray
                 elif np.linalg.norm(whole[here] + vector - whole[there]) > 1e-3:
                     raise InputError(
                         f"structure={path!r}: atom {here} is bonded to its own periodic image, so "
-                        "this is no box of molecules; solids and polymers cannot be sampled here."
+                        "this is not a box of molecules; solids and polymers cannot be sampled."
                     )
         molecules.append((np.sort(members), whole[np.sort(members)], bonds))
     return molecules
 
 
 def _component(numbers, positions, graph, charges: Mapping[str, int], path: str) -> MolecularSystem:
-    """Return the preset with these bonds, or a molecule with the bond orders that fit."""
+    """Return the preset with these bonds, or a molecule with fitting bond orders."""
     for name in PRESETS:
         preset = MolecularSystem.from_preset(name)
         if _same(graph, _graph(preset.numbers, preset.bonds)) is not None:
@@ -110,7 +111,7 @@ def _bonds(mol: Chem.Mol) -> np.ndarray:
 
 
 def _graph(numbers: np.ndarray, bonds: np.ndarray) -> Chem.Mol:
-    """Return elements and bonds without orders and charges, so that graphs can be compared."""
+    """Return elements and bonds without orders and charges, to compare graphs."""
     mol = Chem.RWMol()
     for number in numbers:
         atom = Chem.Atom(int(number))
@@ -125,10 +126,10 @@ def _graph(numbers: np.ndarray, bonds: np.ndarray) -> Chem.Mol:
 def _in_order(
     graph: Chem.Mol, positions: np.ndarray, kind: Chem.Mol, part: MolecularSystem
 ) -> np.ndarray | None:
-    """Return the positions in the order of a component's atoms, None if it is another molecule.
+    """Return the positions in the order of a component's atoms, None for another molecule.
 
-    Equal atoms may be exchanged, unless an atom has more than four neighbours: which two of them
-    lie opposite each other, as in PF6-, is told by the component's geometry alone.
+    Equivalent atoms may be exchanged, unless an atom has more than four neighbours: which of them
+    lie opposite each other, as in PF6-, follows only from the component's geometry.
     """
     order = _same(graph, kind)
     if order is None:
@@ -143,7 +144,7 @@ def _in_order(
 
 
 def _same(graph: Chem.Mol, kind: Chem.Mol) -> tuple[int, ...] | None:
-    """Return the atoms of a graph in the order of another one, None if they are not the same."""
+    """Return the atoms of a graph in the order of another one, None if the graphs differ."""
     sizes = [(m.GetNumAtoms(), m.GetNumBonds()) for m in (graph, kind)]
     match = graph.GetSubstructMatch(kind) if sizes[0] == sizes[1] else ()
     return match or None

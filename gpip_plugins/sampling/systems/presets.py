@@ -1,4 +1,4 @@
-"""Molecules that can be asked for by name, and the electrolytes made of them.
+"""Molecules with names, and the electrolytes made of them.
 
 MD17: Chmiela, Tkatchenko, Sauceda, Poltavsky, Schütt, Müller, Science Advances 3, e1603015 (2017).
 The electrolytes are those of the GPIP paper (arXiv:2309.15718): Li or Na, PF6 or TFSI, in
@@ -57,16 +57,16 @@ SOLVENTS: Final[dict[str, Mapping[str, int]]] = {
 }
 """Parts of every molecule in a solvent."""
 
-# The paper's compositions, by what it calls the concentration: (ion pairs, solvent molecules).
+# The paper's compositions by their nominal concentration: (ion pairs, solvent molecules).
 PAPER_CELLS: Final[dict[str, dict[float, tuple[int, int]]]] = {
     "small": {1.0: (3, 24), 4.0: (6, 9)},
     "large": {1.0: (24, 192), 4.0: (48, 72)},
 }
-N_ATOMS: Final = {"small": 250, "large": 2500}  # aimed at where the composition is not the paper's
-SIZE_RANGE: Final = 0.2  # whole molecules meet a molarity the better, the freer the size is
+N_ATOMS: Final = {"small": 250, "large": 2500}  # target for compositions that are not the paper's
+SIZE_RANGE: Final = 0.2  # relative; a free size lets whole molecules come closer to a molarity
 ATOMS_OF: Final = {"Li": 1, "Na": 1, "PF6": 7, "TFSI": 15, "EC": 10, "DMC": 12, "DME": 16}
 # Molar volumes in L/mol. Solvents: densities of the liquids at 25 °C, 1.32 (EC, supercooled), 1.06
-# (DMC) and 0.86 g/cm3 (DME). Anions: apparent volumes; the small cations add nothing to speak of.
+# (DMC) and 0.86 g/cm3 (DME). Anions: apparent volumes; the small cations are neglected.
 MOLAR_VOLUME: Final = {
     "EC": 0.0667, "DMC": 0.0850, "DME": 0.1048, "PF6": 0.060, "TFSI": 0.145,
 }  # fmt: skip
@@ -75,17 +75,17 @@ MOLAR_VOLUME: Final = {
 def electrolyte(
     cation: str, anion: str, solvent: str, concentration: float, box: str = "small"
 ) -> dict[str, int]:
-    """Return how many of each molecule an electrolyte cell holds.
+    """Return the number of each molecule in an electrolyte cell.
 
-    Concentrations 1 and 4 are the names of the paper's compositions: 8 and 1.5 solvent molecules
-    per ion pair (so their molarity is not exactly 1 and 4 mol/L). Any other concentration c is a
-    molarity in mol/L: with V the molar volumes in L/mol,
+    Concentrations 1 and 4 denote the paper's compositions: 8 and 1.5 solvent molecules per ion
+    pair (so their molarity is not exactly 1 and 4 mol/L). Any other concentration c is a molarity
+    in mol/L: with V the molar volumes in L/mol,
 
         n_solvent / n_pairs = (1/c - V_anion) / V_solvent
 
-    in whole molecules, of all cells within a fifth of the size the one whose ratio comes nearest
-    (`estimated_molarity`). What the cell has after NPT, at the density of the force field, is what
-    `Box.molarity` says.
+    in whole molecules: among all cells within 20 % of the target size, the one whose
+    `estimated_molarity` is closest to c. The molarity after NPT, at the density of the force field,
+    is `Box.molarity`.
 
     Args:
         cation: `Li` or `Na`.
@@ -116,7 +116,7 @@ def electrolyte(
 
 
 def is_of_the_paper(concentration: float) -> bool:
-    """Return whether a concentration is the name of one of the paper's compositions.
+    """Return whether a concentration denotes one of the paper's compositions.
 
     Args:
         concentration: as for `electrolyte`.
@@ -129,10 +129,10 @@ def is_of_the_paper(concentration: float) -> bool:
 
 
 def estimated_molarity(counts: Mapping[str, int]) -> float:
-    """Return the concentration of the cation in mol/L, if molar volumes add up.
+    """Return the concentration of the cation in mol/L, assuming additive molar volumes.
 
     Args:
-        counts: number of each molecule, as `electrolyte` returns them.
+        counts: number of each molecule, as returned by `electrolyte`.
 
     Example:
         >>> round(estimated_molarity({"Li": 3, "PF6": 3, "EC": 12, "DMC": 12}), 2)
@@ -143,7 +143,7 @@ def estimated_molarity(counts: Mapping[str, int]) -> float:
 
 
 def _from_molarity(cation, anion, parts, concentration, n_atoms) -> dict[str, int]:
-    """Return the composition of a cell of about n_atoms that comes nearest to a molarity."""
+    """Return the composition of a cell of about n_atoms that is closest to a molarity."""
     weight = sum(parts.values())
     volume = sum(MOLAR_VOLUME[name] * part for name, part in parts.items()) / weight
     ratio = (1.0 / concentration - MOLAR_VOLUME[anion]) / volume
@@ -178,7 +178,7 @@ def _from_molarity(cation, anion, parts, concentration, n_atoms) -> dict[str, in
 
 
 def _shared_out(parts: Mapping[str, int], total: int) -> dict[str, int]:
-    """Share out molecules in proportion to the parts; the first ones get the remainder."""
+    """Divide molecules in proportion to the parts; the first parts get the remainder."""
     weight = sum(parts.values())
     counts = {name: total * part // weight for name, part in parts.items()}
     for name in list(parts)[: total - sum(counts.values())]:

@@ -1,9 +1,9 @@
-"""The systems of a data set: one small class for every way to name them.
+"""The systems of a data set: one small class for every way to specify them.
 
-Each is a choice of the recipes' group `system`. Its fields are what the user sets, and
-`build(seed)` makes the systems when they are needed: embedding and packing take time. Where only
-the names, the composition and the force field count, as in opening a database that is there,
-`packed=False` leaves the packing out.
+Each class is a choice of the recipes' group `system`. Its fields are the settings, and
+`build(seed)` makes the systems when they are needed: embedding and packing take time.
+`packed=False` omits the packing when only names, composition and force field are needed, for
+example to open an existing database.
 """
 
 import re
@@ -39,7 +39,7 @@ class SystemSource(Protocol):
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         ...
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem] | list[Box]:
@@ -63,15 +63,15 @@ class Presets:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return "+".join(_several("molecules", self.molecules))
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem]:
         """Return the molecules, in geometries that the seed determines.
 
         Args:
-            seed: of the embedding.
-            packed: is not used.
+            seed: seed of the embedding.
+            packed: not used.
         """
         names = _several("molecules", self.molecules)
         return [MolecularSystem.from_preset(name, seed) for name in names]
@@ -93,15 +93,15 @@ class Smiles:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return "+".join(_several("smiles", self.smiles))
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem]:
         """Return the molecules, in geometries that the seed determines.
 
         Args:
-            seed: of the embedding.
-            packed: is not used.
+            seed: seed of the embedding.
+            packed: not used.
         """
         found = _several("smiles", self.smiles)
         return [MolecularSystem.from_smiles(smiles, seed=seed) for smiles in found]
@@ -109,13 +109,14 @@ class Smiles:
 
 @dataclass(frozen=True)
 class Files:
-    """Systems from structure files: a periodic structure becomes a box, others a molecule.
+    """Systems from structure files: a box for a periodic structure, otherwise a molecule.
 
     Args:
-        file: one file that ASE reads, or several; relative to where the command was typed.
-        charge: of an isolated molecule in e; bonds are found from the geometry and this.
-        charges: of the molecules in a box in e, by formula, where they are neither neutral nor
-            ions known by name, for example `{Cl: -1}`.
+        file: one file that ASE reads, or several; relative to the folder in which the command was
+            typed.
+        charge: charge of an isolated molecule in e, used to find its bonds.
+        charges: charges of the molecules in a box in e, by formula, for example `{Cl: -1}`; only
+            for charged molecules that are not presets.
     """
 
     file: str | Sequence[str]
@@ -124,15 +125,15 @@ class Files:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return "+".join(Path(path).stem for path in _several("file", self.file))
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem | Box]:
         """Return the systems; nothing in them is random.
 
         Args:
-            seed: is not used.
-            packed: is not used.
+            seed: not used.
+            packed: not used.
         """
         return [self._read(Path(resolve(path))) for path in _several("file", self.file)]
 
@@ -144,11 +145,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Isomers:
-    """Isomers of a formula, isolated: random ones, or those of a list.
+    """Isolated isomers of a formula: random ones, or those of a list.
 
     Args:
         formula: for example C7H10O2; None takes every molecule of the list.
-        count: how many; None takes the whole list.
+        count: number of isomers; None takes the whole list.
         source: SMILES or structures to choose from (see `isomers_from_file`); None draws random
             graphs.
 
@@ -165,7 +166,7 @@ class Isomers:
     source: str | None = None
 
     def __post_init__(self):
-        """Check that something is named."""
+        """Check that the settings specify isomers."""
         if self.source is None and (self.formula is None or self.count is None):
             raise InputError(
                 f"formula={self.formula} and count={self.count} name no isomers; give for example "
@@ -174,17 +175,17 @@ class Isomers:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return f"isomers_{self.formula or Path(self.source).stem}"
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem]:
         """Return the isomers.
 
         Args:
-            seed: of the graphs, or of the choice from the list, and of the geometries.
-            packed: is not used.
+            seed: seed of the graphs, or of the choice from the list, and of the geometries.
+            packed: not used.
         """
-        # Imported here: their progress through structure files needs torch, which takes seconds.
+        # Imported here: reading structure files needs torch, whose import takes seconds.
         from gpip_plugins.sampling.systems.isomer_lists import isomers_from_file
         from gpip_plugins.sampling.systems.isomers import isomers
 
@@ -199,8 +200,8 @@ class Water:
 
     Args:
         count: number of molecules.
-        cell: edge in Å, for example that of labelled data; None leaves the density to constant
-            pressure.
+        cell: edge in Å, for example that of labelled data; None: a loose cell, whose density is
+            found at constant pressure.
 
     Example:
         >>> box, = Water(count=8, cell=7.0).build(seed=0)
@@ -213,14 +214,14 @@ class Water:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return f"water{self.count}"
 
     def build(self, seed: int, packed: bool = True) -> list[Box]:
         """Return the box, packed at random.
 
         Args:
-            seed: of the packing.
+            seed: seed of the packing.
             packed: false leaves all atoms at the origin.
         """
         name = f"water{self.count}"
@@ -240,8 +241,8 @@ class Electrolyte:
         cation: `Li`, `Na`, or both as a list.
         anion: `PF6`, `TFSI`, or both.
         solvent: `DME`, `EC:DMC`, or both.
-        concentration: one or several; 1 and 4 are the paper's compositions, others are mol/L (see
-            `gpip_plugins.sampling.systems.presets.electrolyte`).
+        concentration: one or several; 1 and 4 are the paper's compositions, other values are mol/L
+            (see `gpip_plugins.sampling.systems.presets.electrolyte`).
         box: `small` (the paper's cells for labels, about 250 atoms) or `large` (its cells for
             sampling, about 2500).
 
@@ -259,11 +260,11 @@ class Electrolyte:
 
     @property
     def label(self) -> str:
-        """What the data set is called after."""
+        """Name of the data set, from its systems."""
         return "+".join(name for name, _ in self.compositions())
 
     def compositions(self) -> list[tuple[str, dict[str, int]]]:
-        """Return the name of every box and how many of each molecule it holds."""
+        """Return the name and the number of each molecule of every box."""
         return [
             ("{}-{}-{}-{}M".format(*choice).replace(":", "-"), electrolyte(*choice, self.box))
             for choice in self._choices()
@@ -273,7 +274,7 @@ class Electrolyte:
         """Return the boxes, packed at random.
 
         Args:
-            seed: of the geometries and the packing.
+            seed: seed of the geometries and the packing.
             packed: false leaves all atoms at the origin.
         """
         boxes = []
@@ -301,7 +302,7 @@ class Electrolyte:
 
 
 def file_name(label: str) -> str:
-    """Return a text that can name a file everywhere, different for different labels.
+    """Return a valid file name for a label, different for different labels.
 
     Args:
         label: any text.
@@ -317,7 +318,7 @@ def file_name(label: str) -> str:
 def _several(name: str, values: Any) -> list[Any]:
     """Return one or several values as a list."""
     if values is None:
-        raise InputError(f"{name} is not given, which this system needs; add {name}=...")
+        raise InputError(f"{name} is not given, but this system needs it; add {name}=...")
     single = isinstance(values, str) or not isinstance(values, Sequence)
     found = [values] if single else list(values)
     if not found:
@@ -325,5 +326,5 @@ def _several(name: str, values: Any) -> list[Any]:
     return found
 
 
-#: All classes of this module, for those who want to know the names of their settings.
+#: All classes of systems in this module.
 SOURCES = (Presets, Smiles, Files, Isomers, Water, Electrolyte)

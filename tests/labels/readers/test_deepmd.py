@@ -93,7 +93,7 @@ def test_several_systems_in_one_folder(tmp_path):
 
 
 def test_the_mixed_format(tmp_path):
-    """The types stand in every set, -1 where there is no atom; type.raw means nothing."""
+    """Every set has the types, -1 for no atom; type.raw is not used."""
     frames = labelled("H2O", 2) + labelled("CH4", 2)
     folder, type_map = tmp_path / "5", ["H", "C", "O"]
     folder.mkdir()
@@ -115,8 +115,8 @@ def test_molecules_without_a_cell(system):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda p: (p / "type_map.raw").unlink(), "says no element for type 1"),
-        (lambda p: (p / "type_map.raw").write_text("H Q"), "names Q, which is no element"),
+        (lambda p: (p / "type_map.raw").unlink(), "gives no element for type 1"),
+        (lambda p: (p / "type_map.raw").write_text("H Q"), "names Q, which is not an element"),
         (lambda p: (p / "set.001/force.npy").unlink(), r"set\.001/force\.npy cannot be read"),
         (lambda p: np.save(p / "set.000/coord.npy", np.zeros((4, 7))), "do not fit together"),
         (lambda p: np.save(p / "set.000/box.npy", np.zeros((3, 9))), "do not fit together"),

@@ -1,4 +1,4 @@
-"""Files that VASP itself wrote: those that ASE brings for its tests."""
+"""Files written by VASP: those of ASE's tests."""
 
 from pathlib import Path
 

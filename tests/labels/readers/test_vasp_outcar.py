@@ -59,7 +59,7 @@ RESULT = """  in kB       0.01350     0.01294     0.01991    -0.00279    -0.0151
 
 
 def outcar(steps=12, nelm=60, end=REACHED):
-    """Return an OUTCAR of so many electronic steps."""
+    """Return an OUTCAR with the given number of electronic steps."""
     iterations = "".join(ITERATION.format(step=k) for k in range(1, steps + 1))
     return HEADER.format(nelm=nelm) + iterations + end + RESULT
 
@@ -111,6 +111,6 @@ def test_as_many_steps_as_allowed_but_one_are_a_result(read):
         pytest.param("  energy  without entropy=", id="before the energy"),
     ],
 )
-def test_an_outcar_that_breaks_off_is_told_and_not_read(read, last):
+def test_an_incomplete_outcar_is_reported_and_not_read(read, last):
     text = outcar()
     assert read(text[: text.index(last)]).info[FAULT] == "an OUTCAR that breaks off"

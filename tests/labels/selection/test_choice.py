@@ -48,7 +48,7 @@ def test_farthest_points_are_those_of_the_definition():
 
 
 @pytest.mark.parametrize("n", [0, 5])
-def test_numbers_that_cannot_be(n):
+def test_impossible_numbers(n):
     with pytest.raises(
         InputError, match=f"n={n} is not a whole number of at least 1 and of at most 4"
     ):

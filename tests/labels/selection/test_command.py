@@ -23,7 +23,7 @@ def select(*words):
     return main(["select", "sampled.db", *words])
 
 
-def test_extended_xyz_remembers_and_carries_no_label_of_the_force_field(sampled, capsys):
+def test_extended_xyz_has_the_origin_and_no_label_of_the_force_field(sampled, capsys):
     assert select("-n", "8", "--seed", "4") == 0
     assert "8 of 30 configurations" in capsys.readouterr().out
     frames = read("selected.xyz", ":")
@@ -125,7 +125,7 @@ def test_failures_are_left_out_and_named(sampled, fragile, capsys):
     assert rows == [k for k in range(30) if k % 3 != 2 and k != 1]
 
 
-def test_an_interrupted_run_goes_on_and_ends_the_same(sampled, fragile, capsys):
+def test_an_interrupted_run_continues_with_the_same_result(sampled, fragile, capsys):
     words = ("-n", "30", "--label", "fragile_calculator:Fragile")
     assert select(*words, "--out", "whole.db") == 0
     needed = fragile.calls
@@ -134,12 +134,12 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(sampled, fragile, capsys):
         with pytest.raises(SystemExit) as end:
             select(*words, "--out", "pieces.db")
         assert end.value.code == 130
-        assert "goes on from there" in capsys.readouterr().err
+        assert "continues from there" in capsys.readouterr().err
         assert not Path("pieces.db").exists()
     fragile.calls, fragile.stop_after = 0, None
-    # Another selection is not mixed into what was begun.
+    # Another selection is not added to the interrupted run.
     assert select("-n", "29", *words[2:], "--out", "pieces.db") == 1
-    assert "begun earlier" in capsys.readouterr().err
+    assert "started earlier" in capsys.readouterr().err
     assert select(*words, "--out", "pieces.db") == 0
     assert fragile.calls == needed - 1 - 5 - 12
     whole, pieces = (list(connect(name).select()) for name in ("whole.db", "pieces.db"))
@@ -222,7 +222,7 @@ def rows(array):
 
 
 def vasprun(atoms, energy, forces, nelm=200):
-    """Return what VASP writes, as far as ASE reads it."""
+    """Return the part of VASP's output that ASE reads."""
     step = f'<scstep><energy><i name="e_fr_energy">{energy}</i>'
     step += f'<i name="e_0_energy">{energy}</i></energy></scstep>'
     structure = f'<crystal><varray name="basis">{rows(atoms.cell)}</varray></crystal>'
@@ -310,7 +310,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ("-n 3 --label emt", "write package.module:Name"),
         (
             "-n 3 --label ase.calculators.lj:LennardJones --set rc",
-            "--set rc is no option; write --set KEY=VALUE",
+            "--set rc is not an option; write --set KEY=VALUE",
         ),
         ("-n 3 --label builtins:dict", "--label builtins:dict computes no energy and no forces"),
         ("-n 3 --label ase.io:read", "--label ase.io:read cannot be made"),
@@ -320,7 +320,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ),
         ("-n 3 --set a=1", "--set a=1 is for a calculator; name one with --label"),
         ("-n 3 --label xtb --format vasp", "--label xtb writes a database; leave --format vasp"),
-        ("-n 3 --format db --out sampled.db --force", "it is what is read; name another"),
+        ("-n 3 --format db --out sampled.db --force", "sampled.db is the file that is read; name"),
         ("-n 3 --out no/where.xyz", "is missing or cannot be written"),
         ("-n 3 --format vasp --vacuum 0", "--vacuum 0.0 is not a number above 0 (Å); give for"),
         ("-n 3 --format cif", "--format 'cif' is unknown; choose from extxyz, db, vasp"),
@@ -328,7 +328,7 @@ def test_farthest_points_in_the_space_of_soap(sampled):
         ("-n 3 --method farthest --pool 0", "--pool 0 is not a whole number of at least 1"),
     ],
 )
-def test_wrong_wishes_take_one_sentence(sampled, capsys, words, message):
+def test_wrong_settings_are_reported_in_one_sentence(sampled, capsys, words, message):
     assert select(*words.split()) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -353,8 +353,8 @@ def test_an_existing_file_stays(sampled, capsys):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(sampled):
-    """The process is killed while it labels, without a chance to tidy up."""
+def test_a_killed_run_continues(sampled):
+    """The process is killed while it labels, without clean-up."""
     Path("slow_calculator.py").write_text(
         "import time\n"
         "from pathlib import Path\n"
@@ -377,7 +377,7 @@ def test_a_killed_run_goes_on(sampled):
     while begun.poll() is None:
         time.sleep(0.1)
         calls = Path("calls")
-        # Four begun are three finished.
+        # When the fourth is started, three are finished.
         if calls.exists() and calls.read_text() >= "4":
             begun.kill()
             begun.wait()

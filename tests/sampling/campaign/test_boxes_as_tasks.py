@@ -52,7 +52,7 @@ def run(settings):
 
 @pytest.fixture
 def prepared(monkeypatch):
-    """Count the preparations that are really run."""
+    """Count the preparations that are run."""
     runs = []
     original = preparation_task.prepare
 
@@ -76,7 +76,7 @@ def test_temperatures_share_a_prepared_box_and_replicas_do_not(tmp_path, prepare
     assert np.array_equal(first.cell, np.eye(3) * 9.35)
 
 
-def test_rows_are_periodic_and_the_box_is_told(tmp_path):
+def test_rows_are_periodic_and_the_box_is_logged(tmp_path):
     asked = sampling(tmp_path / "a.db", replicas=1)
     assert generate(asked)
     data = ASEAtomsData(str(tmp_path / "a.db"))
@@ -99,8 +99,8 @@ def test_rows_are_periodic_and_the_box_is_told(tmp_path):
         generate(sampling(tmp_path / "a.db", replicas=1, preparation=schedule))
 
 
-def test_near_duplicates_of_boxes_are_seen_through_their_boundary():
-    """Replica 1 is replica 0, moved and wrapped; then a frame that really differs."""
+def test_near_duplicates_of_boxes_are_found_across_the_boundary():
+    """Replica 1 is replica 0, translated and wrapped, followed by a different frame."""
     system = Water(count=27, cell=9.35).build(0)[0]
     frame = Atoms(system.numbers, system.positions, cell=system.cell, pbc=True)
     moved, other = frame.copy(), frame.copy()
@@ -142,7 +142,7 @@ def test_a_box_that_explodes_is_prepared_again_with_half_the_time_step(tmp_path,
 
 @pytest.fixture
 def one_explodes(monkeypatch):
-    """Let the box of 20 molecules explode whenever it is prepared; count how often."""
+    """Let the box of 20 molecules explode in every preparation; count the preparations."""
     tries = []
     original = preparation_task.prepare
 
@@ -166,7 +166,7 @@ class TwoBoxes:
         return [box for source in sources for box in source.build(seed, packed)]
 
 
-def test_a_box_that_always_explodes_ends_the_run_with_its_sentence(tmp_path, one_explodes):
+def test_a_box_that_always_explodes_is_reported(tmp_path, one_explodes):
     two = sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1)
     message = r"1 of 2 boxes exploded .*water20, replica 0: water20 is too hot\); .*=drop\.$"
     with pytest.raises(Explosion, match=message):
@@ -175,9 +175,7 @@ def test_a_box_that_always_explodes_ends_the_run_with_its_sentence(tmp_path, one
     assert not [t for t in make_plan(two).tasks if (two.shards / t.shard).exists()]
 
 
-def test_a_box_that_always_explodes_may_be_dropped_and_the_others_go_on(
-    tmp_path, one_explodes, caplog
-):
+def test_a_box_that_always_explodes_may_be_dropped(tmp_path, one_explodes, caplog):
     two = sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1, on_explosion="drop")
     assert generate(two)
     assert one_explodes == [1.0, 0.5]
@@ -186,7 +184,8 @@ def test_a_box_that_always_explodes_may_be_dropped_and_the_others_go_on(
     assert len(data) == 4
     assert data.metadata["dropped"] == ["water20 at 300 K", "water20 at 500 K"]
     assert data.metadata["boxes"]["water20, replica 0"]["density"] is None
-    assert "water20, replica 0: left out, for it exploded while it was prepared" in caplog.text
+    left_out = "water20, replica 0: left out because it exploded during its preparation"
+    assert left_out in caplog.text
     assert generate(sampling(tmp_path / "a.db", system=TwoBoxes(), replicas=1))
 
 
@@ -241,7 +240,7 @@ class Thin:
         return [replace(box, molarity_asked={"water": 50.0})]
 
 
-def test_molarity_is_told_beside_the_one_asked_for(tmp_path, caplog):
+def test_reached_and_requested_molarity_are_logged(tmp_path, caplog):
     caplog.set_level("INFO")
     schedule = Preparation(npt=0, annealing=0)
     thin = sampling(
@@ -257,11 +256,11 @@ def test_molarity_is_told_beside_the_one_asked_for(tmp_path, caplog):
     assert box["molarity_asked"] == {"water": 50.0}
     assert box["molarity"]["water"] == pytest.approx(20 / 0.602214 / 9.35**3 * 1000, rel=1e-4)
     assert "water 40.63 (asked: 50, -18.7%)" in caplog.text
-    assert "concentration=61.5 may come nearer" in caplog.text  # 50 * 50 / 40.63
+    assert "concentration=61.5 may come closer" in caplog.text  # 50 * 50 / 40.63
 
 
 @pytest.mark.parametrize(("concentration", "asked"), [(1, {}), (4, {}), (2.0, {"Na": 2.0})])
-def test_only_a_molarity_that_is_no_name_is_asked_for(concentration, asked):
+def test_the_papers_compositions_request_no_molarity(concentration, asked):
     (box,) = Electrolyte("Na", "PF6", "DME", concentration).build(seed=0, packed=False)
     assert box.molarity_asked == asked
 
@@ -277,7 +276,7 @@ def test_boxes_do_not_depend_on_the_number_of_processes(tmp_path):
         assert np.array_equal(one, two)
 
 
-def test_all_electrolytes_are_neutral_boxes_with_names_of_their_own():
+def test_all_electrolytes_are_neutral_boxes_with_different_names():
     source = Electrolyte(["Li", "Na"], ["PF6", "TFSI"], ["DME", "EC:DMC"], [1, 4])
     names = [name for name, _ in source.compositions()]
     assert len(set(names)) == 16
@@ -300,7 +299,7 @@ def test_impossible_boxes_are_refused_before_anything_runs(tmp_path, prepared, s
     assert prepared == []
 
 
-def test_platform_that_is_not_there_is_refused_before_anything_runs(tmp_path, prepared):
+def test_missing_platform_is_refused_before_anything_runs(tmp_path, prepared):
     with pytest.raises(InputError, match=r"platform='Abacus' is not available"):
         generate(sampling(tmp_path / "a.db", platform="Abacus"))
     assert prepared == []

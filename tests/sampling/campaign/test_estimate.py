@@ -1,4 +1,4 @@
-"""The estimated time: what is measured, what is interpolated, what limits the wall time."""
+"""The estimated time: measured steps, interpolated steps, and the limits of the wall time."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ class FakeEngine:
 
 @pytest.fixture
 def probed(monkeypatch):
-    """A step takes 1 ms an atom, and what is measured is noted."""
+    """Let a step take 1 ms per atom, and record which systems are measured."""
     found = []
 
     def seconds_per_step(engine):
@@ -32,7 +32,7 @@ def probed(monkeypatch):
     return found
 
 
-def test_three_of_many_systems_are_measured_and_the_others_lie_between(probed):
+def test_three_of_many_systems_are_measured_and_the_others_interpolated(probed):
     engines = [FakeEngine(n) for n in (40, 10, 20, 15, 30)]
     found = estimate([{engine: [1000] for engine in engines}], cores=1)
     assert probed == [10, 20, 40]
@@ -49,7 +49,7 @@ def test_no_stage_is_shorter_than_its_longest_task(probed):
     assert "100 ms for 100 atoms" in str(found)
 
 
-def test_the_probe_measures_a_molecule_without_moving_it_apart():
+def test_measuring_a_molecule_does_not_break_it():
     """Steps of a larger molecule take longer, and a clash at the start does no harm."""
     times = []
     for name in ("ethanol", "aspirin"):

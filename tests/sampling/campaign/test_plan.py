@@ -58,7 +58,7 @@ def shards(folder):
 
 @pytest.fixture
 def count_runs(monkeypatch):
-    """Count the trajectories that are really simulated."""
+    """Count the trajectories that are simulated."""
     runs = []
     original = Engine.run
 
@@ -84,7 +84,7 @@ def test_frames_depend_on_the_seed_only(tmp_path):
     assert not any((first[key].positions == other[key].positions).all() for key in first)
 
 
-def test_a_trajectory_does_not_depend_on_its_company(tmp_path):
+def test_a_trajectory_does_not_depend_on_other_trajectories(tmp_path):
     alone = collect(sampling(tmp_path / "a", ("N#N",), n_frames=2, temperatures=(500,)))
     company = collect(sampling(tmp_path / "b"))
     assert (alone["N#N", 500.0, 0].positions == company["N#N", 500.0, 0].positions).all()
@@ -95,7 +95,7 @@ def test_frames_do_not_depend_on_the_number_of_processes(tmp_path):
     assert all(path.suffix in (".npz", ".lock") for path in (tmp_path / "b.parts").iterdir())
 
 
-def test_temperatures_and_replicas_have_their_own_noise(tmp_path):
+def test_temperatures_and_replicas_have_different_noise(tmp_path):
     """Equal noise would make hot and cold frames scaled copies of each other."""
     found = collect(sampling(tmp_path, ("N#N",), n_frames=6, replicas=2))
     assert len(found) == 6
@@ -248,8 +248,8 @@ def test_one_system_cannot_be_named_twice(tmp_path):
         make_plan(sampling(tmp_path, ("O", "O")))
 
 
-def test_progress_counts_in_units_of_a_tick_and_leaves_out_what_was_there(tmp_path):
-    """Half a picosecond a tick: 3 ps are finished, 1 of 2 is under way."""
+def test_progress_counts_ticks_and_ignores_earlier_tasks(tmp_path):
+    """One tick is 0.5 ps; 3 ps are finished, and 1 ps of 2 ps is running."""
     (tmp_path / "a.npz").touch()
     (tmp_path / "b.ticks").write_bytes(b"..")
     tasks = [SimpleNamespace(shard="a.npz", n_ticks=6), SimpleNamespace(shard="b.npz", n_ticks=4)]

@@ -1,4 +1,4 @@
-"""Langevin dynamics against what statistical mechanics says."""
+"""Langevin dynamics against results of statistical mechanics."""
 
 import numpy as np
 import openmm

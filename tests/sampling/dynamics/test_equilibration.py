@@ -21,7 +21,7 @@ def water_box():
 
 
 @pytest.mark.slow
-def test_ideal_gas_has_the_density_of_its_law(argon, ideal_gas):
+def test_ideal_gas_has_the_density_of_the_gas_law(argon, ideal_gas):
     """At constant N, p, T the mean of the density is m p / (k T) exactly, for any N.
 
     (With few dozens of atoms the volume fluctuates so much that OpenMM's adaptive trial steps, at

@@ -42,7 +42,7 @@ def test_energy_of_a_box_does_not_drift(argon, lennard_jones):
     assert found.drift_error < 0.01
 
 
-def test_a_force_field_that_loses_energy_is_found_out(flexible_water):
+def test_a_force_field_that_loses_energy_is_detected(flexible_water):
     """A sharp cutoff within the second shell: the energy jumps whenever a pair crosses it."""
     box = pack("water", components_from({"water": 20}), seed=1, density=0.9)
 

@@ -110,8 +110,8 @@ def test_explosion_of_a_box_is_named(water_box, flexible_water):
         engine.run(1000.0, 5, interval=1.0, equilibration=0.0, seed=1)
 
 
-def test_a_box_may_give_off_heat_but_not_get_thrice_as_hot(water_box, flexible_water):
-    """180 degrees of freedom never fluctuate so far; two atoms sometimes do, and may."""
+def test_a_box_may_heat_up_but_not_to_three_times_the_temperature(water_box, flexible_water):
+    """Such a fluctuation is impossible with 180 degrees of freedom, but allowed for two atoms."""
     engine = PeriodicEngine(water_box, flexible_water, REFERENCE)
     lengths = engine.bond_lengths(water_box.positions)
     frame = [water_box.positions, 0.0, np.zeros_like(water_box.positions), 0.0]

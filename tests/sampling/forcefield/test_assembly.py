@@ -41,7 +41,7 @@ def evaluate(system, positions):
 
 
 def without_tail(system):
-    """Leave the correction for Lennard-Jones terms beyond the cutoff out."""
+    """Omit the long-range correction of the Lennard-Jones terms."""
     for force in system.getForces():
         if isinstance(force, openmm.CustomNonbondedForce):
             force.setUseLongRangeCorrection(False)
@@ -60,7 +60,7 @@ def system_of(entry):
 
 
 def placed(entry):
-    """The molecule at the reference's positions, which also tell the angles of PF6-."""
+    """The molecule at the positions of the reference, which also define the angles of PF6-."""
     it = system_of(entry)
     return MolecularSystem("it", it.mol, np.array(entry["positions"]), it.source)
 
@@ -151,7 +151,7 @@ def test_pairs_three_bonds_apart_are_counted_once_and_not_in_rings_of_four():
     assert not any(i < 4 and j < 4 for i, j in ring.pairs14)
 
 
-def test_scaled_charges_touch_ions_only():
+def test_only_charges_of_ions_are_scaled():
     scaled = force_field("opls_q0.8")
     ion = MolecularSystem.from_smiles("F[P-](F)(F)(F)(F)F", name="PF6")
     assert scaled.table(ion).charge == pytest.approx(-0.8)

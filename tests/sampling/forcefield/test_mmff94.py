@@ -1,4 +1,4 @@
-"""MMFF94 in OpenMM against RDKit's own implementation, and as a conservative force field."""
+"""MMFF94 in OpenMM against RDKit's implementation, and as a conservative force field."""
 
 import numpy as np
 import openmm

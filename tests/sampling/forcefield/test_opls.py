@@ -40,7 +40,7 @@ def test_molecule_is_covered_and_neutral_without_correction(smiles):
 
 
 @pytest.mark.parametrize("smiles", ["O=CC=CO", "CC(=O)C=C(C)O", "C=CO"])
-def test_small_residual_of_enols_is_said_and_spread_evenly(smiles):
+def test_small_residual_charge_of_enols_is_reported_and_spread_evenly(smiles):
     molecule = opls(smiles)
     residual = molecule.coverage.residual_charge
     assert residual == pytest.approx(-0.015)
@@ -136,7 +136,7 @@ def test_every_data_file_names_types_and_terms_that_exist():
     assert {*defaults, *(name for name, _ in variants)} <= names
 
 
-def test_no_constants_are_left_to_their_place_in_the_file():
+def test_no_constants_depend_on_their_place_in_the_file():
     """Classes that stand in both directions have a default."""
     from gpip_plugins.sampling.forcefield.opls import _variant_rules
 
@@ -186,7 +186,7 @@ def test_charge_scale_outside_its_range_is_refused(scale):
         force_field(f"opls_q{scale}")
 
 
-def test_missing_parameter_file_is_said(monkeypatch):
+def test_missing_parameter_file_is_reported(monkeypatch):
     from gpip_plugins.sampling.forcefield import opls_table as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""Constants that stand in our own files against the published files that they were taken from."""
+"""Constants in files of this package against the published files that they were taken from."""
 
 import re
 import xml.etree.ElementTree as ElementTree

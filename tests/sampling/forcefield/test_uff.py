@@ -1,4 +1,4 @@
-"""UFF in OpenMM against RDKit's own implementation."""
+"""UFF in OpenMM against RDKit's implementation."""
 
 import numpy as np
 import openmm
@@ -63,7 +63,7 @@ def test_centres_with_rules_of_their_own_are_refused(smiles):
         force_field("uff").create(MolecularSystem.from_smiles(smiles, name="strange"))
 
 
-def test_missing_charges_are_said():
+def test_missing_charges_are_reported():
     borane = MolecularSystem.from_smiles("CB(C)C", name="borane")
     chosen, coverage = choose(borane, "opls", fallback="uff")
     assert chosen is FORCE_FIELDS["uff"]

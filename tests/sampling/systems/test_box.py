@@ -1,4 +1,4 @@
-"""Boxes: numbers that belong together, and molecules found in periodic files."""
+"""Boxes: consistent properties, and molecules found in periodic files."""
 
 import ase.io
 import numpy as np
@@ -140,7 +140,7 @@ def test_file_without_a_cell_is_refused(tmp_path):
         ({"name": "12"}, r"'12' cannot name a system"),
     ],
 )
-def test_box_that_cannot_be_is_refused(changes, message):
+def test_impossible_box_is_refused(changes, message):
     water = MolecularSystem.from_preset("water")
     good = {"name": "w", "components": ((water, 1),), "positions": np.zeros((3, 3))}
     good["cell"] = np.eye(3) * 5.0

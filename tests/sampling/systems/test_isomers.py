@@ -1,4 +1,4 @@
-"""Isomers: as many as chemistry knows, all of them molecules, the same for the same seed."""
+"""Isomers: their known number, reasonable structures, the same for the same seed."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_rules_on_graphs(smiles, reasonable):
     assert is_reasonable(Chem.MolFromSmiles(smiles)) is reasonable
 
 
-def test_strain_separates_molecules_from_absurdities():
+def test_strain_distinguishes_molecules_from_impossible_cages():
     def strain(smiles):
         return strain_and_minimum(MolecularSystem.from_smiles(smiles).mol)[0]
 
@@ -113,15 +113,15 @@ def test_strain_separates_molecules_from_absurdities():
     [
         ("C7H10O2", 0, "count=0"),
         ("C2H6O", 3, "formula=C2H6O has only 2 isomers .* count=3"),
-        ("C7H11O2", 1, "formula=C7H11O2 is that of no connected molecule"),
-        ("C2H8", 1, "formula=C2H8 is that of no connected molecule"),
-        ("H2", 1, "formula=H2 is that of no connected molecule"),
+        ("C7H11O2", 1, "formula=C7H11O2 fits no connected molecule"),
+        ("C2H8", 1, "formula=C2H8 fits no connected molecule"),
+        ("H2", 1, "formula=H2 fits no connected molecule"),
         ("C2Xe", 1, "holds Xe"),
         ("c2h6", 1, "does not parse"),
         ("", 1, "does not parse"),
     ],
 )
-def test_impossible_wishes_take_one_sentence(formula, count, message):
+def test_impossible_settings_are_reported_in_one_sentence(formula, count, message):
     with pytest.raises(InputError, match=message) as error:
         isomers(formula, count, progress=False)
     assert "\n" not in str(error.value)

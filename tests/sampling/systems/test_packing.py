@@ -54,7 +54,7 @@ def test_packing_repeats_with_the_seed():
     assert abs(first - other).max() > 1.0
 
 
-def test_density_and_cell_are_those_asked_for():
+def test_density_and_cell_are_those_requested():
     water = components_from({"water": 64})
     assert pack("w", water, seed=1, density=0.9).density == pytest.approx(0.9)
     assert pack("w", water, seed=1, cell=12.445).density == pytest.approx(0.993, abs=5e-4)
@@ -119,7 +119,7 @@ def test_paper_compositions_have_8_and_one_and_a_half_solvents_per_pair(size):
 
 
 def test_other_concentrations_are_molarities_of_the_liquid():
-    """Volumes add up: ions and solvent at their densities make the litre."""
+    """Volumes are additive: ions and solvent at their densities fill one litre."""
     counts = electrolyte("Li", "TFSI", "DME", 2.0, "large")
     density_of_dme, mass_of_dme, volume_of_tfsi = 0.86, 90.12, 0.145
     litres = counts["TFSI"] * volume_of_tfsi
@@ -131,7 +131,7 @@ def test_other_concentrations_are_molarities_of_the_liquid():
 @pytest.mark.parametrize(
     ("size", "n_atoms", "tolerance"), [("small", 250, 0.03), ("large", 2500, 0.001)]
 )
-def test_whole_molecules_meet_every_molarity_as_well_as_they_can(size, n_atoms, tolerance):
+def test_compositions_are_as_close_to_a_molarity_as_possible(size, n_atoms, tolerance):
     for anion, solvent, molarity in itertools.product(ANIONS, SOLVENTS, (0.5, 1.2, 2.0, 3.0)):
         counts = electrolyte("Na", anion, solvent, molarity, size)
         assert counts["Na"] == counts[anion]
@@ -155,7 +155,7 @@ def test_whole_molecules_meet_every_molarity_as_well_as_they_can(size, n_atoms, 
         (("Li", "PF6", "DME", 0.1), "less than one ion pair in a cell of 250 atoms"),
     ],
 )
-def test_electrolyte_that_cannot_be_is_named(arguments, message):
+def test_impossible_electrolyte_is_named(arguments, message):
     with pytest.raises(InputError, match=message):
         electrolyte(*arguments)
 

