@@ -60,7 +60,7 @@ def with_names(sentence: str, names: Mapping[str, str]) -> str:
         value = "" if bare != shown else r"(True|False|\w+)"
         sentence = re.sub(rf"(?<![\w./]){parameter}={value}", lambda _, s=shown: s, sentence)
         if "_" in parameter:
-            alone = rf"(?<![\w./-]){parameter}(?![\w=/]|\.\w)"
+            alone = rf"(?<![\w./-]){parameter}(?![\w=/])"
             sentence = re.sub(alone, lambda _, b=bare: b, sentence)
     return sentence
 

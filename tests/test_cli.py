@@ -143,10 +143,10 @@ def heavy_structure():
         ("predict test.xyz test.xyz out.xyz", "test.xyz is damaged or not a file of torch.save"),
         ("predict run none.xyz out.xyz", "none.xyz does not exist"),
         ("predict run test.xyz out.csv", "must end in one of .xyz"),
-        ("predict run test.xyz test.xyz", "test.xyz exists already"),
+        ("predict run test.xyz test.xyz", "test.xyz is the file that is read"),
         ("predict run test.xyz no/out.xyz", "is missing or cannot be written"),
         ("predict run nan.xyz out.xyz", "not finite"),
-        ("predict run heavy.xyz out.xyz", "holds Fm"),
+        ("predict run heavy.xyz out.xyz", "contains Fm"),
         ("predict run slab.xyz out.xyz", "slab.xyz (counted from 0) is periodic, but its three"),
         (
             "predict run strange.xyz out.xyz --label-forces-key charges",
@@ -202,7 +202,7 @@ def test_a_full_disk_leaves_no_predictions(here, capsys, full_disk, ending):
     with full_disk(500):
         assert main(["predict", "run", "test.xyz", f"out.{ending}"]) == 1
     error = capsys.readouterr().err
-    assert f"out.{ending} failed (File too large); make room" in error
+    assert f"out.{ending} failed (File too large); free some space" in error
     assert "Traceback" not in error
     assert sorted(os.listdir()) == before
 

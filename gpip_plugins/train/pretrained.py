@@ -97,7 +97,7 @@ class PretrainedRepresentation(Callback):
             self._message = "Training from scratch: no pretrained.path is given."
         else:
             checkpoint = load(self.path, self.trust)
-            _check_units(checkpoint, trainer.datamodule, bool(self.head))
+            _check_units(checkpoint, getattr(trainer, "datamodule", None), bool(self.head))
             head = self._head(checkpoint, pl_module.model)
             self.head_source = next((f"{h} of {checkpoint.path}" for h in head.values()), None)
             self.transfer = transfer(
