@@ -146,7 +146,10 @@ def test_a_disk_that_gets_full_leaves_no_database(sampled, tmp_path, full_disk, 
         "database": ({}, sampled.stat().st_size - 1),
     }[where]
     what = r"full.parts/.*\.npz" if where == "trajectory" else r"full\.db"
-    with full_disk(limit), pytest.raises(InputError, match=rf"Writing .*{what} failed .*make room"):
+    with (
+        full_disk(limit),
+        pytest.raises(InputError, match=rf"Writing .*{what} failed .*free some space"),
+    ):
         module(tmp_path / "full.db", **more).prepare_data()
     assert sorted(os.listdir(tmp_path)) == [".full.db.generating", "full.parts"]
     module(tmp_path / "full.db").prepare_data()

@@ -56,7 +56,7 @@ def test_files_and_folders_are_joined(here):
     before = os.stat("data/all.db").st_mtime_ns
     module(["LiPF6_DME_1M.xyz", "NaPF6_DME_4M.extxyz.gz"]).prepare_data()
     assert os.stat("data/all.db").st_mtime_ns == before
-    with pytest.raises(InputError, match=r"but sources=\['LiPF6_DME_1M\.xyz'\] is asked"):
+    with pytest.raises(InputError, match=r"but sources=\['LiPF6_DME_1M\.xyz'\] is requested"):
         module("LiPF6_DME_1M.xyz").prepare_data()
 
 

@@ -69,7 +69,7 @@ def test_other_names_of_the_same_units_are_no_contradiction(run_folder, tmp_path
     PotentialEnsembleCalculator(twins, neighbor_list=WAITING)
     with pytest.raises(InputError, match=r"models of different units, .*Ha.*eV.*; an ensemble"):
         PotentialEnsembleCalculator([twins[0], stored("b", "eV")], neighbor_list=WAITING)
-    with pytest.raises(InputError, match=r"energy_unit on the card .*=cal is not an energy unit"):
+    with pytest.raises(InputError, match=r"the card's unit=cal is not an energy unit"):
         PotentialCalculator(stored("a", "cal"), WAITING)
 
 

@@ -149,7 +149,7 @@ def _from_molarity(cation, anion, parts, concentration, n_atoms) -> dict[str, in
     ratio = (1.0 / concentration - MOLAR_VOLUME[anion]) / volume
     if ratio < 0.5:
         raise InputError(
-            f"concentration={concentration} mol/L leaves less than one solvent molecule for two "
+            f"concentration={concentration:g} mol/L leaves less than one solvent molecule for two "
             f"pairs of {cation} and {anion}; choose at most concentration="
             f"{1.0 / (0.5 * volume + MOLAR_VOLUME[anion]):.1f}."
         )
@@ -157,7 +157,7 @@ def _from_molarity(cation, anion, parts, concentration, n_atoms) -> dict[str, in
     atoms_per_pair = ATOMS_OF[cation] + ATOMS_OF[anion] + ratio * atoms_of_solvent
     if round(n_atoms / atoms_per_pair) < 1:
         raise InputError(
-            f"concentration={concentration} mol/L is less than one ion pair in a cell of "
+            f"concentration={concentration:g} mol/L is less than one ion pair in a cell of "
             f"{n_atoms} atoms; choose box=large or a higher concentration."
         )
     smallest = max(1, math.ceil((1 - SIZE_RANGE) * n_atoms / atoms_per_pair))

@@ -132,8 +132,8 @@ def test_file_without_a_cell_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"positions": np.zeros((2, 3))}, r"no \(3, 3\) finite numbers"),
-        ({"positions": np.full((3, 3), np.nan)}, r"no \(3, 3\) finite numbers"),
+        ({"positions": np.zeros((2, 3))}, r"not \(3, 3\) finite numbers"),
+        ({"positions": np.full((3, 3), np.nan)}, r"not \(3, 3\) finite numbers"),
         ({"cell": np.ones((3, 3))}, r"is not lower triangular"),
         ({"cell": np.diag([5.0, 5.0, 0.0])}, r"is not lower triangular"),
         ({"components": ()}, r"composition=\{\} is empty"),
