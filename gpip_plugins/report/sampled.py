@@ -28,6 +28,7 @@ class SampledSystem:
         kinetic_temperature: instantaneous temperature in K, shape (n_frames,); NaN if not stored.
         energy: potential energy in eV, shape (n_frames,).
         density: g/cm^3, shape (n_frames,); NaN without three periodic directions.
+        replica: number of the trajectory among those of one temperature, shape (n_frames,).
         chosen: frames whose positions were kept, ascending, shape (n_chosen,).
         positions: Å, shape (n_chosen, n_atoms, 3).
         cells: Å, shape (n_chosen, 3, 3).
@@ -41,6 +42,7 @@ class SampledSystem:
     kinetic_temperature: np.ndarray
     energy: np.ndarray
     density: np.ndarray
+    replica: np.ndarray
     chosen: np.ndarray
     positions: np.ndarray
     cells: np.ndarray
@@ -102,6 +104,7 @@ class _Collector:
                 kinetic,
                 data["energy"].item(),
                 density(self.mass, volume),
+                row.get("replica", 0),
             )
         )
         if keep:

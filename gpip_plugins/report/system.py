@@ -1,6 +1,6 @@
 """The figures of one sampled system: temperatures, energies, geometry, near-duplicates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,23 +111,30 @@ def temperature_figures(
     }
 
 
-def energy_figures(energy: np.ndarray) -> dict[str, float]:
-    """Return mean and spread of the potential energy of one trajectory.
+def energy_figures(energy: Sequence[np.ndarray]) -> dict[str, float]:
+    r"""Return mean and spread of the potential energy of the trajectories at one temperature.
+
+    Replicas are independent. The standard error of the mean over all frames is
+    :math:`\sqrt{\sum_r (n_r s_r)^2} / \sum_r n_r`. The differences z of the halves are combined as
+    :math:`\sum_r z_r / \sqrt R` (Stouffer), which grows where all replicas drift alike.
 
     Args:
-        energy: eV, in the order of time, shape (n_frames,).
+        energy: eV, one series in the order of time for each replica, shape (n_frames,) each.
 
     Returns:
         `mean`, `standard_error`, `standard_deviation` (eV), `n_independent` and
         `halves_in_errors`; above 3, the trajectory was not equilibrated.
     """
-    error, n_independent = standard_error(energy)
+    errors, n_independent = np.array([standard_error(series) for series in energy]).T
+    lengths = np.array([len(series) for series in energy])
+    halves = np.array([halves_in_errors(series) for series in energy])
+    joined = np.concatenate(energy)
     return {
-        "mean": float(energy.mean()),
-        "standard_error": error,
-        "standard_deviation": float(energy.std()),
-        "n_independent": n_independent,
-        "halves_in_errors": halves_in_errors(energy),
+        "mean": float(joined.mean()),
+        "standard_error": float(np.sqrt(((lengths * errors) ** 2).sum()) / lengths.sum()),
+        "standard_deviation": float(joined.std()),
+        "n_independent": float(n_independent.sum()),
+        "halves_in_errors": float(halves.sum() / np.sqrt(len(halves))),
     }
 
 
@@ -141,7 +148,9 @@ def _thermodynamics(system: SampledSystem, temperature: float) -> dict[str, Any]
         "temperature": temperature_figures(kinetic, temperature, system.degrees_of_freedom)
         if stored
         else None,
-        "energy": energy_figures(system.energy[part]),
+        "energy": energy_figures(
+            [system.energy[part & (system.replica == r)] for r in np.unique(system.replica[part])]
+        ),
         "density": None
         if np.isnan(density).any()
         else {"mean": float(density.mean()), "standard_deviation": float(density.std())},

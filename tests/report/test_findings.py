@@ -49,8 +49,20 @@ def test_short_correct_trajectories_have_no_findings():
     checks = [check for check in checks if check["reached"] is not None]
     assert len(checks) > 3000
     assert sum(len(temperature_findings("it", check, limit)) for check in checks) <= 4
-    halves = [energy_figures(one)["halves_in_errors"] for one in rng.normal(size=(4000, 25))]
+    halves = [energy_figures([one])["halves_in_errors"] for one in rng.normal(size=(4000, 25))]
     assert np.nanmean(np.abs(halves) > limit) < 0.004
+
+
+def test_a_drift_of_all_replicas_is_found():
+    """Joined, the halves would be two replicas with the same mean."""
+    rng = np.random.default_rng(5)
+    drifts = [rng.normal(size=1000) + np.linspace(0.0, 1.0, 1000) for _ in range(2)]
+    alone = [energy_figures([one])["halves_in_errors"] for one in drifts]
+    both = energy_figures(drifts)
+    assert both["halves_in_errors"] == pytest.approx(sum(alone) / np.sqrt(2)) and min(alone) > 3
+    errors = [energy_figures([one])["standard_error"] for one in drifts]
+    assert both["standard_error"] == pytest.approx(np.hypot(*errors) / 2)
+    assert abs(energy_figures([np.concatenate(drifts)])["halves_in_errors"]) < 1
 
 
 def cover(sampled, labelled, rows):
