@@ -19,10 +19,10 @@ demo: .venv/ready-test ## the main job: sample ethanol by classical MD, then pre
 	$(BIN)/spktrain experiment=gpip_pretrain
 
 test: .venv/ready-test ## the quick tests
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --durations=20 -m "not slow"
 
 test-slow: .venv/ready-test ## the tests that take more than about ten seconds each
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --durations=20 -m slow
 
 test-gpu: .venv/ready-test ## the tests that need a GPU
 	$(BIN)/python -m pytest -m gpu

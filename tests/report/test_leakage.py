@@ -55,6 +55,7 @@ def test_databases_in_any_unit_of_length_are_compared(tmp_path):
     assert found.leaked == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_training_and_test_set_of_revised_md17_share_nothing(tmp_path, real_data, moved):
     """1,000 x 1,000 configurations of ethanol; five that are added to both sets are found."""
