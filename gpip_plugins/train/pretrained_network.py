@@ -24,6 +24,8 @@ __all__ = ["PretrainedNetwork", "adopt_network"]
 
 NODE = "model.representation"
 CUTOFF = "globals.cutoff"
+#: Settings without which the weights of the file do not fit, so that they cannot differ.
+SIZES = ("n_atom_basis", "n_interactions", "n_filters", "lmax", "n_rbf", "n_heads")
 #: Parameters of the library to the keys of the recipe.
 KEYS = {
     "path": "pretrained.path=",
@@ -83,13 +85,18 @@ def adopt_network(
         stated = cutoff if key == CUTOFF else _stated(network, key)
         given = _comparable(OmegaConf.select(config, key))
         names = {*key.split("."), "class" if key == NODE else key}
+        name = "class" if key == NODE else key.rpartition(".")[2]
         if stated is None or _comparable(stated) == given:
             continue
         if not names & allowed:
             raise InputError(
                 f"{_word(key)}={given} contradicts pretrained.path={config.pretrained.path}, whose "
-                f"network has {_comparable(stated)}; leave {_word(key)} out, or if this is meant "
-                f"add it to pretrained.allow_differences."
+                f"network has {_comparable(stated)}; leave {_word(key)} out"
+                + (
+                    "."
+                    if name in SIZES
+                    else f", or if this is meant add {name} to pretrained.allow_differences."
+                )
             )
         if key not in (NODE, CUTOFF):
             meant[key] = OmegaConf.select(config, key)
