@@ -88,7 +88,7 @@ def test_pretraining_leaves_data_model_curves_and_the_next_commands(folder, pret
     printed = dict(re.findall(r"^  ([\w-]+): +(.*)$", pretrained, re.MULTILINE))
     # Quoted for the shell, and within that for Hydra.
     path = f'pretrained.path="{run / "best_model"}"'
-    words = ["spktrain", "experiment=gpip_finetune", *NETWORK, path, "data.datapath=labels.db"]
+    words = ["spktrain", "experiment=gpip_finetune", path, "data.datapath=labels.db"]
     assert shlex.split(printed["fine-tune"]) == words
     assert printed["simulate"].startswith("spkmd simulation=molecule_nvt calculator.model_file=")
 
@@ -120,9 +120,10 @@ def test_finetuning_from_relative_paths(folder, finetuned):
 
 def test_a_network_of_another_width_is_refused(folder, pretrained, labels, run_program):
     words = ["experiment=gpip_finetune", "run.id=wide", "pretrained.path=runs/pre/best_model"]
-    more = ["data.datapath=labels.db", "trainer.accelerator=cpu", NETWORK[1]]
-    _, sentence = run_program(folder, "spktrain", *words, *more, code=1)
-    assert re.search(r"n_atom_basis|shape|width", sentence)
+    more = ["data.datapath=labels.db", "trainer.accelerator=cpu"]
+    width = "model.representation.n_atom_basis=32"
+    _, sentence = run_program(folder, "spktrain", *words, *more, width, code=1)
+    assert f"{width} contradicts pretrained.path=" in sentence and "network has 16" in sentence
 
 
 def test_simulation(folder, finetuned, run_program):
