@@ -100,8 +100,8 @@ class Card:
         """Return the card of a model, or None if it has none.
 
         Args:
+            model: any model.
             where: file of the model, for the message.
-            where: the file it was found in, for the message.
 
         Raises:
             InputError: as `from_json`.

@@ -1,6 +1,7 @@
 """Order of named transforms: neighbours must be searched after the noise, for example."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from schnetpack.transform import Transform
 
@@ -27,7 +28,9 @@ def in_order(transforms: Mapping[str, Transform], order: Mapping[str, float]) ->
         >>> [type(t).__name__ for t in in_order(named, places)]
         ['SubtractCenter', 'NeighborList']
     """
-    shown = ", ".join(f"{name}: {place}" for name, place in sorted(order.items(), key=_place))
+    shown = ", ".join(
+        f"{name}: {place}" for name, place in sorted(order.items(), key=itemgetter(1))
+    )
     unplaced = [name for name in transforms if name not in order]
     if unplaced:
         raise InputError(
@@ -38,7 +41,3 @@ def in_order(transforms: Mapping[str, Transform], order: Mapping[str, float]) ->
     if len(set(places)) < len(places):
         raise InputError(f"order={{{shown}}} gives two transforms one place; change one number.")
     return [transforms[name] for name in sorted(transforms, key=order.__getitem__)]
-
-
-def _place(item: tuple[str, float]) -> float:
-    return item[1]

@@ -15,7 +15,8 @@ __all__ = ["FAULT", "READERS", "Reader", "reader_of"]
 
 #: The first that fits is taken; `StructureFile`, which takes every file, stays behind all others.
 READERS: Final[tuple[Reader, ...]] = (
-    *(DeepmdFolder(), VaspFolder()),
+    DeepmdFolder(),
+    VaspFolder(),
     StructureFile(),
 )
 
