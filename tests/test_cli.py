@@ -227,5 +227,5 @@ def test_the_command_is_installed(here):
     )
     assert done.returncode == 1
     # Nothing else: no trace-back, no warnings from imports.
-    assert done.stderr.startswith("gpip: MODEL=nowhere does not exist")
+    assert done.stderr.startswith("gpip: MODEL nowhere does not exist")
     assert done.stderr.count("\n") == 1
