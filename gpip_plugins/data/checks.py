@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from schnetpack import properties, units
 
+from gpip_plugins.analysis.structure_faults import FLAT_CELL, flat_cells
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
-from gpip_plugins.io.structures import FLAT_CELL, flat_cells
 from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["check_database", "check_values"]

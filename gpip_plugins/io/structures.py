@@ -1,4 +1,4 @@
-"""Read structures with ASE, also from compressed files, and check them."""
+"""Read structures with ASE, also from compressed files."""
 
 import contextlib
 import os
@@ -7,71 +7,12 @@ import tempfile
 from collections.abc import Iterator
 
 import ase.io
-import numpy as np
 from ase import Atoms
 from ase.io.formats import filetype, get_compression, open_with_compression
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_structure", "flat_cells", "read_structures", "structure_format"]
-
-
-def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Return which systems are periodic but have no cell of three vectors that span a volume.
-
-    Systems with one or two periodic directions also need all three vectors: SchNetPack's search for
-    neighbours (`MatScipyNeighborList`) replaces a cell without volume by the box around the atoms,
-    keeps it periodic, and so finds wrong pairs.
-
-    Args:
-        cells: cell vectors in Å, shape (n_systems, 3, 3).
-        pbc: periodic directions, shape (n_systems, 3).
-
-    Returns:
-        True for systems with such a cell, shape (n_systems,).
-
-    Example:
-        >>> slab = np.diag([4.0, 4.0, 0.0])
-        >>> flat_cells(np.stack([slab, slab]), np.array([[True, True, False], [False] * 3]))
-        array([ True, False])
-    """
-    with np.errstate(invalid="ignore"):  # vectors that are not finite span no volume
-        volumes = np.abs(np.linalg.det(cells))
-    lengths = np.linalg.norm(cells, axis=2).prod(axis=1)
-    # 1e-6 Å^3 is SchNetPack's bound; the other bound finds vectors that are almost parallel.
-    flat = ~((volumes > 1e-6) & (volumes > 1e-6 * lengths))
-    return flat & pbc.any(axis=1)
-
-
-#: Message about such systems.
-FLAT_CELL = (
-    "is periodic, but its three cell vectors span no volume (one is zero or lies along others); "
-    "give all three vectors, also where only one or two directions are periodic, or set pbc to "
-    "F F F"
-)
-
-
-def check_structure(atoms: Atoms, where: str) -> None:
-    """Check that energy and forces of a structure can be computed.
-
-    Args:
-        atoms: the structure, in Å.
-        where: file and number of the structure, the beginning of the sentence.
-
-    Raises:
-        InputError: for a structure without atoms, with positions that are not finite, or periodic
-            without a cell of three vectors that span a volume.
-    """
-    if not len(atoms):
-        raise InputError(f"{where} has no atoms; remove it from the file.")
-    finite = np.isfinite(atoms.positions).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{where} has a position that is not finite, of atom {int(finite.argmin())}; repair or "
-            "remove the structure."
-        )
-    if flat_cells(atoms.cell.array[None], atoms.pbc[None])[0]:
-        raise InputError(f"{where} {FLAT_CELL}.")
+__all__ = ["read_structures", "structure_format"]
 
 
 def structure_format(path: str) -> str:

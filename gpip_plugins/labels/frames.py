@@ -8,9 +8,9 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from tqdm import tqdm
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Row
-from gpip_plugins.io.structures import check_structure
 from gpip_plugins.labels.keys_and_units import Labels, factors
 from gpip_plugins.labels.origin import origin_of
 from gpip_plugins.labels.plausibility import Plausibility

@@ -12,10 +12,11 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError, check_number, check_whole
 from gpip_plugins.io.locks import lock_folder, release_folder
 from gpip_plugins.io.paths import existing
-from gpip_plugins.io.structures import check_structure, read_structures
+from gpip_plugins.io.structures import read_structures
 
 __all__ = ["SimulationInputs"]
 
@@ -110,7 +111,7 @@ def check_molecule_file(path: str) -> None:
 
     Raises:
         InputError: if ASE cannot read the file, it contains no structure, or one that
-            `gpip_plugins.io.structures.check_structure` refuses.
+            `gpip_plugins.analysis.structure_faults.check_structure` refuses.
     """
     n_structures = 0
     try:

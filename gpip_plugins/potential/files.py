@@ -8,10 +8,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database, is_schnetpack
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
-from gpip_plugins.io.structures import check_structure, read_structures
+from gpip_plugins.io.structures import read_structures
 from gpip_plugins.labels.frames import label_of
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 

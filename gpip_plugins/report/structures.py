@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from ase import Atoms
 from tqdm import tqdm
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
-from gpip_plugins.io.structures import check_structure, read_structures
+from gpip_plugins.io.structures import read_structures
 
 __all__ = ["read_labelled", "structures_in"]
 
