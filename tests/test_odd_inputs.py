@@ -2,7 +2,7 @@
 
 A valid labelled file is written from a list of frames. Operations that people's scripts do by
 mistake or on purpose are applied: frames, atoms, columns and lines are dropped, repeated,
-reordered, rescaled, relabelled, cut off. What was accepted must be the numbers that stand in the file.
+reordered, rescaled, relabelled, cut off. What was accepted must be the numbers in the file.
 """
 
 import copy

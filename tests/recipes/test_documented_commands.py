@@ -85,8 +85,8 @@ NOT_RUN = re.compile(
     )
 )
 #: Experiments that sample first; they run on frames that were sampled once.
-SAMPLED = "gpip_pretrain gpip_classical_pretrain classical_pretrain gpip_md17 gpip_iso17".split()
-SAMPLED += ["gpip_water", "gpip_electrolyte"]
+SAMPLED = ("gpip_pretrain", "gpip_classical_pretrain", "classical_pretrain", "gpip_md17")
+SAMPLED += ("gpip_iso17", "gpip_water", "gpip_electrolyte")
 SMALL = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "run.id=run", "data.batch_size=4"]
 NARROW = ["model.representation.n_atom_basis=16", "model.representation.n_interactions=2"]
 
