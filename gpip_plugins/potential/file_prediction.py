@@ -4,11 +4,14 @@ Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or 
 database, whose units are those of its metadata.
 """
 
+from typing import Any
+
 import numpy as np
 from tqdm import tqdm
 
 from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.io.paths import resolve
+from gpip_plugins.labels.report import listing
 from gpip_plugins.potential.files import (
     Prediction,
     check_files,
@@ -18,7 +21,7 @@ from gpip_plugins.potential.files import (
 from gpip_plugins.potential.prediction import Potential
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
-__all__ = ["errors_of", "predict_file"]
+__all__ = ["errors_of", "left_out", "predict_file"]
 
 
 def predict_file(
@@ -32,7 +35,7 @@ def predict_file(
     label_forces_unit: str = "eV/Ang",
     overwrite: bool = False,
     progress: bool = True,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Predict all structures of a file and write one file.
 
     Args:
@@ -48,11 +51,13 @@ def predict_file(
         progress: show a progress bar (only on a terminal).
 
     Returns:
-        `n_structures`, and the errors of `errors_of` if there are labels.
+        `n_structures`, the sentences of `left_out`, and the errors of `errors_of` if there are
+        labels.
 
     Raises:
         InputError: for a source that cannot be read or contains no structures, structures that
-            cannot be predicted, a target of another format or one that exists.
+            cannot be predicted, the name of a label that no structure has, a target of another
+            format or one that exists.
     """
     check_whole("batch_size", batch_size, least=1)
     source, target = resolve(source), resolve(target)
@@ -64,6 +69,7 @@ def predict_file(
     predictions = list(read_predictable(source, (label_energy_key, label_forces_key), scales))
     if not predictions:
         raise InputError(f"source={source} contains no structures; give a file with at least one.")
+    _check_named(predictions, energy=label_energy_key, forces=label_forces_key)
     bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
     with bar:
         for start in range(0, len(predictions), batch_size):
@@ -73,33 +79,75 @@ def predict_file(
                 prediction.energy, prediction.forces = float(energy), force
             bar.update(len(part))
     write_predictions(predictions, target)
-    return {"n_structures": len(predictions)} | errors_of(predictions)
+    counted = {"n_structures": len(predictions), "left_out": left_out(predictions)}
+    return counted | errors_of(predictions)
 
 
 def errors_of(predictions: list[Prediction]) -> dict[str, float]:
     r"""Return mean absolute and root mean square errors, if there are labels.
 
     Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
-    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å).
+    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å). Structures without
+    a label, or with one that is not finite, do not count; see `left_out`.
 
     Args:
         predictions: predictions, with labels or without.
     """
     found: dict[str, float] = {}
-    with_energy = [p for p in predictions if p.label_energy is not None]
+    with_energy = [p for p in predictions if _usable(p.label_energy)]
     if with_energy:
         difference = np.array([p.energy - p.label_energy for p in with_energy])
         n_atoms = np.array([len(p.atoms) for p in with_energy])
         found |= _mae_rmse("energy", difference) | _mae_rmse(
             "energy_per_atom", difference / n_atoms
         )
-    with_forces = [p for p in predictions if p.label_forces is not None]
+    with_forces = [p for p in predictions if _usable(p.label_forces)]
     if with_forces:
         difference = np.concatenate([(p.forces - p.label_forces).ravel() for p in with_forces])
         found |= _mae_rmse("forces", difference)
     return found
 
 
+def left_out(predictions: list[Prediction]) -> list[str]:
+    """Return which structures do not count in the errors although others or they have labels.
+
+    Args:
+        predictions: structures with labels or without, in the order of their file.
+
+    Returns:
+        Sentences without a full stop; none if all structures count, or no structure has labels.
+
+    Example:
+        >>> left_out([Prediction(None, label_energy=e) for e in (1.0, float("nan"), None)])
+        ['no energy: frame 2', 'an energy that is not finite: frame 1']
+    """
+    told = []
+    for name, article in (("energy", "an "), ("forces", "")):
+        labels = [getattr(p, f"label_{name}") for p in predictions]
+        missing = [k for k, label in enumerate(labels) if label is None]
+        unfit = [k for k, label in enumerate(labels) if label is not None and not _usable(label)]
+        if missing and len(missing) < len(labels):
+            told.append(f"no {name}: {listing(missing)}")
+        if unfit:
+            verb = "is" if name == "energy" else "are"
+            told.append(f"{article}{name} that {verb} not finite: {listing(unfit)}")
+    return told
+
+
+def _usable(label: float | np.ndarray | None) -> bool:
+    return label is not None and bool(np.isfinite(label).all())
+
+
 def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:
     rmse = float(np.sqrt(np.mean(difference**2)))
     return {f"{name}_mae": float(np.abs(difference).mean()), f"{name}_rmse": rmse}
+
+
+def _check_named(predictions: list[Prediction], **keys: str) -> None:
+    """Refuse the name of a label, other than the usual one, that no structure has."""
+    for kind, key in keys.items():
+        if key != kind and all(getattr(p, f"label_{kind}") is None for p in predictions):
+            raise InputError(
+                f"label_{kind}_key={key} is in none of the {len(predictions)} structures; name the "
+                f"right label, or leave label_{kind}_key out to go without."
+            )
