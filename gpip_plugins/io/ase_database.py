@@ -8,6 +8,7 @@ become one `InputError` that names the row.
 import contextlib
 import itertools
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -214,7 +215,7 @@ class Database:
             raise InputError(
                 f"{self._name}={self.path} cannot be read as an ASE database ({why}); "
                 f"{self._remedy}."
-                if row is None
+                if row is None or isinstance(error, sqlite3.Error)
                 else f"row {row} (counted from 0) of {self._name}={self.path} is damaged ({why}); "
                 "repair or remove it."
             ) from error

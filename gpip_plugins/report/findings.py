@@ -97,15 +97,16 @@ def _cell_findings(name: str, cell: dict | None) -> list[str]:
     """Return the findings on a cell whose density cannot be that of a liquid or a solid."""
     if cell is None:
         return []
-    size = f"{name}: the cell has {cell['density']:.3g} g/cm^3, {cell['volume_per_atom']:.3g} Å^3 an atom"
+    size = (
+        f"{name}: the cell has {cell['density']:.3g} g/cm^3 and {cell['volume_per_atom']:.3g} Å^3 "
+        "an atom"
+    )
     if cell["volume_per_atom"] < MIN_VOLUME:
-        return [
-            f"{size}; no liquid or solid is so dense, so give a larger cell or fewer molecules."
-        ]
+        return [f"{size}, too dense for any liquid or solid; give a larger cell."]
     if cell["filled"] < MIN_FILLED:
         return [
-            f"{size}, and is filled to {cell['filled']:.0%} only (liquids: 50 % to 130 %); unless a "
-            "gas or a surface is meant, give a smaller cell or more molecules."
+            f"{size}, and its atoms fill {cell['filled']:.0%} of it (liquids: 50 % to 130 %); give "
+            "a smaller cell, unless a gas or a surface is meant."
         ]
     return []
 
