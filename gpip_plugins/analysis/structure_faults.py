@@ -22,6 +22,7 @@ LARGEST = 1.0e4  # Å; beyond it positions in single precision are wrong by more
 OVERLAP = 0.3  # of the sum of covalent radii: 0.19 Å between two hydrogen atoms
 LEAST_VOLUME = 1.0  # Å^3 an atom; hydrogen compressed to a metal has 2, diamond 5.7
 LEAST_HEIGHT = 0.2  # Å between two faces of a cell; the search for pairs takes their inverse
+LEAST_REPEAT = 1.2  # Å; of several atoms, each of which would touch its own image
 THICKNESS = 3.0  # Å; of a sheet of single atoms, for the volume of a system that is not a bulk
 
 #: Message about systems that `flat_cells` finds.
@@ -60,7 +61,8 @@ def structure_fault(
 
     Tested are: at least one atom; atomic numbers from 1 to 103; finite positions within 10^4 Å (in
     single precision they are wrong by 0.001 Å there); a finite cell; with periodic directions three
-    cell vectors whose periodic ones leave at least 1 Å^3 to an atom; no two atoms closer than 0.3
+    cell vectors whose periodic ones leave at least 1 Å^3 to an atom and repeat several atoms after
+    1.2 Å or more; no two atoms closer than 0.3
     times the sum of their covalent radii, periodic images included. In directions that are not
     periodic the atoms' extent and 3 Å count, not the cell vector, which may be of any length there.
 
@@ -153,7 +155,7 @@ def cells_in_doubt(
     n_across = 3 - along.sum(axis=1)
     room = np.where(n_across == 2, lengths, volumes) * THICKNESS**n_across
     doubtful[sound] = (
-        ((heights < max(reach, LEAST_HEIGHT)) & along).any(axis=1)
+        ((heights < max(reach, LEAST_REPEAT)) & along).any(axis=1)
         | (room < LEAST_VOLUME * n_atoms[sound])
         | (np.abs(inside).max(axis=(1, 2), initial=0.0) > LARGEST)
     )
@@ -174,12 +176,14 @@ def _cell_fault(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str
         )
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
     n_atoms, room = len(positions), _room(positions, cell, pbc)
-    if room < LEAST_VOLUME * n_atoms or (heights[pbc] < LEAST_HEIGHT).any():
+    repeat = float(np.linalg.norm(cell[pbc], axis=1).min())
+    crowded = room < LEAST_VOLUME * n_atoms or (n_atoms > 1 and repeat < LEAST_REPEAT)
+    if crowded or (heights[pbc] < LEAST_HEIGHT).any():
         a, b, c = np.linalg.norm(cell, axis=1)
         return (
             f"has a periodic cell of {a:.3g} x {b:.3g} x {c:.3g} Ang for {n_atoms} atoms, "
-            f"{room / n_atoms:.2g} Ang^3 an atom: some formats write such a cell for none; give "
-            "the true cell, or set pbc to F F F"
+            f"less than {LEAST_VOLUME:g} Ang^3 an atom or a repeat below {LEAST_REPEAT:g} Ang: some "
+            "formats write such a cell for none; give the true cell, or set pbc to F F F"
         )
     return None
 

@@ -97,6 +97,8 @@ def run_predict(args: argparse.Namespace) -> None:
             print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")
     for reason in result["left_out"]:
         print(f"  left out of these errors: {reason}")
+    if result["doubt"]:
+        print(f"  {result['doubt']}")
 
 
 def add_info(commands) -> None:

@@ -21,7 +21,9 @@ from gpip_plugins.potential.files import (
 from gpip_plugins.potential.prediction import Potential
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
-__all__ = ["errors_of", "left_out", "predict_file"]
+__all__ = ["doubt_of", "errors_of", "left_out", "predict_file"]
+
+CORRELATED, FACTOR = 0.9, 5.0  # of labelled with predicted forces; see `doubt_of`
 
 
 def predict_file(
@@ -51,8 +53,8 @@ def predict_file(
         progress: show a progress bar (only on a terminal).
 
     Returns:
-        `n_structures`, the sentences of `left_out`, and the errors of `errors_of` if there are
-        labels.
+        `n_structures`, the sentences of `left_out` and `doubt_of`, and the errors of `errors_of` if
+        there are labels.
 
     Raises:
         InputError: for a source that cannot be read or contains no structures, structures that
@@ -79,8 +81,8 @@ def predict_file(
                 prediction.energy, prediction.forces = float(energy), force
             bar.update(len(part))
     write_predictions(predictions, target)
-    counted = {"n_structures": len(predictions), "left_out": left_out(predictions)}
-    return counted | errors_of(predictions)
+    told = {"left_out": left_out(predictions), "doubt": doubt_of(predictions)}
+    return {"n_structures": len(predictions)} | told | errors_of(predictions)
 
 
 def errors_of(predictions: list[Prediction]) -> dict[str, float]:
@@ -88,20 +90,21 @@ def errors_of(predictions: list[Prediction]) -> dict[str, float]:
 
     Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
     (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å). Structures without
-    a label, or with one that is not finite, do not count; see `left_out`.
+    a label do not count, and those with one that is not finite in neither error; see `left_out`.
 
     Args:
         predictions: predictions, with labels or without.
     """
     found: dict[str, float] = {}
-    with_energy = [p for p in predictions if _usable(p.label_energy)]
+    usable = [p for p in predictions if _finite_labels(p)]
+    with_energy = [p for p in usable if p.label_energy is not None]
     if with_energy:
         difference = np.array([p.energy - p.label_energy for p in with_energy])
         n_atoms = np.array([len(p.atoms) for p in with_energy])
         found |= _mae_rmse("energy", difference) | _mae_rmse(
             "energy_per_atom", difference / n_atoms
         )
-    with_forces = [p for p in predictions if _usable(p.label_forces)]
+    with_forces = [p for p in usable if p.label_forces is not None]
     if with_forces:
         difference = np.concatenate([(p.forces - p.label_forces).ravel() for p in with_forces])
         found |= _mae_rmse("forces", difference)
@@ -119,23 +122,50 @@ def left_out(predictions: list[Prediction]) -> list[str]:
 
     Example:
         >>> left_out([Prediction(None, label_energy=e) for e in (1.0, float("nan"), None)])
-        ['no energy: frame 2', 'an energy that is not finite: frame 1']
+        ['no energy: frame 2', 'a label that is not finite: frame 1']
     """
     told = []
-    for name, article in (("energy", "an "), ("forces", "")):
-        labels = [getattr(p, f"label_{name}") for p in predictions]
-        missing = [k for k, label in enumerate(labels) if label is None]
-        unfit = [k for k, label in enumerate(labels) if label is not None and not _usable(label)]
-        if missing and len(missing) < len(labels):
+    for name in ("energy", "forces"):
+        missing = [k for k, p in enumerate(predictions) if getattr(p, f"label_{name}") is None]
+        if missing and len(missing) < len(predictions):
             told.append(f"no {name}: {listing(missing)}")
-        if unfit:
-            verb = "is" if name == "energy" else "are"
-            told.append(f"{article}{name} that {verb} not finite: {listing(unfit)}")
+    unfit = [k for k, p in enumerate(predictions) if not _finite_labels(p)]
+    if unfit:
+        told.append(f"a label that is not finite: {listing(unfit)}")
     return told
 
 
-def _usable(label: float | np.ndarray | None) -> bool:
-    return label is not None and bool(np.isfinite(label).all())
+def doubt_of(predictions: list[Prediction]) -> str | None:
+    """Return a sentence if the labelled forces look like another unit or sign, or None.
+
+    They do if they correlate with the predicted ones (0.9 or better) and are more than five times
+    as large or small, or opposite: kcal/mol are 23 times eV, gradients have the other sign.
+
+    Args:
+        predictions: structures with labels or without.
+
+    Example:
+        >>> forces = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+        >>> doubt_of([Prediction(None, forces=forces, label_forces=-forces)])
+        'the labelled forces are -1 times the predicted ones: a gradient, or another unit?'
+    """
+    found = [p for p in predictions if p.label_forces is not None and _finite_labels(p)]
+    if not found:
+        return None
+    label = np.concatenate([p.label_forces.ravel() for p in found])
+    force = np.concatenate([p.forces.ravel() for p in found])
+    norms = np.linalg.norm(label) * np.linalg.norm(force)
+    if norms == 0.0 or abs(label @ force) < CORRELATED * norms:
+        return None
+    slope = float(label @ force / (force @ force))
+    if 1.0 / FACTOR < slope < FACTOR:
+        return None
+    return f"the labelled forces are {slope:.3g} times the predicted ones: a gradient, or another unit?"
+
+
+def _finite_labels(prediction: Prediction) -> bool:
+    labels = (prediction.label_energy, prediction.label_forces)
+    return all(label is None or bool(np.isfinite(label).all()) for label in labels)
 
 
 def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:

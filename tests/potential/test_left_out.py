@@ -8,7 +8,8 @@ from ase.io import write
 
 from gpip_plugins.cli import main
 from gpip_plugins.errors import InputError
-from gpip_plugins.potential import Potential, predict_file
+from gpip_plugins.potential import Potential, Prediction, predict_file
+from gpip_plugins.potential.file_prediction import doubt_of
 
 KINDS = ("good", "energy nan", "forces inf", "no forces", "no labels", "good")
 
@@ -42,13 +43,27 @@ def test_the_errors_are_those_of_the_usable_labels(labelled):
     assert result["forces_rmse"] == pytest.approx(0.2, abs=1e-6)
     assert result["left_out"] == [
         "no energy: frame 4",
-        "an energy that is not finite: frame 1",
         "no forces: frames 3, 4",
-        "forces that are not finite: frame 2",
+        "a label that is not finite: frames 1, 2",
     ]
     with np.load("out.npz") as arrays:
         assert np.isnan(arrays["label_energy"]).tolist() == [k in (1, 4) for k in range(6)]
         assert arrays["label_forces"].shape == (18, 3)
+
+
+@pytest.mark.parametrize(
+    ("factor", "doubt"), [(1.0, None), (23.06, "are 23.1 times"), (-1.0, "are -1 times")]
+)
+def test_other_units_and_signs_of_the_forces_are_told(factor, doubt):
+    rng = np.random.default_rng(0)
+    predicted = [rng.normal(size=(9, 3)) for _ in range(5)]
+    found = [
+        Prediction(
+            None, forces=force, label_forces=factor * (force + 0.2 * rng.normal(size=(9, 3)))
+        )
+        for force in predicted
+    ]
+    assert (doubt_of(found) or "none").count(doubt or "none") == 1
 
 
 def test_a_name_that_no_structure_has_is_refused(labelled):
@@ -60,4 +75,4 @@ def test_the_command_says_what_was_left_out(labelled, capsys):
     assert main(["predict", "best_model", "labelled.xyz", "out.xyz"]) == 0
     text = capsys.readouterr().out
     assert "MAE 0.50000" in text
-    assert "left out of these errors: an energy that is not finite: frame 1" in text
+    assert "left out of these errors: a label that is not finite: frames 1, 2" in text
