@@ -182,8 +182,8 @@ def _cell_fault(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str
         a, b, c = np.linalg.norm(cell, axis=1)
         return (
             f"has a periodic cell of {a:.3g} x {b:.3g} x {c:.3g} Ang for {n_atoms} atoms, "
-            f"less than {LEAST_VOLUME:g} Ang^3 an atom or a repeat below {LEAST_REPEAT:g} Ang: some "
-            "formats write such a cell for none; give the true cell, or set pbc to F F F"
+            f"less than {LEAST_VOLUME:g} Ang^3 an atom or a repeat below {LEAST_REPEAT:g} Ang: "
+            "some formats write such a cell for none; give the true cell, or set pbc to F F F"
         )
     return None
 

@@ -4,6 +4,7 @@ Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or 
 database, whose units are those of its metadata.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,7 @@ def predict_file(
 
     Raises:
         InputError: for a source that cannot be read or contains no structures, structures that
-            cannot be predicted, the name of a label that no structure has, a target of another
-            format or one that exists.
+            cannot be predicted, a target of another format or one that exists.
     """
     check_whole("batch_size", batch_size, least=1)
     source, target = resolve(source), resolve(target)
@@ -71,7 +71,6 @@ def predict_file(
     predictions = list(read_predictable(source, (label_energy_key, label_forces_key), scales))
     if not predictions:
         raise InputError(f"source={source} contains no structures; give a file with at least one.")
-    _check_named(predictions, energy=label_energy_key, forces=label_forces_key)
     bar = tqdm(total=len(predictions), desc="predicting", disable=None if progress else True)
     with bar:
         for start in range(0, len(predictions), batch_size):
@@ -81,7 +80,8 @@ def predict_file(
                 prediction.energy, prediction.forces = float(energy), force
             bar.update(len(part))
     write_predictions(predictions, target)
-    told = {"left_out": left_out(predictions), "doubt": doubt_of(predictions)}
+    named = {"energy": label_energy_key, "forces": label_forces_key}
+    told = {"left_out": left_out(predictions, named), "doubt": doubt_of(predictions)}
     return {"n_structures": len(predictions)} | told | errors_of(predictions)
 
 
@@ -111,11 +111,13 @@ def errors_of(predictions: list[Prediction]) -> dict[str, float]:
     return found
 
 
-def left_out(predictions: list[Prediction]) -> list[str]:
+def left_out(predictions: list[Prediction], named: Mapping[str, str] | None = None) -> list[str]:
     """Return which structures do not count in the errors although others or they have labels.
 
     Args:
         predictions: structures with labels or without, in the order of their file.
+        named: names of `energy` and `forces` in the file; of other names than these it is told if
+            no structure has them.
 
     Returns:
         Sentences without a full stop; none if all structures count, or no structure has labels.
@@ -127,7 +129,10 @@ def left_out(predictions: list[Prediction]) -> list[str]:
     told = []
     for name in ("energy", "forces"):
         missing = [k for k, p in enumerate(predictions) if getattr(p, f"label_{name}") is None]
-        if missing and len(missing) < len(predictions):
+        key = (named or {}).get(name, name)
+        if len(missing) == len(predictions) and key != name:
+            told.append(f"no structure has the {name} {key}")
+        elif missing and len(missing) < len(predictions):
             told.append(f"no {name}: {listing(missing)}")
     unfit = [k for k, p in enumerate(predictions) if not _finite_labels(p)]
     if unfit:
@@ -160,7 +165,8 @@ def doubt_of(predictions: list[Prediction]) -> str | None:
     slope = float(label @ force / (force @ force))
     if 1.0 / FACTOR < slope < FACTOR:
         return None
-    return f"the labelled forces are {slope:.3g} times the predicted ones: a gradient, or another unit?"
+    seen = f"the labelled forces are {slope:.3g} times the predicted ones"
+    return f"{seen}: a gradient, or another unit?"
 
 
 def _finite_labels(prediction: Prediction) -> bool:
@@ -171,13 +177,3 @@ def _finite_labels(prediction: Prediction) -> bool:
 def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:
     rmse = float(np.sqrt(np.mean(difference**2)))
     return {f"{name}_mae": float(np.abs(difference).mean()), f"{name}_rmse": rmse}
-
-
-def _check_named(predictions: list[Prediction], **keys: str) -> None:
-    """Refuse the name of a label, other than the usual one, that no structure has."""
-    for kind, key in keys.items():
-        if key != kind and all(getattr(p, f"label_{kind}") is None for p in predictions):
-            raise InputError(
-                f"label_{kind}_key={key} is in none of the {len(predictions)} structures; name the "
-                f"right label, or leave label_{kind}_key out to go without."
-            )
