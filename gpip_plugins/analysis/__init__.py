@@ -7,10 +7,10 @@ by `report`, the equilibration and the selection of labels.
 One file per quantity:
 
 - series of scalars: `error_bars` (statistical inefficiency, standard error), `temperature`;
-- single configurations: `bonds`, `distances`, `superposition`, `soap`;
+- single configurations: `bonds`, `distances`, `superposition`, `soap`, `packing`;
 - ensembles: `rdf`;
-- sets of configurations: `duplicates` (within one set), `equal_structures` (in two sets),
-  `coverage` (of one set by another).
+- sets of configurations: `first_fault` (that cannot be real), `duplicates` (within one set),
+  `equal_structures` (in two sets), `coverage` (of one set by another).
 
 There is none of dynamics yet. A mean square displacement, a spectrum or a stability is a further
 file here, a function of positions, velocities or temperatures with the time between two frames.

@@ -8,18 +8,22 @@ here, so that what one of them refuses no other one accepts.
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from ase.data import chemical_symbols, covalent_radii
 from matscipy.neighbours import neighbour_list
 from scipy.spatial import cKDTree
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_structure", "flat_cells", "structure_fault"]
+__all__ = ["cells_in_doubt", "check_structure", "flat_cells", "structure_fault"]
 
 HEAVIEST = 103  # lawrencium; beyond it there are neither basis sets nor covalent radii
 LARGEST = 1.0e4  # Å; beyond it positions in single precision are wrong by more than 0.001 Å
 OVERLAP = 0.3  # of the sum of covalent radii: 0.19 Å between two hydrogen atoms
 LEAST_VOLUME = 1.0  # Å^3 an atom; hydrogen compressed to a metal has 2, diamond 5.7
+LEAST_HEIGHT = 0.2  # Å between two faces of a cell; the search for pairs takes their inverse
+LEAST_REPEAT = 1.2  # Å; of several atoms, each of which would touch its own image
+THICKNESS = 3.0  # Å; of a sheet of single atoms, for the volume of a system that is not a bulk
 
 #: Message about systems that `flat_cells` finds.
 FLAT_CELL = (
@@ -56,9 +60,11 @@ def structure_fault(
     """Return why a structure cannot be real, or None.
 
     Tested are: at least one atom; atomic numbers from 1 to 103; finite positions within 10^4 Å (in
-    single precision they are wrong by 0.001 Å there); with periodic directions three cell vectors
-    that span at least 1 Å^3 an atom; no two atoms closer than 0.3 times the sum of their covalent
-    radii, periodic images included.
+    single precision they are wrong by 0.001 Å there); a finite cell; with periodic directions three
+    cell vectors whose periodic ones leave at least 1 Å^3 to an atom and repeat several atoms after
+    1.2 Å or more; no two atoms closer than 0.3
+    times the sum of their covalent radii, periodic images included. In directions that are not
+    periodic the atoms' extent and 3 Å count, not the cell vector, which may be of any length there.
 
     Args:
         numbers: atomic numbers, shape (n_atoms,).
@@ -95,7 +101,7 @@ def structure_fault(
             f"has atom {atom} {np.abs(positions[atom]).max():.3g} Ang from the origin (more than "
             f"{LARGEST:g}); move the structure to the origin, or repair its units"
         )
-    return _cell_fault(len(numbers), cell, pbc) or _overlap(numbers, positions, cell, pbc)
+    return _cell_fault(positions, cell, pbc) or _overlap(numbers, positions, cell, pbc)
 
 
 def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
@@ -125,7 +131,40 @@ def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return flat & pbc.any(axis=1)
 
 
-def _cell_fault(n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> str | None:
+def cells_in_doubt(
+    cells: np.ndarray, pbc: np.ndarray, n_atoms: np.ndarray, reach: float
+) -> np.ndarray:
+    """Return which cells may have a fault, or pairs of atoms within reach beyond the next image.
+
+    Args:
+        cells: cell vectors in Å, shape (n_systems, 3, 3).
+        pbc: periodic directions, shape (n_systems, 3) bool.
+        n_atoms: atoms of each system, shape (n_systems,).
+        reach: largest distance of a pair in Å.
+
+    Returns:
+        True for those systems, shape (n_systems,).
+    """
+    doubtful = ~np.isfinite(cells).all(axis=(1, 2)) | flat_cells(cells, pbc)
+    sound = pbc.any(axis=1) & ~doubtful
+    inside, along = cells[sound], pbc[sound]
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(inside), axis=1)
+    lengths = np.where(along, np.linalg.norm(inside, axis=2), 1.0).prod(axis=1)
+    # Volume, area or length of the periodic directions.
+    volumes = np.abs(np.linalg.det(inside)) / np.where(along, 1.0, heights).prod(axis=1)
+    n_across = 3 - along.sum(axis=1)
+    room = np.where(n_across == 2, lengths, volumes) * THICKNESS**n_across
+    doubtful[sound] = (
+        ((heights < max(reach, LEAST_REPEAT)) & along).any(axis=1)
+        | (room < LEAST_VOLUME * n_atoms[sound])
+        | (np.abs(inside).max(axis=(1, 2), initial=0.0) > LARGEST)
+    )
+    return doubtful
+
+
+def _cell_fault(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str | None:
+    if not np.isfinite(cell).all():
+        return "has a cell that is not finite; repair it, or remove the structure"
     if not pbc.any():
         return None
     if flat_cells(cell[None], pbc[None])[0]:
@@ -135,15 +174,25 @@ def _cell_fault(n_atoms: int, cell: np.ndarray, pbc: np.ndarray) -> str | None:
             f"has a cell vector of {np.abs(cell).max():.3g} Ang (more than {LARGEST:g}); repair "
             "its units, or set pbc to F F F"
         )
-    volume = abs(float(np.linalg.det(cell)))
-    if volume < LEAST_VOLUME * n_atoms:
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    n_atoms, room = len(positions), _room(positions, cell, pbc)
+    repeat = float(np.linalg.norm(cell[pbc], axis=1).min())
+    crowded = room < LEAST_VOLUME * n_atoms or (n_atoms > 1 and repeat < LEAST_REPEAT)
+    if crowded or (heights[pbc] < LEAST_HEIGHT).any():
         a, b, c = np.linalg.norm(cell, axis=1)
         return (
-            f"has a periodic cell of {a:.3g} x {b:.3g} x {c:.3g} Ang for {n_atoms} atoms, less "
-            f"than {LEAST_VOLUME:g} Ang^3 an atom: some formats write such a cell for none; give "
-            "the true cell, or set pbc to F F F"
+            f"has a periodic cell of {a:.3g} x {b:.3g} x {c:.3g} Ang for {n_atoms} atoms, "
+            f"less than {LEAST_VOLUME:g} Ang^3 an atom or a repeat below {LEAST_REPEAT:g} Ang: "
+            "some formats write such a cell for none; give the true cell, or set pbc to F F F"
         )
     return None
+
+
+def _room(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> float:
+    """Return the volume in Å^3 of the atoms of one cell, whatever the vectors without images."""
+    room = Cell(cell * pbc[:, None]).complete()  # unit vectors across in place of these vectors
+    across = positions @ room.array[~pbc].T
+    return float(room.volume * (np.ptp(across, axis=0) + THICKNESS).prod())
 
 
 def _overlap(

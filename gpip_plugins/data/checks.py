@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from schnetpack import properties, units
 
-from gpip_plugins.analysis.structure_faults import FLAT_CELL, flat_cells
+from gpip_plugins.analysis.first_fault import first_fault
+from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.units import length_in_angstrom
@@ -74,24 +75,28 @@ def _check_labels(
             ) from error
 
 
-def check_values(tensors: dict[str, torch.Tensor], n_atoms: torch.Tensor, datapath: str) -> None:
-    """Check that positions, cells and labels are finite, and periodic cells have a volume.
+def check_values(dataset: InMemoryAtomsData) -> None:
+    """Check that labels are finite, and that every structure can be real.
 
     Args:
-        tensors: all rows of the database, concatenated.
-        n_atoms: atoms per configuration, shape (n_systems,).
-        datapath: path of the database, for the message.
+        dataset: a loaded data set.
 
     Raises:
         InputError: names the first wrong configuration and its fault.
     """
-    _check_finite(tensors, n_atoms, datapath)
-    cells = tensors[properties.cell].view(-1, 3, 3).double().numpy()
-    flat = flat_cells(cells, tensors[properties.pbc].view(-1, 3).numpy())
-    if flat.any():
+    tensors, n_atoms = dataset.tensors, dataset.tensors[properties.n_atoms]
+    _check_finite(tensors, n_atoms, dataset.datapath)
+    scale = length_in_angstrom(dataset.distance_unit, f"the distance unit of {dataset.datapath}")
+    fault = first_fault(
+        tensors[properties.Z].numpy(),
+        tensors[properties.R].double().numpy() * scale,
+        tensors[properties.cell].view(-1, 3, 3).double().numpy() * scale,
+        tensors[properties.pbc].view(-1, 3).numpy(),
+        n_atoms.numpy(),
+    )
+    if fault is not None:
         raise InputError(
-            f"configuration {int(flat.argmax())} of {datapath} {FLAT_CELL}, and import the data "
-            "again."
+            f"configuration {fault[0]} of {dataset.datapath} (counted from 0) {fault[1]}."
         )
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from ase.db.row import AtomsRow
 from schnetpack import properties
 from schnetpack.data import ASEAtomsData
 from schnetpack.data.loader import _atoms_collate_fn
 from schnetpack.transform import CastMap, RemoveOffsets
-from tqdm import tqdm
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.ase_database import Database
 
 __all__ = ["InMemoryAtomsData", "collate", "is_batchwise"]
 
@@ -40,7 +41,8 @@ class InMemoryAtomsData(ASEAtomsData):
     """SchNetPack's ASE data set, read once, with batches gathered from memory.
 
     Reading a row of the database and transforming it takes milliseconds, longer than a training
-    step of a small network. Here every row is read once. If all transforms can process a batch
+    step of a small network. Here every row is read once, in one pass, also where rows were deleted
+    from the database. If all transforms can process a batch
     (`is_batchwise`), a batch is gathered and transformed as a whole; otherwise the samples are
     transformed one by one, as in SchNetPack, with the same result.
 
@@ -48,26 +50,55 @@ class InMemoryAtomsData(ASEAtomsData):
     """
 
     def load(self, progress: bool = True) -> None:
-        """Read all rows into memory; called once, before `subset` makes copies."""
-        rows = [
-            self._get_properties(self.conn, k, self.load_properties, self.load_structure)
-            for k in tqdm(range(len(self)), "reading data", disable=not progress, leave=False)
-        ]
-        self._n_atoms = torch.cat([row[properties.n_atoms] for row in rows])
+        """Read all rows into memory; called once, before `subset` makes copies.
+
+        Args:
+            progress: show a progress bar.
+
+        Raises:
+            InputError: names the row that cannot be read, lacks a label, or has one of another
+                shape than the other rows.
+        """
+        parts: dict[str, list[np.ndarray]] = {}
+        for number, row in enumerate(Database(self.datapath).rows("reading data", progress)):
+            for key, value in self._arrays(number, row).items():
+                parts.setdefault(key, []).append(value)
+        n_atoms = np.concatenate(parts[properties.n_atoms])
+        self._n_atoms = torch.from_numpy(n_atoms)
         self._first = torch.cumsum(self._n_atoms, 0) - self._n_atoms
-        self._tensors = {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
         # Labels have a fixed number of rows per configuration, or one row per atom.
-        self._rows_per_system = {}
-        for key in self._tensors:
-            counts = {len(row[key]) for row in rows}
-            atomwise = all(len(row[key]) == int(row[properties.n_atoms]) for row in rows)
-            if len(counts) == 1:
-                self._rows_per_system[key] = counts.pop()
-            elif not atomwise:
+        self._tensors, self._rows_per_system = {}, {}
+        for key in list(parts):
+            values = parts.pop(key)  # so that only one label is in memory twice
+            rows = _rows_per_system(key, values, n_atoms, self.datapath)
+            tensor = torch.from_numpy(np.concatenate(values))
+            if key in self.load_properties:
+                tensor = tensor * self.conversions[key]
+            elif key in (properties.R, properties.cell):
+                tensor = tensor * self.distance_conversion
+            if rows == 1 and tensor.dim() > 1 and tensor.numel() == len(n_atoms) < n_atoms.sum():
+                tensor = tensor.flatten()  # an energy of shape (1, 1) is compared with (n_systems,)
+            self._tensors[key] = tensor
+            if rows is not None:
+                self._rows_per_system[key] = rows
+
+    def _arrays(self, number: int, row: AtomsRow) -> dict[str, np.ndarray]:
+        """Return the arrays of one row under SchNetPack's names, in the units of the database."""
+        arrays = {properties.idx: np.array([number])}
+        for name in self.load_properties:
+            if name not in row.data:
                 raise InputError(
-                    f"'{key}' in {self.datapath} has neither one row per atom nor the same number "
-                    "of rows in every configuration; leave it out of load_properties."
+                    f"configuration {number} of {self.datapath} has no '{name}', which others may "
+                    "have; remove it, or leave the label out of load_properties."
                 )
+            arrays[name] = np.atleast_1d(row.data[name])
+        arrays[properties.n_atoms] = np.array([len(row.numbers)])
+        if self.load_structure:
+            arrays[properties.Z] = row.numbers.astype(np.int64)
+            arrays[properties.R] = row.positions
+            arrays[properties.cell] = row.cell[None]
+            arrays[properties.pbc] = row.pbc
+        return arrays
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -137,3 +168,28 @@ class InMemoryAtomsData(ASEAtomsData):
                 rows = value.view(-1, per_system, *value.shape[1:])[chosen]
                 batch[key] = rows.flatten(0, 1)
         return batch
+
+
+def _rows_per_system(
+    key: str, values: Sequence[np.ndarray], n_atoms: np.ndarray, datapath: str
+) -> int | None:
+    """Return the number of rows of a label per configuration, None for one row per atom."""
+    for number, value in enumerate(values):
+        if value.shape[1:] != values[0].shape[1:]:
+            raise InputError(
+                f"configuration {number} of {datapath} has a '{key}' of shape {value.shape}, and "
+                f"configuration 0 one of shape {values[0].shape}; repair or remove one of them."
+            )
+    counts = np.array([len(value) for value in values])
+    if (counts == counts[0]).all():
+        return int(counts[0])
+    atomwise = counts == n_atoms
+    if atomwise.all():
+        return None
+    usual = atomwise if atomwise.mean() >= 0.5 else counts == np.bincount(counts).argmax()
+    odd = int(usual.argmin())
+    raise InputError(
+        f"'{key}' in {datapath} has neither one row per atom nor the same number of rows in every "
+        f"configuration: configuration {odd} of {n_atoms[odd]} atoms has {counts[odd]}; repair or "
+        "remove it, or leave the label out of load_properties."
+    )

@@ -204,8 +204,9 @@ class MixtureMember:
         present = {label: name for label, name in names.items() if name in stated}
         unique = list(dict.fromkeys(present.values()))
         dataset = InMemoryAtomsData(self.path, load_properties=unique, distance_unit=distance_unit)
-        dataset.load(progress=progress)
-        check_values(dataset.tensors, dataset.tensors[properties.n_atoms], self.path)
+        with self.naming_itself():
+            dataset.load(progress=progress)
+            check_values(dataset)
         #: unit of every label before its conversion
         self.read_units = {k: self.units.get(k, stated[name]) for k, name in present.items()}
         stored = {name: dataset.tensors.pop(name) for name in unique}

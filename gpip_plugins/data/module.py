@@ -5,7 +5,6 @@ import copy
 import logging
 import os
 
-from schnetpack import properties
 from schnetpack.data import AtomsDataModule, AtomsLoader, RandomSplit
 
 from gpip_plugins.data.checks import check_database, check_values
@@ -120,7 +119,7 @@ class GpipDataModule(AtomsDataModule):
             distance_unit=self.distance_unit,
         )
         dataset.load(progress=self.trainer is None or self.trainer.is_global_zero)
-        check_values(dataset.tensors, dataset.tensors[properties.n_atoms], datapath)
+        check_values(dataset)
         return dataset
 
     def _sampling(self) -> dict:

@@ -61,7 +61,6 @@ class ISO17(GpipDataModule):
             distance_unit=self.distance_unit,
         )
         test.load(progress=self.trainer is None or self.trainer.is_global_zero)
-        tensors = test.tensors
-        check_values(tensors, tensors["_n_atoms"], self.test_path)
+        check_values(test)
         test.transforms = self.test_transforms
         self._test_dataset = test

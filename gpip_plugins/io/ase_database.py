@@ -1,13 +1,15 @@
 """Open, check, read and write ASE databases in Å.
 
-SchNetPack stores data sets as ASE databases whose metadata hold the units. For other files ASE and
-SQLite raise exceptions of many kinds; here they become one `InputError`.
+SchNetPack stores data sets as ASE databases whose metadata hold the units. For other files, and for
+rows that are damaged, ASE and SQLite raise exceptions of many kinds or return nonsense; here they
+become one `InputError` that names the row.
 """
 
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,9 @@ Row = tuple[Atoms, Mapping[str, np.ndarray], Mapping[str, Any]]
 class Database:
     """An ASE database that was opened for reading.
 
-    Rows are counted from 0, in the order in which they were written.
+    Rows are counted from 0, in the order in which they were written, also where rows were deleted.
+    Every row that is returned was checked: its arrays exist and belong together, and its labels
+    (those with a unit) are numbers. Whether its structure can be real is not looked at here.
 
     Args:
         path: the file; relative to the folder in which the command was typed.
@@ -70,8 +74,10 @@ class Database:
             self._store = connect(self.path, use_lock_file=False)
             self.metadata: dict[str, Any] = self._store.metadata
             self._length: int = self._store.count()
-            self.property_units: dict[str, str] | None = self.metadata.get("_property_unit_dict")
+            units = self.metadata.get("_property_unit_dict")
+            self.property_units: dict[str, str] | None = None if units is None else dict(units)
             unit = self.metadata.get("_distance_unit") or "Ang"
+        self._identities: Sequence[int] | None = None  # of all rows, once one was asked for
         self.scale = length_in_angstrom(unit, f"the distance unit of {self.path}")
 
     def __len__(self) -> int:
@@ -85,10 +91,15 @@ class Database:
             description: text in front of the progress bar.
             progress: show a progress bar.
         """
-        with self._reading(), self._store as store:
-            yield from tqdm(
-                store.select(), description, len(self), unit="frame", disable=not progress
-            )
+        last, number = None, 0
+        shown = {"unit": "frame", "leave": False, "disable": not progress}
+        with tqdm(desc=description, total=len(self), **shown) as bar:
+            # A page at a time: ASE would fetch all rows before it returns the first.
+            while page := self._page(last, number):
+                for row in page:
+                    yield row
+                    bar.update()
+                last, number = page[-1].id, number + len(page)
 
     def row(self, index: int) -> AtomsRow:
         """Return one row without conversion.
@@ -101,8 +112,56 @@ class Database:
         """
         if not 0 <= index < len(self):
             raise IndexError(index)
-        with self._reading():
-            return self._store.get(id=int(index) + 1)
+        with self._reading(index):
+            identity = self._identity(int(index))
+            with self._store as store:
+                return self._checked(store.get(id=identity), index)
+
+    def _page(self, last: int | None, first: int) -> list[AtomsRow]:
+        """Return the next rows after that of an identity; the first of them has this number."""
+        page: list[AtomsRow] = []
+        with self._reading(), self._store as store:
+            wanted = [] if last is None else [("id", ">", last)]
+            found = store.select(wanted, limit=CHUNK)
+            while len(page) < CHUNK:
+                number = first + len(page)
+                with self._reading(number):
+                    if (row := next(found, None)) is None:
+                        break
+                    page.append(self._checked(row, number))
+        return page
+
+    def _identity(self, index: int) -> int:
+        """Return the identity of a row; identities have gaps where rows were deleted."""
+        if self._identities is None:
+            few = {"include_data": False, "columns": ("id",)}
+            with self._store as store:
+                last = next(store.select(sort="-id", limit=1, **few)).id
+                self._identities = (
+                    range(1, last + 1)
+                    if last == len(self)
+                    else [row.id for row in store.select(sort="id", **few)]
+                )
+        return self._identities[index]
+
+    def _checked(self, row: AtomsRow, number: int) -> AtomsRow:
+        """Return a row with its labels as arrays, or refuse it."""
+        fault = _fault_of_arrays(row)
+        for name in [] if fault else self.property_units or {}:
+            if row.data.get(name) is None:
+                row._data.pop(name, None)
+                continue
+            value = np.asarray(row.data[name])
+            if value.dtype.kind not in "biuf":
+                fault = f"has a label '{name}' that is no array of numbers"
+                break
+            row._data[name] = value
+        if fault:
+            raise InputError(
+                f"row {number} (counted from 0) of {self._name}={self.path} {fault}; repair or "
+                "remove it."
+            )
+        return row
 
     def positions(self, row: AtomsRow) -> np.ndarray:
         """Return the positions of a row in Å, shape (n_atoms, 3)."""
@@ -111,6 +170,28 @@ class Database:
     def cell(self, row: AtomsRow) -> np.ndarray:
         """Return the cell vectors of a row in Å, shape (3, 3)."""
         return np.array(row.cell) * self.scale
+
+    def number(self, row: AtomsRow, index: int, name: str) -> float | None:
+        """Return a label that is one number, or None if the row does not have it.
+
+        Args:
+            row: the row.
+            index: its number, for the message.
+            name: name of the label.
+
+        Raises:
+            InputError: for a label of several values, or of no number.
+        """
+        value = row.data.get(name)
+        if value is None:
+            return None
+        value = np.asarray(value)
+        if value.size != 1 or value.dtype.kind not in "biuf":
+            raise InputError(
+                f"row {index} (counted from 0) of {self._name}={self.path} has a '{name}' that is "
+                "not one number; repair or remove it."
+            )
+        return float(value.item())
 
     def structure(self, row: AtomsRow | int) -> Atoms:
         """Return the structure of a row in Å, without its labels.
@@ -123,17 +204,35 @@ class Database:
         return Atoms(row.numbers, self.positions(row), cell=self.cell(row), pbc=row.pbc.tolist())
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Convert exceptions of ASE and SQLite to an `InputError`."""
+    def _reading(self, row: int | None = None) -> Iterator[None]:
+        """Convert exceptions of ASE and SQLite to an `InputError` that names the row."""
         try:
             yield
-        except (InputError, IndexError, GeneratorExit):
+        except InputError:
             raise
         except Exception as error:  # sqlite3.Error, OSError, KeyError, AttributeError, ...
+            why = f"{type(error).__name__}: {error}"
             raise InputError(
-                f"{self._name}={self.path} cannot be read as an ASE database "
-                f"({type(error).__name__}: {error}); {self._remedy}."
+                f"{self._name}={self.path} cannot be read as an ASE database ({why}); "
+                f"{self._remedy}."
+                if row is None or isinstance(error, sqlite3.Error)
+                else f"row {row} (counted from 0) of {self._name}={self.path} is damaged ({why}); "
+                "repair or remove it."
             ) from error
+
+
+def _fault_of_arrays(row: AtomsRow) -> str | None:
+    """Return what is missing in a row, or does not belong together, as the end of a sentence."""
+    for name, value in (("atomic numbers", row.numbers), ("positions", row.positions)):
+        if value is None:
+            return f"has no {name}"
+    if row.positions.shape != (len(row.numbers), 3):
+        return f"has {len(row.numbers)} atomic numbers but {len(row.positions)} positions"
+    if row.cell is None or row.cell.shape != (3, 3):
+        return "has no cell of three vectors"
+    return (
+        None if isinstance(row.data, dict) else "has labels that are no table of names and values"
+    )
 
 
 def is_schnetpack(path: str, name: str = "datapath") -> bool:

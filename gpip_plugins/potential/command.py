@@ -95,6 +95,10 @@ def run_predict(args: argparse.Namespace) -> None:
         if f"{name}_mae" in result:
             mae, rmse = result[f"{name}_mae"], result[f"{name}_rmse"]
             print(f"  {name:<16} MAE {mae:.5f}  RMSE {rmse:.5f}  {unit}")
+    for reason in result["left_out"]:
+        print(f"  left out of these errors: {reason}")
+    if result["doubt"]:
+        print(f"  {result['doubt']}")
 
 
 def add_info(commands) -> None:

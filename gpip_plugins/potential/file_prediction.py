@@ -4,11 +4,15 @@ Output is in eV, Å and eV/Å. Structures come from any file that ASE reads, or 
 database, whose units are those of its metadata.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from tqdm import tqdm
 
 from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.io.paths import resolve
+from gpip_plugins.labels.report import listing
 from gpip_plugins.potential.files import (
     Prediction,
     check_files,
@@ -18,7 +22,9 @@ from gpip_plugins.potential.files import (
 from gpip_plugins.potential.prediction import Potential
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
-__all__ = ["errors_of", "predict_file"]
+__all__ = ["doubt_of", "errors_of", "left_out", "predict_file"]
+
+CORRELATED, FACTOR = 0.9, 5.0  # of labelled with predicted forces; see `doubt_of`
 
 
 def predict_file(
@@ -32,7 +38,7 @@ def predict_file(
     label_forces_unit: str = "eV/Ang",
     overwrite: bool = False,
     progress: bool = True,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Predict all structures of a file and write one file.
 
     Args:
@@ -48,7 +54,8 @@ def predict_file(
         progress: show a progress bar (only on a terminal).
 
     Returns:
-        `n_structures`, and the errors of `errors_of` if there are labels.
+        `n_structures`, the sentences of `left_out` and `doubt_of`, and the errors of `errors_of` if
+        there are labels.
 
     Raises:
         InputError: for a source that cannot be read or contains no structures, structures that
@@ -73,31 +80,98 @@ def predict_file(
                 prediction.energy, prediction.forces = float(energy), force
             bar.update(len(part))
     write_predictions(predictions, target)
-    return {"n_structures": len(predictions)} | errors_of(predictions)
+    named = {"energy": label_energy_key, "forces": label_forces_key}
+    told = {"left_out": left_out(predictions, named), "doubt": doubt_of(predictions)}
+    return {"n_structures": len(predictions)} | told | errors_of(predictions)
 
 
 def errors_of(predictions: list[Prediction]) -> dict[str, float]:
     r"""Return mean absolute and root mean square errors, if there are labels.
 
     Energies are compared per structure (`energy_mae`, `energy_rmse`, eV) and per atom
-    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å).
+    (`energy_per_atom_mae`, ...); forces by component (`forces_mae`, ..., eV/Å). Structures without
+    a label do not count, and those with one that is not finite in neither error; see `left_out`.
 
     Args:
         predictions: predictions, with labels or without.
     """
     found: dict[str, float] = {}
-    with_energy = [p for p in predictions if p.label_energy is not None]
+    usable = [p for p in predictions if _finite_labels(p)]
+    with_energy = [p for p in usable if p.label_energy is not None]
     if with_energy:
         difference = np.array([p.energy - p.label_energy for p in with_energy])
         n_atoms = np.array([len(p.atoms) for p in with_energy])
         found |= _mae_rmse("energy", difference) | _mae_rmse(
             "energy_per_atom", difference / n_atoms
         )
-    with_forces = [p for p in predictions if p.label_forces is not None]
+    with_forces = [p for p in usable if p.label_forces is not None]
     if with_forces:
         difference = np.concatenate([(p.forces - p.label_forces).ravel() for p in with_forces])
         found |= _mae_rmse("forces", difference)
     return found
+
+
+def left_out(predictions: list[Prediction], named: Mapping[str, str] | None = None) -> list[str]:
+    """Return which structures do not count in the errors although others or they have labels.
+
+    Args:
+        predictions: structures with labels or without, in the order of their file.
+        named: names of `energy` and `forces` in the file; of other names than these it is told if
+            no structure has them.
+
+    Returns:
+        Sentences without a full stop; none if all structures count, or no structure has labels.
+
+    Example:
+        >>> left_out([Prediction(None, label_energy=e) for e in (1.0, float("nan"), None)])
+        ['no energy: frame 2', 'a label that is not finite: frame 1']
+    """
+    told = []
+    for name in ("energy", "forces"):
+        missing = [k for k, p in enumerate(predictions) if getattr(p, f"label_{name}") is None]
+        key = (named or {}).get(name, name)
+        if len(missing) == len(predictions) and key != name:
+            told.append(f"no structure has the {name} {key}")
+        elif missing and len(missing) < len(predictions):
+            told.append(f"no {name}: {listing(missing)}")
+    unfit = [k for k, p in enumerate(predictions) if not _finite_labels(p)]
+    if unfit:
+        told.append(f"a label that is not finite: {listing(unfit)}")
+    return told
+
+
+def doubt_of(predictions: list[Prediction]) -> str | None:
+    """Return a sentence if the labelled forces look like another unit or sign, or None.
+
+    They do if they correlate with the predicted ones (0.9 or better) and are more than five times
+    as large or small, or opposite: kcal/mol are 23 times eV, gradients have the other sign.
+
+    Args:
+        predictions: structures with labels or without.
+
+    Example:
+        >>> forces = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+        >>> doubt_of([Prediction(None, forces=forces, label_forces=-forces)])
+        'the labelled forces are -1 times the predicted ones: a gradient, or another unit?'
+    """
+    found = [p for p in predictions if p.label_forces is not None and _finite_labels(p)]
+    if not found:
+        return None
+    label = np.concatenate([p.label_forces.ravel() for p in found])
+    force = np.concatenate([p.forces.ravel() for p in found])
+    norms = np.linalg.norm(label) * np.linalg.norm(force)
+    if norms == 0.0 or abs(label @ force) < CORRELATED * norms:
+        return None
+    slope = float(label @ force / (force @ force))
+    if 1.0 / FACTOR < slope < FACTOR:
+        return None
+    seen = f"the labelled forces are {slope:.3g} times the predicted ones"
+    return f"{seen}: a gradient, or another unit?"
+
+
+def _finite_labels(prediction: Prediction) -> bool:
+    labels = (prediction.label_energy, prediction.label_forces)
+    return all(label is None or bool(np.isfinite(label).all()) for label in labels)
 
 
 def _mae_rmse(name: str, difference: np.ndarray) -> dict[str, float]:

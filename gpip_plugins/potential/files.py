@@ -29,8 +29,8 @@ class Prediction:
         atoms: the structure, without labels.
         energy: predicted energy in eV.
         forces: predicted forces in eV/Å, shape (n_atoms, 3).
-        label_energy: energy in the input, in eV, or None.
-        label_forces: forces in the input, in eV/Å, or None.
+        label_energy: energy in the input, in eV, or None; it may be NaN or infinite.
+        label_forces: forces in the input, in eV/Å, or None; they may be NaN or infinite.
     """
 
     atoms: Atoms
@@ -116,6 +116,8 @@ def _rows(source: str, keys: tuple[str, str]) -> Iterator[Atoms]:
     for row in database.rows():
         atoms = database.structure(row)
         for name, factor in factors.items():
+            if name not in row.data:
+                continue
             value = np.asarray(row.data[name], dtype=float) * factor
             if value.size == 3 * len(atoms):
                 atoms.arrays[name] = value.reshape(-1, 3)
@@ -163,8 +165,14 @@ def _arrays(predictions: list[Prediction]) -> dict[str, np.ndarray]:
         "forces": np.concatenate([p.forces for p in predictions]),
         "units": np.array("eV, eV/Ang, Ang"),
     }
-    if all(p.label_energy is not None for p in predictions):
-        arrays["label_energy"] = np.array([p.label_energy for p in predictions])
-    if all(p.label_forces is not None for p in predictions):
-        arrays["label_forces"] = np.concatenate([p.label_forces for p in predictions])
+    # Missing labels are NaN.
+    if any(p.label_energy is not None for p in predictions):
+        energies = [np.nan if p.label_energy is None else p.label_energy for p in predictions]
+        arrays["label_energy"] = np.array(energies)
+    if any(p.label_forces is not None for p in predictions):
+        forces = [np.full_like(p.forces, np.nan) for p in predictions]
+        for row, prediction in zip(forces, predictions, strict=True):
+            if prediction.label_forces is not None:
+                row[:] = prediction.label_forces
+        arrays["label_forces"] = np.concatenate(forces)
     return arrays

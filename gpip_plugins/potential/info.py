@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
 
@@ -58,7 +59,10 @@ def _database(database: Database, progress: bool) -> str:
     """Return rows, compositions, elements, labels and metadata of a database."""
     compositions, elements = Counter(), Counter()
     n_periodic = 0
-    for row in database.rows("reading", progress):
+    for number, row in enumerate(database.rows("reading", progress)):
+        check_structure(
+            database.structure(row), f"row {number} (counted from 0) of {database.path}"
+        )
         compositions[row.formula] += 1
         elements.update(row.symbols)
         n_periodic += bool(row.pbc.any())

@@ -20,6 +20,8 @@ MAX_ERRORS = 3.0  # standard errors
 N_TRAJECTORIES = 20  # up to this number, one set in twenty exceeds 3 standard errors by chance
 MAX_SPREAD = 0.1  # relative; smaller errors of the spread have no consequence
 MIN_CONTACT = 0.5  # of the sum of covalent radii; thermal collisions do not come so close
+MIN_FILLED = 0.4  # of the cell, see `gpip_plugins.analysis.packing`; liquids have 0.5 to 1.3
+MIN_VOLUME = 5.0  # Å^3 an atom; diamond has 5.7, the least of all solids and liquids
 MAX_DEPARTURE = 0.5  # Å from the bond's mean length, as in Fu et al., TMLR 2023
 MAX_DRIFT = 0.01  # meV/atom/ps
 MAX_DROPPED = 0.5
@@ -79,6 +81,7 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
                 f"{where}: the mean energies of the first and second half differ by "
                 f"{abs(halves):.1f} standard errors; equilibrate longer, or sample more replicas."
             )
+    found += _cell_findings(name, report["cell"])
     found += _geometry_findings(name, report)
     found += _duplicate_findings(name, report)
     drift, error = report["nve_drift"], report["nve_drift_error"] or 0.0
@@ -88,6 +91,24 @@ def system_findings(name: str, report: dict, max_errors: float = MAX_ERRORS) -> 
             f"{MAX_DRIFT:g}; choose a smaller time_step."
         )
     return found
+
+
+def _cell_findings(name: str, cell: dict | None) -> list[str]:
+    """Return the findings on a cell whose density cannot be that of a liquid or a solid."""
+    if cell is None:
+        return []
+    size = (
+        f"{name}: the cell has {cell['density']:.3g} g/cm^3 and {cell['volume_per_atom']:.3g} Å^3 "
+        "an atom"
+    )
+    if cell["volume_per_atom"] < MIN_VOLUME:
+        return [f"{size}, too dense for any liquid or solid; give a larger cell."]
+    if cell["filled"] < MIN_FILLED:
+        return [
+            f"{size}, and its atoms fill {cell['filled']:.0%} of it (liquids: 50 % to 130 %); give "
+            "a smaller cell, unless a gas or a surface is meant."
+        ]
+    return []
 
 
 def _geometry_findings(name: str, report: dict) -> list[str]:

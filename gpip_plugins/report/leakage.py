@@ -8,6 +8,7 @@ from schnetpack import properties
 from schnetpack.data import BaseAtomsData
 
 from gpip_plugins.analysis.equal_structures import Structures, check_tolerance, shared_structures
+from gpip_plugins.analysis.structure_faults import structure_fault
 from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
@@ -116,10 +117,14 @@ def structures_of(dataset: BaseAtomsData, name: str) -> Structures:
 
 def _rows(dataset: BaseAtomsData) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     scale = length_in_angstrom(dataset.distance_unit or "Ang")
-    if isinstance(dataset, InMemoryAtomsData):
+    if isinstance(dataset, InMemoryAtomsData):  # checked when it was read
         for numbers, R, pbc in dataset.structures():
             yield numbers, R * scale, pbc
         return
-    for row in dataset.iter_properties(load_properties=[], load_structure=True):
-        numbers, R, pbc = (row[k].numpy() for k in (properties.Z, properties.R, properties.pbc))
+    for number, row in enumerate(dataset.iter_properties(load_properties=[], load_structure=True)):
+        names = (properties.Z, properties.R, properties.cell, properties.pbc)
+        numbers, R, cell, pbc = (row[name].numpy() for name in names)
+        fault = structure_fault(numbers, R * scale, cell.reshape(3, 3) * scale, pbc)
+        if fault is not None:
+            raise InputError(f"configuration {number} (counted from 0) of the data {fault}.")
         yield numbers, R * scale, pbc

@@ -1,6 +1,8 @@
 """Read a sampled database in one pass: scalars of all frames, positions of a random sample."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +10,14 @@ from ase import Atoms
 from ase.data import atomic_masses
 from ase.db.row import AtomsRow
 
+from gpip_plugins.analysis.first_fault import first_fault
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.units import density
 
 __all__ = ["SampledSystem", "choose", "read_sampled"]
+
+CHECKED = 1000  # rows that are checked together
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,16 @@ class SampledSystem:
         return Atoms(self.numbers).get_chemical_formula()
 
     @property
+    def mass(self) -> float:
+        """Mass of the atoms in u."""
+        return float(atomic_masses[self.numbers].sum())
+
+    @property
     def degrees_of_freedom(self) -> int:
         """Degrees of freedom of the kinetic temperature.
 
-        The sampler's thermostat acts on all 3 n_atoms degrees of freedom, including the centre of
-        mass, in molecules and in boxes.
+        The sampler's thermostat acts on all 3 n_atoms degrees of freedom: those of the centre of
+        mass and of the rotation too, in molecules of any shape, single atoms and boxes.
         """
         return 3 * len(self.numbers)
 
@@ -88,23 +98,24 @@ class _Collector:
         self.cells: list[np.ndarray] = []
         self.mass = float(atomic_masses[self.numbers].sum())
 
-    def add(self, index: int, row: AtomsRow, data: dict, database: Database, keep: bool) -> None:
+    def add(self, index: int, row: AtomsRow, database: Database, keep: bool) -> None:
         """Add the scalars of a row, and its positions if they are kept."""
         if not np.array_equal(row.numbers, self.numbers) or (row.pbc != self.pbc).any():
             raise InputError(
                 f"system={self.name!r} names different atoms in rows {int(self.scalars[0][0])} and "
                 f"{index} (counted from 0); give every composition a different name."
             )
-        kinetic = data["kinetic_temperature"].item() if "kinetic_temperature" in data else np.nan
+        kinetic = database.number(row, index, "kinetic_temperature")
+        replica = row.get("replica", 0)
         volume = abs(np.linalg.det(database.cell(row))) if self.pbc.all() else np.nan
         self.scalars.append(
             (
                 index,
-                data["temperature"].item(),
-                kinetic,
-                data["energy"].item(),
+                database.number(row, index, "temperature"),
+                np.nan if kinetic is None else kinetic,
+                database.number(row, index, "energy"),
                 density(self.mass, volume),
-                row.get("replica", 0),
+                replica if isinstance(replica, int | float) else 0,
             )
         )
         if keep:
@@ -165,24 +176,55 @@ def read_sampled(
         The systems in the order of their first rows, and the database's metadata.
 
     Raises:
-        InputError: when the database does not exist, or was not made by the sampler.
+        InputError: when the database does not exist, or was not made by the sampler; for a row that
+            cannot be read, whose structure cannot be real or whose energy is not finite.
     """
     database = Database(datapath, remedy="name a database that was sampled")
     kept = np.zeros(len(database), bool)
     kept[choose(len(database), max_frames, np.random.default_rng(seed))] = True
     systems: dict[str, _Collector] = {}
-    for index, row in enumerate(database.rows("frames", progress)):
-        data = row.data  # decoded at every access
-        if missing := {"energy", "temperature"} - set(data):
-            raise InputError(
-                f"datapath={datapath} was not sampled by gpip_plugins: row {index} (counted from "
-                f"0) has no {' and no '.join(sorted(missing))}; name a sampled database."
-            )
-        name = row.get("system", row.formula)
+    for index, row in _checked(database, progress):
+        name = str(row.get("system", row.formula))
         # The first frame of a system defines its bonds and is therefore always kept.
         if new := name not in systems:
             systems[name] = _Collector(name, row)
-        systems[name].add(index, row, data, database, new or kept[index])
+        systems[name].add(index, row, database, new or kept[index])
     if not systems:
         raise InputError(f"datapath={datapath} holds no frame; sample it again.")
     return [collector.system() for collector in systems.values()], database.metadata
+
+
+def _checked(database: Database, progress: bool) -> Iterator[tuple[int, AtomsRow]]:
+    """Yield the rows of a sampled database with their numbers, after a check of each."""
+    rows = enumerate(database.rows("frames", progress))
+    for chunk in itertools.batched(rows, CHECKED):
+        for index, row in chunk:
+            _check_scalars(database, index, row)
+        found = [row for _, row in chunk]
+        fault = first_fault(
+            np.concatenate([row.numbers for row in found]),
+            np.concatenate([database.positions(row) for row in found]),
+            np.array([database.cell(row) for row in found]),
+            np.array([row.pbc for row in found]),
+            np.array([len(row.numbers) for row in found]),
+        )
+        if fault is not None:
+            row = chunk[0][0] + fault[0]
+            raise InputError(f"row {row} (counted from 0) of datapath={database.path} {fault[1]}.")
+        yield from chunk
+
+
+def _check_scalars(database: Database, index: int, row: AtomsRow) -> None:
+    """Refuse a row without a finite energy and a temperature."""
+    where = f"row {index} (counted from 0)"
+    values = {name: database.number(row, index, name) for name in ("energy", "temperature")}
+    if missing := [name for name, value in values.items() if value is None]:
+        raise InputError(
+            f"datapath={database.path} was not sampled by gpip_plugins: {where} has no "
+            f"{' and no '.join(missing)}; name a sampled database."
+        )
+    if not (np.isfinite(values["energy"]) and 0.0 < values["temperature"] < np.inf):
+        raise InputError(
+            f"{where} of datapath={database.path} has an energy of {values['energy']:g} eV at a "
+            f"temperature of {values['temperature']:g} K; remove it, or sample it again."
+        )

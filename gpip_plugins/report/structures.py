@@ -20,7 +20,7 @@ REMEDY = "name a file with structures"
 def structures_in(
     path: str | os.PathLike, name: str, description: str = "reading", progress: bool = True
 ) -> Iterator[Atoms]:
-    """Yield the structures of a file in Å, without their labels.
+    """Yield the structures of a file in Å, without their labels, after a check of each.
 
     Args:
         path: ASE database (in its stated unit of length), or any file that ASE reads.
@@ -29,14 +29,17 @@ def structures_in(
         progress: show a progress bar.
 
     Raises:
-        InputError: when the file is missing or cannot be read.
+        InputError: when the file is missing or cannot be read, or a structure cannot be real.
     """
     full = existing(name, path, REMEDY)
     if full.endswith(".db"):
         database = Database(path, name, REMEDY)
-        yield from (database.structure(row) for row in database.rows(description, progress))
+        frames = (database.structure(row) for row in database.rows(description, progress))
     else:
-        yield from tqdm(read_structures(full), description, unit="frame", disable=not progress)
+        frames = tqdm(read_structures(full), description, unit="frame", disable=not progress)
+    for number, atoms in enumerate(frames):
+        check_structure(atoms, f"Structure {number} of {name}={path} (counted from 0)")
+        yield atoms
 
 
 def read_labelled(labels: str | os.PathLike, progress: bool = True) -> list[Atoms]:
@@ -50,11 +53,9 @@ def read_labelled(labels: str | os.PathLike, progress: bool = True) -> list[Atom
         The structures in Å, in the order of the file.
 
     Raises:
-        InputError: when the file is missing, empty or cannot be read, or a structure is faulty.
+        InputError: when the file is empty, and as `structures_in`.
     """
     frames = list(structures_in(labels, "labels", "labelled", progress))
     if not frames:
         raise InputError(f"labels={labels} holds no structure; name another file.")
-    for number, atoms in enumerate(frames):
-        check_structure(atoms, f"Structure {number} of labels={labels} (counted from 0)")
     return frames

@@ -10,11 +10,13 @@ from gpip_plugins.analysis.bonds import bonds
 from gpip_plugins.analysis.distances import by_elements, pair_distances, shortest_distances
 from gpip_plugins.analysis.duplicates import fingerprints, near_duplicates
 from gpip_plugins.analysis.error_bars import halves_in_errors, standard_error
+from gpip_plugins.analysis.packing import filled_fraction
 from gpip_plugins.analysis.rdf import RDF, radial_distribution
 from gpip_plugins.analysis.temperature import temperature_statistics
 from gpip_plugins.report.findings import MAX_ERRORS
 from gpip_plugins.report.sampled import SampledSystem, choose
 from gpip_plugins.report.settings import QualitySettings
+from gpip_plugins.units import density
 
 __all__ = ["SystemFigures", "energy_figures", "system_figures", "temperature_figures"]
 
@@ -61,6 +63,7 @@ def system_figures(
         "n_frames": len(system.rows),
         "n_frames_of_geometry": len(system.chosen),
         "temperatures": {f"{t:g}": _thermodynamics(system, t) for t in system.temperatures},
+        "cell": _cell(system),
         "shortest_distances": shortest_distances(system.numbers, *frames, progress),
         "bonds": {pair: _extremes(values) for pair, values in lengths.items()},
         "largest_departure": departure,
@@ -154,6 +157,18 @@ def _thermodynamics(system: SampledSystem, temperature: float) -> dict[str, Any]
         "density": None
         if np.isnan(density).any()
         else {"mean": float(density.mean()), "standard_deviation": float(density.std())},
+    }
+
+
+def _cell(system: SampledSystem) -> dict[str, float] | None:
+    """Return density and filling of the mean cell; None without three periodic directions."""
+    if not system.pbc.all():
+        return None
+    volume = float(np.abs(np.linalg.det(system.cells)).mean())
+    return {
+        "density": density(system.mass, volume),
+        "volume_per_atom": volume / len(system.numbers),
+        "filled": filled_fraction(system.numbers, volume),
     }
 
 

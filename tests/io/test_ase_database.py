@@ -37,6 +37,29 @@ def test_lengths_are_in_angstrom_and_rows_in_their_order(in_nm):
         database.row(2)
 
 
+@pytest.mark.parametrize("deleted", [[1], [4, 5], [3, 6, 7, 8], [9]])
+def test_deleted_rows_leave_no_gap_in_the_numbers(tmp_path, monkeypatch, deleted):
+    monkeypatch.setattr("gpip_plugins.io.ase_database.CHUNK", 4)  # rows in a page
+    path, n = str(tmp_path / "a.db"), 9
+    write_rows(path, rows(n), {"energy": "eV"})
+    with connect(path) as store:
+        store.delete(deleted)
+    left = [k for k in range(n) if k + 1 not in deleted]
+    database = Database(path)
+    assert [row.source_row for row in database.rows()] == left
+    assert [database.row(k).source_row for k in range(len(left))] == left
+
+
+@pytest.mark.parametrize("value", [np.array([1.0, 2.0]), np.array(["a"]), "b", np.zeros(0)])
+def test_a_label_that_is_not_one_number(in_nm, value):
+    database = Database(in_nm, "source")
+    row = database.row(1)
+    row._data["energy"] = value
+    with pytest.raises(InputError, match=r"row 1 .* of source=.* has a 'energy' that is not one"):
+        database.number(row, 1, "energy")
+    assert database.number(row, 1, "charge") is None
+
+
 def test_a_database_of_another_program_is_read_in_angstrom(tmp_path):
     path = str(tmp_path / "plain.db")
     connect(path).write(molecule("H2O"))

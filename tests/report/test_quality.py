@@ -64,7 +64,7 @@ def test_known_faults_are_found(write, shaken):
     frames, temperature = sound(shaken)
     frames[40] = frames[10].copy()  # a duplicate
     frames[50].positions[3] *= 1.8  # the hydrogen of the hydroxyl group flies off
-    frames[20].positions[4] = frames[20].positions[5] + 0.1  # atoms in each other
+    frames[20].positions[4] = frames[20].positions[5] + 0.13  # atoms in each other
     path = write(frames, temperature=temperature, system="CCO")
     add_metadata(path, nve_drift={"CCO": -0.03})
     findings = quality_report(path, progress=False)["findings"]

@@ -8,6 +8,7 @@ from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
 from gpip_plugins.analysis.bonds import bonds
+from gpip_plugins.report.findings import system_findings
 from gpip_plugins.report.sampled import read_sampled
 from gpip_plugins.report.settings import QualitySettings
 from gpip_plugins.report.system import system_figures
@@ -77,3 +78,22 @@ def test_perception_and_report_find_the_same_bonds(tmp_path, figures_of):
     entry = figures_of([found] * 2).entry
     assert {pair: it["n_bonds"] for pair, it in entry["bonds"].items()} == {"O-H": 18}
     assert entry["shortest_distances"]["Mg-O"] == pytest.approx(2.1)
+
+
+@pytest.mark.parametrize(
+    ("edge", "finding"),
+    [(12.42, None), (18.6, "of it (liquids: 50 % to 130 %)"), (9.6, "too dense for any liquid")],
+)
+def test_the_density_of_a_given_cell(figures_of, edge, finding):
+    """64 molecules of water: 1 g/cm^3 at an edge of 12.42 Å."""
+    box = Atoms()
+    for corner in np.ndindex(4, 4, 4):
+        water = molecule("H2O")
+        water.positions += np.array(corner) * edge / 4.0
+        box += water
+    box.set_cell(np.eye(3) * edge)
+    box.pbc = True
+    entry = figures_of([box]).entry
+    assert entry["cell"]["density"] == pytest.approx((12.42 / edge) ** 3, rel=2e-3)
+    told = [sentence for sentence in system_findings("water", entry) if "g/cm^3" in sentence]
+    assert [finding in sentence for sentence in told] == ([] if finding is None else [True])

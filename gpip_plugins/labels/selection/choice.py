@@ -64,6 +64,8 @@ def _farthest(pool: Pool, n: int, seed: int, n_considered: int, progress: bool) 
     return considered[farthest_rows(described.structures, n, seed, shown)]
 
 
+SAME: Final = 1e-16  # squared distance of unit vectors; rounding of turned copies is smaller
+
 #: A new way to choose is one function of these arguments and one line here.
 METHODS: Final = {"random": _random, "farthest": _farthest}
 
@@ -117,7 +119,7 @@ def farthest_rows(
     nearest = ((descriptors - descriptors[taken[0]]) ** 2).sum(1)
     for _ in tqdm(range(n - 1), desc="choosing", disable=not progress):
         row = int(nearest.argmax())
-        if nearest[row] == 0.0:
+        if nearest[row] < SAME:
             raise InputError(
                 f"n={n} is more than there are different configurations ({len(taken)}); lower it."
             )

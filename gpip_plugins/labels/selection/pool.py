@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
@@ -23,7 +24,8 @@ class Pool(Sequence):
         datapath: relative to the folder in which the command was typed.
 
     Raises:
-        InputError: for a file that is missing, unreadable or empty.
+        InputError: for a file that is missing, unreadable or empty; for a configuration that cannot
+            be real, when it is asked for.
     """
 
     def __init__(self, datapath: str):
@@ -48,12 +50,13 @@ class Pool(Sequence):
             entry = self._frames.row(row)
             atoms = self._frames.structure(entry)
             known = dict(entry.key_value_pairs)
-            if "temperature" in entry.data:
-                known["temperature"] = float(entry.data["temperature"].item())
+            if (temperature := self._frames.number(entry, row, "temperature")) is not None:
+                known["temperature"] = temperature
         else:
             frame = self._frames[row]
             atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
             known = frame.info
+        check_structure(atoms, f"configuration {row} (counted from 0) of datapath={self.name}")
         atoms.info = {key: known[key] for key in ("system", "temperature") if key in known}
         atoms.info |= {"source": self.name, "source_row": int(row)}
         return atoms
