@@ -15,6 +15,7 @@ from gpip_plugins.task.freezing import freeze, keep_frozen_norms
 from gpip_plugins.task.layer_decay import model_parts, parameter_groups
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.scalars import ScalarOutput, errors_in_milli
+from gpip_plugins.task.stress import check_periodic, errors_in_gpa, stress_of
 from gpip_plugins.task.summary import summary
 
 __all__ = ["FineTuningTask"]
@@ -84,6 +85,10 @@ class FineTuningTask(GpipTask):
         super().setup(stage)
         if stage != "fit":
             return
+        stress = stress_of(self.model.output_modules)
+        tensors = getattr(getattr(self.trainer.datamodule, "dataset", None), "tensors", None)
+        if stress is not None and tensors is not None:
+            check_periodic(tensors, stress)
         freeze(self.model, self.freeze_patterns)
         for output in self.outputs:
             if isinstance(output, ScalarOutput):
@@ -101,8 +106,12 @@ class FineTuningTask(GpipTask):
         rank_zero_only(print)(summary(self), flush=True)
 
     def on_test_end(self) -> None:
-        """Print the errors of scalar properties in thousandths of their unit."""
-        lines = errors_in_milli(self.outputs, self.trainer.callback_metrics)
+        """Print the errors of scalar properties in thousandths of their unit, of stress in GPa."""
+        metrics = self.trainer.callback_metrics
+        stress = stress_of(self.model.output_modules)
+        unit = (getattr(self.trainer.datamodule, "property_units", None) or {}).get(stress)
+        lines = errors_in_milli(self.outputs, metrics)
+        lines += errors_in_gpa(self.outputs, stress, unit, metrics)
         if lines:
             rank_zero_only(print)("\n".join(lines), flush=True)
 
@@ -191,10 +200,21 @@ class FineTuningTask(GpipTask):
     def loss_fn(self, pred, batch):
         """Return the loss of the labels plus the auxiliary losses."""
         loss = super().loss_fn(pred, batch)
+        self._check_losses(loss, pred, batch)
         for output, part in self._auxiliary_losses:
             loss = loss + output.loss_weight * part
             self.log(f"train_{output.name}_loss", part.detach(), on_step=True, on_epoch=False)
         return self.with_all_gradients(loss) if self._auxiliary_losses else loss
+
+    def _check_losses(self, loss, pred, batch) -> None:
+        """End the run if the loss is not finite, with the name of the output that is not."""
+        if torch.isfinite(loss):
+            return
+        state = self._trainer and self.trainer.state.stage
+        subset = "train" if self.training else "test" if state == "test" else "val"
+        for output in self.outputs:
+            self.check_finite(torch.as_tensor(output.calculate_loss(pred, batch)), output.name, subset)
+        self.check_finite(loss, "all outputs", subset)
 
     def save_model(self, path: str, do_postprocessing: bool | None = None):
         """Save the model without the heads of auxiliary tasks."""

@@ -54,7 +54,7 @@ def needed(path):
     """Return a choice with the words that it needs: an experiment, and what it leaves open."""
     group, choice = name(path.parent).split("/", 1)[1], path.stem
     words = [f"{group}={choice}"]
-    if group == "scaffold":
+    if group in ("scaffold", "labels"):
         return commands(path)[0][1]
     if group == "data/member":
         return ["experiment=oreo_pretrain"]
@@ -157,7 +157,7 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
     words = ("experiment=gpip_oreo_pretrain", f"pretext=[{pretexts}]")
     config = compose(*words)
     assert [type(t).__name__ for t in instantiate(config.data.transforms)] == [
-        "RemoveOffsets",
+        "RemoveAtomReferences",
         "SelectCorrupted",
         "ForceTargets",
         "SubtractCenter",
@@ -167,7 +167,7 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
         "CastTo32",
     ]
     stored = instantiate(config.model.postprocessors)
-    assert [type(t).__name__ for t in stored] == ["CastTo64", "AddOffsets"]
+    assert [type(t).__name__ for t in stored] == ["CastTo64", "AddAtomReferences"]
 
 
 def test_a_transform_without_a_place_in_the_order_is_refused(compose):

@@ -15,7 +15,7 @@ from gpip_plugins.transform import (
     RestoreScale,
     Standardize,
 )
-from gpip_plugins.transform.references import fit_atom_references
+from gpip_plugins.transform.references import find_references
 from gpip_plugins.transform.training_split import TrainingLabels, training_labels
 
 TRUE = {1: -13.6, 6: -1030.5, 8: -2042.25}
@@ -90,7 +90,7 @@ def test_a_batch_is_treated_as_its_configurations(make_data):
 def test_one_composition_gives_the_smallest_norm_with_a_remark(make_data):
     """n = (6, 2, 1) of H, C, O: the smallest solution is proportional to n."""
     data, energies = make_data(["CH3CH2OH"] * 4)
-    fit = fit_atom_references(training_labels(data, "energy"))
+    fit = find_references(training_labels(data, "energy"), "fitted")
     counts = np.array([6.0, 2.0, 1.0])
     expected = energies[0] * counts / (counts @ counts)
     assert list(fit.energies.values()) == pytest.approx(expected.tolist())
@@ -103,7 +103,7 @@ def test_noisy_labels_are_fitted_by_least_squares():
     counts = rng.integers(1, 9, size=(400, 2))
     values = counts @ np.array([-13.0, -1000.0]) + rng.normal(scale=0.5, size=400)
     Z = torch.cat([torch.tensor([1] * h + [6] * c) for h, c in counts.tolist()])
-    fit = fit_atom_references(TrainingLabels(torch.tensor(values), Z, torch.tensor(counts.sum(1))))
+    fit = find_references(TrainingLabels(torch.tensor(values), Z, torch.tensor(counts.sum(1))))
     # Five standard errors of least squares.
     errors = 5 * 0.5 * np.sqrt(np.diag(np.linalg.inv(counts.T @ counts)))
     difference = np.abs(np.array(list(fit.energies.values())) - [-13.0, -1000.0])
