@@ -34,8 +34,6 @@ class GpipTask(AtomisticTask):
             loss is not finite; from the first validation, if its energies are absurd.
     """
 
-    first_validation: FirstValidation | None = None
-
     def __init__(
         self,
         model: AtomisticModel,
@@ -47,6 +45,7 @@ class GpipTask(AtomisticTask):
         model.output_modules = nn.ModuleList(heads_in_order(model.output_modules, names))
         super().__init__(model, outputs, **kwargs)
         self.auxiliaries = nn.ModuleList(auxiliaries)
+        self.first_validation: FirstValidation | None = None
 
     def setup(self, stage: str | None = None) -> None:
         """Check the keys of pretext outputs with one configuration, before training starts."""

@@ -11,7 +11,29 @@ from torch import nn
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_periodic", "errors_in_gpa", "stress_of"]
+__all__ = ["StressOutput", "check_periodic", "errors_in_gpa", "stress_of"]
+
+
+class StressOutput(ModelOutput):
+    """Output of the stress, with one copy in memory for the metrics.
+
+    SchNetPack's stress is a transposed view of the gradient, which torchmetrics cannot flatten.
+
+    Args: those of `ModelOutput`.
+
+    Example:
+        >>> from torchmetrics.regression import MeanAbsoluteError
+        >>> output = StressOutput("stress", metrics={"mae": MeanAbsoluteError()})
+        >>> stress = torch.ones(1, 3, 3).transpose(1, 2)
+        >>> output.update_metrics({"stress": stress}, {"stress": torch.zeros(1, 3, 3)}, "val")
+        >>> output.metrics["val"]["mae"].compute()
+        tensor(1.)
+    """
+
+    def update_metrics(self, pred, target, subset):
+        """Update the metrics."""
+        pred = pred | {self.name: pred[self.name].contiguous()}
+        super().update_metrics(pred, target, subset)
 
 
 def stress_of(modules: Iterable[nn.Module]) -> str | None:

@@ -11,6 +11,8 @@ import torch
 from ase.data import chemical_symbols
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from schnetpack.atomistic import Forces
+from torch import nn
 
 from gpip_plugins.checkpoint import settings_of
 from gpip_plugins.io.ase_database import Database
@@ -61,8 +63,11 @@ class ModelCard(Callback):
         if not trainer.is_global_zero:
             return
         settings = settings_of(pl_module.model.representation)
+        entries = {} if trainer.datamodule is None else _data(trainer.datamodule)
+        if entries:
+            entries["units"] = _with_energy(entries["units"], pl_module.model.output_modules)
         self._constant = {
-            **({} if trainer.datamodule is None else _data(trainer.datamodule)),
+            **entries,
             "pretrained": self._before.pretrained if self._before else _origin(trainer),
             "cutoff": settings.get("cutoff"),
             "settings": settings,
@@ -123,8 +128,9 @@ def _data(datamodule: LightningDataModule) -> dict[str, Any]:
     units = {name: unit for name, unit in units.items() if wanted is None or name in wanted}
     distances = {database.metadata.get("_distance_unit") for database in databases}
     levels = dict.fromkeys(_levels(datamodule, databases))
+    units |= dict(datamodule.property_units or {})
     return {
-        "units": units | dict(datamodule.property_units or {}),
+        "units": units,
         "distance_unit": datamodule.distance_unit
         or (distances.pop() if len(distances) == 1 else None),
         "elements": _elements(datamodule.train_dataset),
@@ -136,6 +142,15 @@ def _data(datamodule: LightningDataModule) -> dict[str, Any]:
         },
         "level_of_theory": ", ".join(levels) or None,
     }
+
+
+def _with_energy(units: dict[str, str], modules: Iterable[nn.Module]) -> dict[str, str]:
+    """Return the units with that of the energy; after training on forces alone it is theirs."""
+    for module in modules:
+        if isinstance(module, Forces) and module.energy_key not in units:
+            unit, slash, _ = units.get(module.force_key, "").rpartition("/")
+            units = units | ({module.energy_key: unit} if slash else {})
+    return units
 
 
 def _files(datamodule: LightningDataModule) -> list[str]:

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import gpip_plugins
+from gpip_plugins.cli import parser
 from gpip_plugins.data import MixtureMember
 from gpip_plugins.transform import SubtractCenter
 
@@ -132,15 +133,31 @@ def test_there_are_commands_to_compose():
 def test_the_commands_printed_after_a_run_compose(compose, experiment):
     config = compose(f"experiment={experiment}", "data.datapath=labels.db")
     steps = instantiate(config.callbacks.next_steps)
-    steps.model_path = "RUN/best_model"
+    steps.model_path = "/my runs/a=b,[c]/epoch=01.ckpt"
     printed = [line.split(":", 1)[1].strip() for line in steps.text().splitlines()[1:]]
     assert len(printed) == (1 if experiment == "gpip_finetune" else 3)
     for program, *words in map(shlex.split, printed):
         if program == "gpip":
+            assert parser().parse_args(words).run
             continue
         extra = ["simulation_dir=here"] if program == "spkmd" else []
         tree = {"spktrain": "train", "spkmd": "md"}[program]
-        assert not OmegaConf.missing_keys(compose(*words, *extra, tree=tree))
+        config = compose(*words, *extra, tree=tree)
+        assert not OmegaConf.missing_keys(config)
+        files = [OmegaConf.select(config, k) for k in ("pretrained.path", "calculator.model_file")]
+        assert steps.model_path in files or "FINETUNED_RUN/best_model" in files
+
+
+@pytest.mark.parametrize(("stress", "preset"), [(False, "box_nvt"), (True, "box_npt")])
+def test_after_periodic_data_a_periodic_preset_is_printed(compose, stress, preset):
+    steps = instantiate(compose("experiment=gpip_finetune").callbacks.next_steps)
+    (line,) = steps.text(periodic=True, stress=stress).splitlines()[1:]
+    program, *words = shlex.split(line.split(":", 1)[1])
+    assert (program, words[0]) == ("spkmd", f"simulation={preset}")
+    if not (TREES / f"md/simulation/{preset}.yaml").is_file():
+        pytest.skip(f"there is no {preset} yet")
+    config = compose(*words, "simulation_dir=here", tree="md")
+    assert (config.calculator.stress_key is not None) == stress
 
 
 @pytest.mark.parametrize("backbone", ["painn", "equivariant_transformer"])
