@@ -64,8 +64,8 @@ def _check_labels(
             choice = f"train on what there is with labels=[{there}], or " if name in usual else ""
             raise InputError(
                 f"datapath={datapath} has no property '{name}', only {sorted(available)}; "
-                f"{choice if there else ''}set load_properties and property_units (in our recipes globals.energy_key, "
-                "globals.forces_key) to those names, or import labels."
+                f"{choice if there else ''}set load_properties and property_units (in our recipes "
+                "globals.energy_key, globals.forces_key) to those names, or import labels."
             )
     for name, unit in property_units.items():
         try:

@@ -56,8 +56,9 @@ class FineTuningTask(GpipTask):
         **kwargs: those of `AtomisticTask`.
 
     Raises:
-        InputError: a setting is out of its range, a pattern matches nothing, everything would be
-            frozen, the optimizer takes no groups, or a run is resumed with other settings.
+        InputError: no output has a weight, a setting is out of its range, a pattern matches
+            nothing, everything would be frozen, the optimizer takes no groups, or a run is resumed
+            with other settings.
     """
 
     def __init__(
@@ -70,6 +71,11 @@ class FineTuningTask(GpipTask):
         warmup_steps: int | None = None,
         **kwargs,
     ):
+        if not any(output.loss_weight for output in outputs):
+            raise InputError(
+                "There is no loss to train on: no output has a loss_weight above zero; train for "
+                "example on labels=[energy,forces]."
+            )
         if warmup_steps is not None:
             check_whole("warmup_steps", warmup_steps, least=0)
         super().__init__(model, outputs, auxiliaries, warmup_steps=warmup_steps or 0, **kwargs)
@@ -213,7 +219,9 @@ class FineTuningTask(GpipTask):
         state = self._trainer and self.trainer.state.stage
         subset = "train" if self.training else "test" if state == "test" else "val"
         for output in self.outputs:
-            self.check_finite(torch.as_tensor(output.calculate_loss(pred, batch)), output.name, subset)
+            self.check_finite(
+                torch.as_tensor(output.calculate_loss(pred, batch)), output.name, subset
+            )
         self.check_finite(loss, "all outputs", subset)
 
     def save_model(self, path: str, do_postprocessing: bool | None = None):

@@ -119,8 +119,8 @@ def _energies(task: AtomisticTask) -> str:
     for module in task.model.output_modules:
         if isinstance(module, Forces) and module.energy_key not in trained:
             return (
-                f"no label: {module.energy_key} follows from the forces up to a constant, which is "
-                "another one for every composition; only differences are meaningful"
+                f"no label: {module.energy_key} follows from its derivatives up to a constant, "
+                "which is another one for every composition; only differences are meaningful"
             )
     return "; ".join(energies_of(task.model.postprocessors)) or "unchanged"
 

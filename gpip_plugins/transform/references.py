@@ -178,8 +178,8 @@ class _AtomReferences:
         remedy = (
             "take one reference for each element with references=auto"
             if found.kind == "mean" and found.rank > 1
-            else "check whether they come from several methods, units or charges, and remove frames "
-            "whose calculation failed"
+            else "check whether they come from several methods, units or charges, and remove "
+            "frames whose calculation failed"
         )
         raise InputError(
             f"The '{self.property}' of the training configurations scatters by {found.scatter:.3g} "

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.stress import voigt_6_to_full_3x3_stress
+from schnetpack.md.utils import activate_model_stress
 
 from gpip_plugins.checkpoint import load_model
 from gpip_plugins.errors import InputError
@@ -78,7 +79,7 @@ def test_forces_alone(train, make_database, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "labels:    forces with weight 300\n" in printed
     assert "not used:  stress (eV/Ang/Ang/Ang)\n" in printed
-    assert "energy follows from the forces up to a constant" in printed
+    assert "energy follows from its derivatives up to a constant" in printed
     assert f"simulation=box_nvt calculator.model_file={tmp_path}" in printed
     card = Card.from_model(load_model(str(tmp_path / "run" / "best_model"), "cpu"))
     assert card.units["energy"] == "eV"
@@ -121,6 +122,10 @@ def test_the_stress_of_a_trained_model_is_the_derivative_of_its_energy(
         found = voigt_6_to_full_3x3_stress(atoms.get_stress())
         assert np.abs(wanted).max() > 1e-5
         np.testing.assert_allclose(found, 0.5 * (wanted + wanted.T), rtol=1e-4, atol=1e-9)
+        # What a simulation with a stress_key makes of the model.
+        served = activate_model_stress(load_model(model, "cpu").double(), "stress")
+        batch = Potential(model, "cpu", "float64").batch([atoms])
+        np.testing.assert_allclose(served(batch)["stress"][0].detach(), found, atol=1e-9)
 
 
 def test_the_stress_of_a_molecule_is_refused(train, make_database):
@@ -176,3 +181,27 @@ def test_a_loss_that_is_not_finite_ends_a_fine_tuning(train):
     message = r"In epoch \d the \w+ loss of '.*' is (nan|inf) in step \d+; .*globals\.lr="
     with pytest.raises(InputError, match=message):
         train(FINETUNE, "globals.lr=1e30", "task.warmup_steps=0", max_epochs=3)
+
+
+def test_no_label_at_all_is_refused(train, make_database):
+    with pytest.raises(Exception, match=r"no loss to train on.*labels=\[energy,forces\]"):
+        train(FINETUNE, "labels=[]", datapath=make_database("energy"))
+
+
+@pytest.mark.slow
+def test_copper_learns_its_stress(make_database, run_program, tmp_path):
+    """The labels are those of EMT, with a standard deviation of the stress of 0.028 eV/Å^3."""
+    database = make_database(*UNITS, n=80)
+    network = ["model.representation.n_atom_basis=32", "model.representation.n_interactions=2"]
+    words = [FINETUNE, f"data.datapath={database}", "labels=[energy,forces,stress]", *network]
+    words += ["data.batch_size=8", "trainer.max_epochs=20", "globals.lr=4e-3", "+seed=1"]
+    words += ["trainer.check_val_every_n_epoch=5", "trainer.accelerator=cpu", "run.id=cu"]
+    out, _ = run_program(tmp_path, "spktrain", *words)
+    assert "Test error of stress: MAE 0." in out
+    model = str(tmp_path / "runs" / "cu" / "best_model")
+    assert Card.from_model(load_model(model, "cpu")).errors["val_stress_mae"] < 2e-3
+    errors = []
+    for atoms, labels, _ in copper(4):
+        atoms.calc = GpipCalculator(model, device="cpu")
+        errors.append(voigt_6_to_full_3x3_stress(atoms.get_stress()) - labels["stress"][0])
+    assert np.abs(errors).mean() < 2e-3
