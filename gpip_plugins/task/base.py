@@ -100,6 +100,17 @@ class GpipTask(AtomisticTask):
                 f"lr={self.lr / 10:g}, or check the data for wrong labels and positions."
             )
 
+    def check_losses(self, loss: torch.Tensor, pred: dict, targets: dict) -> None:
+        """End the run if a sum of losses is not finite; name the output that is not."""
+        if torch.isfinite(loss):
+            return
+        testing = self._trainer is not None and self.trainer.testing
+        subset = "train" if self.training else "test" if testing else "val"
+        for output in self.outputs:
+            part = torch.as_tensor(output.calculate_loss(pred, targets))
+            self.check_finite(part, output.name, subset)
+        self.check_finite(loss, "all outputs", subset)
+
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss; in a parallel run, give every weight a gradient, which may be zero.
 

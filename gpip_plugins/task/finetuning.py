@@ -206,23 +206,11 @@ class FineTuningTask(GpipTask):
     def loss_fn(self, pred, batch):
         """Return the loss of the labels plus the auxiliary losses."""
         loss = super().loss_fn(pred, batch)
-        self._check_losses(loss, pred, batch)
+        self.check_losses(loss, pred, batch)
         for output, part in self._auxiliary_losses:
             loss = loss + output.loss_weight * part
             self.log(f"train_{output.name}_loss", part.detach(), on_step=True, on_epoch=False)
         return self.with_all_gradients(loss) if self._auxiliary_losses else loss
-
-    def _check_losses(self, loss, pred, batch) -> None:
-        """End the run if the loss is not finite, with the name of the output that is not."""
-        if torch.isfinite(loss):
-            return
-        state = self._trainer and self.trainer.state.stage
-        subset = "train" if self.training else "test" if state == "test" else "val"
-        for output in self.outputs:
-            self.check_finite(
-                torch.as_tensor(output.calculate_loss(pred, batch)), output.name, subset
-            )
-        self.check_finite(loss, "all outputs", subset)
 
     def save_model(self, path: str, do_postprocessing: bool | None = None):
         """Save the model without the heads of auxiliary tasks."""

@@ -16,7 +16,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.row_mean import RowMean
 from gpip_plugins.transform import AddAtomReferences
-from gpip_plugins.units import energy_in_ev
+from gpip_plugins.transform.reference_fit import in_ev
 
 __all__ = ["FirstValidation"]
 
@@ -62,9 +62,9 @@ class FirstValidation(nn.Module):
         references = {t.property: t for t in postprocessors if isinstance(t, AddAtomReferences)}
         # Not registered: they belong to the task and the model.
         self._watched = {
-            output.name: (output, references[output.name], _in_ev((units or {}).get(output.name)))
+            output.name: (output, references[output.name], in_ev((units or {}).get(output.name)))
             for output in outputs
-            if output.name in references and _in_ev((units or {}).get(output.name)) is not None
+            if output.name in references and in_ev((units or {}).get(output.name)) is not None
         }
         self.means = nn.ModuleDict({name: RowMean() for name in self._watched})
 
@@ -118,11 +118,3 @@ class FirstValidation(nn.Module):
                     f"correct their labels; after some training a lower rate than lr={lr:g} may "
                     "help."
                 )
-
-
-def _in_ev(unit: str | None) -> float | None:
-    """Return one unit of energy in eV; None if it is unknown or no energy."""
-    try:
-        return None if unit is None else energy_in_ev(unit)
-    except InputError:
-        return None

@@ -15,7 +15,7 @@ from gpip_plugins.transform import (
     RestoreScale,
     Standardize,
 )
-from gpip_plugins.transform.references import find_references
+from gpip_plugins.transform.reference_fit import find_references
 from gpip_plugins.transform.training_split import TrainingLabels, training_labels
 
 TRUE = {1: -13.6, 6: -1030.5, 8: -2042.25}
