@@ -24,9 +24,9 @@ from gpip_plugins.transform.training_split import other_compositions, training_l
 __all__ = ["AddAtomReferences", "RemoveAtomReferences"]
 
 Z_MAX = 118
-#: Scatter around the references in eV per atom that no bond explains: the atomization energy of
-#: diamond is 7.6 eV per atom.
-MOST_SCATTER = 10.0
+#: Scatter around the references in eV per atom that neither bonds (the cohesive energy of diamond
+#: is 7.6 eV per atom) nor strong compression explain.
+MOST_SCATTER = 20.0
 
 
 class _AtomReferences:
@@ -111,7 +111,7 @@ class RemoveAtomReferences(_AtomReferences, BatchTransform):
         references: `auto`, `mean` or `fitted`, see `find_references`.
 
     Raises:
-        InputError: from `datamodule`, if the label is missing, if it scatters by more than 10 eV
+        InputError: from `datamodule`, if the label is missing, if it scatters by more than 20 eV
             per atom around its references, or if an element occurs in validation or test
             configurations only (except with `mean`).
     """
