@@ -95,8 +95,8 @@ def find_references(labels: TrainingLabels, references: str = "auto") -> AtomRef
     Example:
         >>> import torch
         >>> Z, n_atoms = torch.tensor([8, 1, 1, 1, 1]), torch.tensor([3, 2])  # H2O, H2
-        >>> print(find_references(TrainingLabels(torch.tensor([-4.0, -2.0]), Z, n_atoms)))
-        fitted to the training labels of 2 compositions: H -1, O -2 (left: RMS 0)
+        >>> find_references(TrainingLabels(torch.tensor([-4.0, -2.0]), Z, n_atoms)).energies
+        {1: -1.0, 8: -2.0}
     """
     check_choice("references", references, REFERENCES)
     elements, column = np.unique(labels.Z.numpy(), return_inverse=True)
