@@ -1,5 +1,6 @@
-"""Output modules, one for each pretext."""
+"""Output modules, one for each pretext, and an input module for the stress."""
 
+from gpip_plugins.atomistic.cells import *
 from gpip_plugins.atomistic.contrastive import *
 from gpip_plugins.atomistic.denoising import *
 from gpip_plugins.atomistic.masked_atoms import *

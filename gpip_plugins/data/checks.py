@@ -60,10 +60,13 @@ def _check_labels(
     """Check that a database has these labels, in units that can be converted."""
     for name in (*load_properties, *property_units):
         if name not in available:
+            usual = ("energy", "forces", "stress")
+            there = ",".join(label for label in usual if label in available)
+            choice = f"train on what there is with labels=[{there}], or " if name in usual else ""
             raise InputError(
-                f"datapath={datapath} has no property '{name}', only {sorted(available)}; set "
-                "load_properties and property_units (in our recipes globals.energy_key, "
-                "globals.forces_key) to those names, or import labels."
+                f"datapath={datapath} has no property '{name}', only {sorted(available)}; "
+                f"{choice if there else ''}set load_properties and property_units (in our recipes "
+                "globals.energy_key, globals.forces_key) to those names, or import labels."
             )
     for name, unit in property_units.items():
         try:

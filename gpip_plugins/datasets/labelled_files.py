@@ -26,7 +26,7 @@ class LabelledFiles(PreparedData):
     """Database made from labelled files or folders, in eV and Å.
 
     Every source is checked as by `gpip import`; rows have the name of their file, up to the first
-    dot, as `system`, and their number in it as `source_row`.
+    dot, as `system`, and their number in it as `source_row`. The report of each import is printed.
 
     Args:
         datapath: database, created when it is missing.
@@ -37,7 +37,7 @@ class LabelledFiles(PreparedData):
         energy_unit: unit of the energies in extended XYZ; forces are in this unit per Å.
         energy_key: name of the energies.
         forces_key: name of the forces.
-        progress: show a progress bar while reading.
+        progress: show a progress bar while reading, and the report.
         **kwargs: everything else that `gpip_plugins.data.GpipDataModule` takes.
 
     Raises:
@@ -88,3 +88,5 @@ class LabelledFiles(PreparedData):
             frames = LabelledFrames(source, self.labels, progress=self.progress)
             for number, (atoms, values, _) in enumerate(frames):
                 yield atoms, values, {"system": system, "source": name, "source_row": number}
+            if self.progress:
+                print(f"{name}: {frames.report}", flush=True)

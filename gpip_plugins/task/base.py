@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 
 import torch
+from schnetpack import properties as spk_properties
 from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
 
+from gpip_plugins.errors import InputError
+from gpip_plugins.task.first_validation import FirstValidation
 from gpip_plugins.task.outputs import PretextOutput
 
 __all__ = ["GpipTask", "heads_in_order"]
@@ -17,7 +20,8 @@ class GpipTask(AtomisticTask):
     """SchNetPack's task for a model whose heads may be pretexts.
 
     The output modules are sorted (`heads_in_order`), so that the order in which a recipe names them
-    does not matter, and the keys of pretext outputs are checked before training starts.
+    does not matter, and the keys of pretext outputs are checked before training starts. A loss that
+    is not finite ends the run, and so does an absurd first validation (`FirstValidation`).
 
     Args:
         model: the model.
@@ -26,7 +30,8 @@ class GpipTask(AtomisticTask):
         **kwargs: those of `AtomisticTask`.
 
     Raises:
-        InputError: from `setup`, if an output names a key that nothing writes.
+        InputError: from `setup`, if an output names a key that nothing writes; from a step, if its
+            loss is not finite; from the first validation, if its energies are absurd.
     """
 
     def __init__(
@@ -40,12 +45,16 @@ class GpipTask(AtomisticTask):
         model.output_modules = nn.ModuleList(heads_in_order(model.output_modules, names))
         super().__init__(model, outputs, **kwargs)
         self.auxiliaries = nn.ModuleList(auxiliaries)
+        self.first_validation: FirstValidation | None = None
 
     def setup(self, stage: str | None = None) -> None:
         """Check the keys of pretext outputs with one configuration, before training starts."""
         super().setup(stage)
         if stage != "fit" or self.trainer.datamodule is None:
             return
+        units = getattr(self.trainer.datamodule, "property_units", None)
+        watch = FirstValidation(list(self.outputs), list(self.model.postprocessors), units)
+        self.first_validation = watch.to(self.device)
         pretexts = [o for o in (*self.outputs, *self.auxiliaries) if isinstance(o, PretextOutput)]
         if pretexts:
             configuration = self.targets(self.trainer.datamodule.train_dataset[0])
@@ -55,6 +64,52 @@ class GpipTask(AtomisticTask):
     def targets(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the batch with all targets, also those that the model itself computes."""
         return dict(batch)
+
+    def predict_without_postprocessing(self, batch):
+        """Predict, and keep the numbers of atoms for the first validation."""
+        self._n_atoms = batch[spk_properties.n_atoms]
+        return super().predict_without_postprocessing(batch)
+
+    def log_metrics(self, pred, targets, subset):
+        """Log the metrics; collect the errors of the first validation."""
+        self.watch(pred, targets, subset)
+        super().log_metrics(pred, targets, subset)
+
+    def watch(self, pred, targets, subset: str) -> None:
+        """Collect the errors of the first validation."""
+        if subset == "val" and self.first_validation is not None and self.first_validation.waiting:
+            self.first_validation.update(pred, targets, self._n_atoms)
+
+    def on_validation_epoch_end(self) -> None:
+        """End the run if the first validation is absurd."""
+        if self.first_validation is not None and self.first_validation.waiting:
+            self.first_validation.check(self.lr)
+
+    def check_finite(self, loss: torch.Tensor, name: str, subset: str) -> None:
+        """End the run if a loss is not finite.
+
+        Args:
+            loss: the loss.
+            name: name of the output that it belongs to.
+            subset: `train`, `val` or `test`.
+        """
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"In epoch {self.current_epoch} the {subset} loss of '{name}' is {loss.item()} in "
+                f"step {self.global_step}; give a lower learning rate than lr={self.lr:g}, such as "
+                f"lr={self.lr / 10:g}, or check the data for wrong labels and positions."
+            )
+
+    def check_losses(self, loss: torch.Tensor, pred: dict, targets: dict) -> None:
+        """End the run if a sum of losses is not finite; name the output that is not."""
+        if torch.isfinite(loss):
+            return
+        testing = self._trainer is not None and self.trainer.testing
+        subset = "train" if self.training else "test" if testing else "val"
+        for output in self.outputs:
+            part = torch.as_tensor(output.calculate_loss(pred, targets))
+            self.check_finite(part, output.name, subset)
+        self.check_finite(loss, "all outputs", subset)
 
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss; in a parallel run, give every weight a gradient, which may be zero.

@@ -15,6 +15,7 @@ from gpip_plugins.task.freezing import freeze, keep_frozen_norms
 from gpip_plugins.task.layer_decay import model_parts, parameter_groups
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.scalars import ScalarOutput, errors_in_milli
+from gpip_plugins.task.stress import check_periodic, errors_in_gpa, stress_of
 from gpip_plugins.task.summary import summary
 
 __all__ = ["FineTuningTask"]
@@ -55,8 +56,9 @@ class FineTuningTask(GpipTask):
         **kwargs: those of `AtomisticTask`.
 
     Raises:
-        InputError: a setting is out of its range, a pattern matches nothing, everything would be
-            frozen, the optimizer takes no groups, or a run is resumed with other settings.
+        InputError: no output has a weight, a setting is out of its range, a pattern matches
+            nothing, everything would be frozen, the optimizer takes no groups, or a run is resumed
+            with other settings.
     """
 
     def __init__(
@@ -69,6 +71,11 @@ class FineTuningTask(GpipTask):
         warmup_steps: int | None = None,
         **kwargs,
     ):
+        if not any(output.loss_weight for output in outputs):
+            raise InputError(
+                "There is no loss to train on: no output has a loss_weight above zero; train for "
+                "example on labels=[energy,forces]."
+            )
         if warmup_steps is not None:
             check_whole("warmup_steps", warmup_steps, least=0)
         super().__init__(model, outputs, auxiliaries, warmup_steps=warmup_steps or 0, **kwargs)
@@ -84,6 +91,10 @@ class FineTuningTask(GpipTask):
         super().setup(stage)
         if stage != "fit":
             return
+        stress = stress_of(self.model.output_modules)
+        tensors = getattr(getattr(self.trainer.datamodule, "dataset", None), "tensors", None)
+        if stress is not None and tensors is not None:
+            check_periodic(tensors, stress)
         freeze(self.model, self.freeze_patterns)
         for output in self.outputs:
             if isinstance(output, ScalarOutput):
@@ -101,8 +112,12 @@ class FineTuningTask(GpipTask):
         rank_zero_only(print)(summary(self), flush=True)
 
     def on_test_end(self) -> None:
-        """Print the errors of scalar properties in thousandths of their unit."""
-        lines = errors_in_milli(self.outputs, self.trainer.callback_metrics)
+        """Print the errors of scalar properties in thousandths of their unit, of stress in GPa."""
+        metrics = self.trainer.callback_metrics
+        stress = stress_of(self.model.output_modules)
+        unit = (getattr(self.trainer.datamodule, "property_units", None) or {}).get(stress)
+        lines = errors_in_milli(self.outputs, metrics)
+        lines += errors_in_gpa(self.outputs, stress, unit, metrics)
         if lines:
             rank_zero_only(print)("\n".join(lines), flush=True)
 
@@ -191,6 +206,7 @@ class FineTuningTask(GpipTask):
     def loss_fn(self, pred, batch):
         """Return the loss of the labels plus the auxiliary losses."""
         loss = super().loss_fn(pred, batch)
+        self.check_losses(loss, pred, batch)
         for output, part in self._auxiliary_losses:
             loss = loss + output.loss_weight * part
             self.log(f"train_{output.name}_loss", part.detach(), on_step=True, on_epoch=False)

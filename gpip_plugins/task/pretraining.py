@@ -1,6 +1,7 @@
 """Task of pre-training: losses on selected atoms, each logged."""
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from schnetpack import properties as spk_properties
 from schnetpack.model import AtomisticModel
 from schnetpack.task import ModelOutput, UnsupervisedModelOutput
@@ -10,8 +11,10 @@ from gpip_plugins import properties
 from gpip_plugins.errors import InputError
 from gpip_plugins.task.base import GpipTask, in_parallel
 from gpip_plugins.task.dataset_report import DatasetReport
+from gpip_plugins.task.label_use import unused_labels
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.row_mean import RowMean
+from gpip_plugins.task.summary import energies_of
 
 __all__ = ["PretrainingTask"]
 
@@ -57,6 +60,14 @@ class PretrainingTask(GpipTask):
             outputs = [o for o in self.outputs if isinstance(o, PretextOutput)]
             self.dataset_report = DatasetReport(outputs, names).to(self.device)
 
+    def on_train_start(self) -> None:
+        """Print the references of the energies, and the labels that are not used."""
+        unused = unused_labels(self.trainer.datamodule, self.outputs)
+        lines = [f"Energies: {text}" for text in energies_of(self.model.postprocessors)]
+        lines += [f"Labels that are not used: {unused}"] if unused else []
+        if lines:
+            rank_zero_only(print)("\n".join(lines), flush=True)
+
     def targets(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the batch with the embedding rows of the clean elements, if they are a target."""
         targets = dict(batch)
@@ -86,6 +97,7 @@ class PretrainingTask(GpipTask):
         Other outputs are not updated, because they would count as an error of zero; but all ranks
         have to log them, because all take part in the sum after an epoch.
         """
+        self.watch(pred, targets, subset)
         training = subset == "train"
         for output in self.outputs:
             empty = isinstance(output, PretextOutput) and not len(output.select(pred, targets)[0])
@@ -135,7 +147,7 @@ class PretrainingTask(GpipTask):
             if output.loss_fn is None or output.loss_weight == 0:
                 continue
             part, n_rows = output.loss_and_rows(pred, targets)
-            self._check_finite(part, output, subset)
+            self.check_finite(part, _title(output), subset)
             loss = loss + output.loss_weight * part
             if n_rows or in_parallel():
                 # Ranks without rows log too, with weight zero: all must sum the same losses.
@@ -144,16 +156,9 @@ class PretrainingTask(GpipTask):
                 self.log(name, self.mean_losses[name], on_step=False, on_epoch=True)
         return loss
 
-    def _check_finite(self, loss: torch.Tensor, output: ModelOutput, subset: str) -> None:
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"The {subset} loss of '{_title(output)}' is {loss.item()} in step "
-                f"{self.global_step}; give a lower learning rate, such as lr={self.lr / 10:g}, or "
-                "check the data for wrong labels and positions."
-            )
-
     def on_validation_epoch_end(self):
         """Log the errors of each data set."""
+        super().on_validation_epoch_end()
         self._log_datasets("val")
 
     def on_test_epoch_end(self):

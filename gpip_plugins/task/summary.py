@@ -3,15 +3,17 @@
 from typing import Protocol, runtime_checkable
 
 from pytorch_lightning import Callback
+from schnetpack.atomistic import Forces
 from schnetpack.task import AtomisticTask
 from schnetpack.train import ExponentialMovingAverage
 from schnetpack.transform import AddOffsets
 from torch import nn
 
+from gpip_plugins.task.label_use import unused_labels
 from gpip_plugins.task.layer_decay import ModelPart, model_parts
 from gpip_plugins.transform import AddAtomReferences, GaussianNoise, RestoreScale
 
-__all__ = ["SetsWeights", "summary", "table"]
+__all__ = ["SetsWeights", "energies_of", "summary", "table"]
 
 
 @runtime_checkable
@@ -80,7 +82,9 @@ def summary(task: AtomisticTask) -> str:
         "schedule": _schedule(task.lr_schedulers()),
         "head": (start and start.head_from()) or "new",
         "auxiliary": _auxiliary(task),
-        "energies": _energies(model.postprocessors),
+        "labels": ", ".join(f"{o.name} with weight {o.loss_weight:g}" for o in task.outputs),
+        "not used": unused_labels(trainer.datamodule, task.outputs) or "nothing",
+        "energies": _energies(task),
         "averaging": _averaging(trainer.callbacks),
     }
     return "\n".join([*lines, *(f"  {title + ':':<11}{text}" for title, text in facts.items())])
@@ -109,18 +113,35 @@ def _auxiliary(task: AtomisticTask) -> str:
     return f"{losses}{corrupted}; not in validation, head not in best_model"
 
 
-def _energies(postprocessors: nn.ModuleList) -> str:
+def _energies(task: AtomisticTask) -> str:
+    """Return the treatment of the energies; without energy labels, what is then not known."""
+    trained = [output.name for output in task.outputs]
+    for module in task.model.output_modules:
+        if isinstance(module, Forces) and module.energy_key not in trained:
+            return (
+                f"no label: {module.energy_key} follows from its derivatives up to a constant, "
+                "which is another one for every composition; only differences are meaningful"
+            )
+    return "; ".join(energies_of(task.model.postprocessors)) or "unchanged"
+
+
+def energies_of(postprocessors: nn.ModuleList) -> list[str]:
+    """Return what the stored model adds to each property, or how it scales it.
+
+    Args:
+        postprocessors: post-processing of a model, after it was fitted to the data.
+    """
     texts = []
     for transform in postprocessors:
         if isinstance(transform, AddAtomReferences):
-            texts.append(f"references of {transform.property} {transform.account}")
+            texts.append(f"references of {transform.property}: {transform.account}")
         elif isinstance(transform, RestoreScale):
             mean, scale = float(transform.mean), float(transform.scale)
             texts.append(f"{transform.property} standardised (mean {mean:.5g}, std {scale:.4g})")
         elif isinstance(transform, AddOffsets) and transform.add_mean:
             per = " per atom" if transform.is_extensive else ""
             texts.append(f"mean {transform._property}{per} removed: {float(transform.mean):.6g}")
-    return "; ".join(texts) or "unchanged"
+    return texts
 
 
 def _averaging(callbacks: list[Callback]) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.utilities import rank_zero_only
 from torch import nn
 
 from gpip_plugins.errors import InputError
@@ -21,7 +22,8 @@ class CheckEmbedding(Callback):
     The elements are the attribute `elements` of the data module, as in
     `gpip_plugins.data.GpipDataModule`. If atoms are masked (`gpip_plugins.transform.MaskAtoms`
     among the training transforms), the row of `mask_token` must exist, be trained, and belong to
-    no element of the data. FieldSchNet's row 0 is never trained (`padding_idx`).
+    no element of the data. FieldSchNet's row 0 is never trained (`padding_idx`). Elements of
+    which there is no training configuration are printed.
 
     Raises:
         InputError: in `setup`, if one of these conditions does not hold.
@@ -39,6 +41,7 @@ class CheckEmbedding(Callback):
             return
         elements = sorted(getattr(trainer.datamodule, "elements", None) or [])
         _check_elements(embedding, elements)
+        _tell_untrained(trainer.datamodule)
         for transform in getattr(trainer.datamodule, "train_transforms", None) or []:
             if isinstance(transform, MaskAtoms) and transform.mask_rate > 0.0:
                 _check_token(embedding, transform.mask_token, elements)
@@ -52,6 +55,22 @@ def _check_elements(embedding: nn.Module, elements: Iterable[int]) -> None:
             f"The data contain {names}, for which the embedding of the representation has no row; "
             "use an embedding with more rows (nuclear_embedding of the representation) or leave "
             "these configurations out."
+        )
+
+
+@rank_zero_only
+def _tell_untrained(datamodule: LightningDataModule | None) -> None:
+    """Name the elements of validation and test configurations that no training one has."""
+    sets = [getattr(datamodule, name, None) for name in ("val_dataset", "test_dataset")]
+    tested = {z for dataset in sets for z in getattr(dataset, "elements", ())}
+    untrained = sorted(tested - set(getattr(datamodule, "train_elements", None) or tested))
+    if untrained:
+        names = ", ".join(map(element_symbol, untrained))
+        print(
+            f"The validation and test configurations contain {names}, which no training "
+            "configuration has: its embedding stays random, so their errors say nothing about the "
+            "model; split the data otherwise (split_file).",
+            flush=True,
         )
 
 

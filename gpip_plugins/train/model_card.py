@@ -11,6 +11,8 @@ import torch
 from ase.data import chemical_symbols
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from schnetpack.atomistic import Forces
+from torch import nn
 
 from gpip_plugins.checkpoint import settings_of
 from gpip_plugins.io.ase_database import Database
@@ -61,8 +63,11 @@ class ModelCard(Callback):
         if not trainer.is_global_zero:
             return
         settings = settings_of(pl_module.model.representation)
+        entries = {} if trainer.datamodule is None else _data(trainer.datamodule)
+        if entries:
+            entries["units"] = _with_energy(entries["units"], pl_module.model.output_modules)
         self._constant = {
-            **({} if trainer.datamodule is None else _data(trainer.datamodule)),
+            **entries,
             "pretrained": self._before.pretrained if self._before else _origin(trainer),
             "cutoff": settings.get("cutoff"),
             "settings": settings,
@@ -117,14 +122,17 @@ def _origin(trainer: Trainer) -> dict[str, str]:
 
 def _data(datamodule: LightningDataModule) -> dict[str, Any]:
     """Return the entries of a data module: units, elements, sizes, files."""
-    databases = [Database(path) for path in _files(datamodule)]
+    sources = _sources(datamodule)
+    databases = [Database(path) for _, path, _ in sources]
     units = dict(databases[0].property_units or {}) if len(databases) == 1 else {}
     wanted = datamodule.load_properties
     units = {name: unit for name, unit in units.items() if wanted is None or name in wanted}
     distances = {database.metadata.get("_distance_unit") for database in databases}
-    levels = dict.fromkeys(_levels(datamodule, databases))
+    levels = [level for _, _, level in sources]
+    levels += [database.metadata.get("level_of_theory") for database in databases]
+    units |= dict(datamodule.property_units or {})
     return {
-        "units": units | dict(datamodule.property_units or {}),
+        "units": units,
         "distance_unit": datamodule.distance_unit
         or (distances.pop() if len(distances) == 1 else None),
         "elements": _elements(datamodule.train_dataset),
@@ -132,31 +140,27 @@ def _data(datamodule: LightningDataModule) -> dict[str, Any]:
         "n_val": len(datamodule.val_dataset),
         "data": {
             name: _sha256(database.path)
-            for name, database in zip(_names(datamodule), databases, strict=True)
+            for (name, _, _), database in zip(sources, databases, strict=True)
         },
-        "level_of_theory": ", ".join(levels) or None,
+        "level_of_theory": ", ".join(dict.fromkeys(filter(None, levels))) or None,
     }
 
 
-def _files(datamodule: LightningDataModule) -> list[str]:
-    """Return the databases of a data module; a mixture has one for each member."""
-    members = getattr(datamodule, "members", None)
-    return [datamodule.datapath] if members is None else [member.path for member in members]
+def _with_energy(units: dict[str, str], modules: Iterable[nn.Module]) -> dict[str, str]:
+    """Return the units with that of the energy; after training on forces alone it is theirs."""
+    for module in modules:
+        if isinstance(module, Forces) and module.energy_key not in units:
+            unit, slash, _ = units.get(module.force_key, "").rpartition("/")
+            units = units | ({module.energy_key: unit} if slash else {})
+    return units
 
 
-def _names(datamodule: LightningDataModule) -> list[str]:
-    """Return a name for each database: that of the member of a mixture, else that of the file."""
+def _sources(datamodule: LightningDataModule) -> list[tuple[str, str, str | None]]:
+    """Return name, path and stated level of theory of each database; a mixture has several."""
     members = getattr(datamodule, "members", None)
     if members is None:
-        return [Path(datamodule.datapath).name]
-    return [member.name for member in members]
-
-
-def _levels(datamodule: LightningDataModule, databases: Iterable[Database]) -> list[str]:
-    """Return the levels of theory that members of a mixture, or databases, state."""
-    stated = [member.level_of_theory for member in getattr(datamodule, "members", ())]
-    stated += [database.metadata.get("level_of_theory") for database in databases]
-    return [level for level in stated if level]
+        return [(Path(datamodule.datapath).name, datamodule.datapath, None)]
+    return [(member.name, member.path, member.level_of_theory) for member in members]
 
 
 def _elements(dataset: torch.utils.data.Dataset) -> dict[str, int]:

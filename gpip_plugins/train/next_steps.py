@@ -2,22 +2,36 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.utilities import rank_zero_only
+from schnetpack import properties
+from schnetpack.atomistic import Forces
 
 __all__ = ["NextSteps", "as_override_value"]
+
+#: Names that the programs take without being told.
+USUAL = ("energy", "forces", "stress")
 
 
 class NextSteps(Callback):
     """Prints one command per next step when the run has been tested, as `spktrain` always does.
 
+    In a command `{model}` stands for the absolute path of the model, `{run}` for the folder of the
+    run, both quoted for the shell and, except in commands of `gpip`, for Hydra; `{keys}` stands for
+    the names of the outputs where they are not the usual ones.
+
     Args:
-        commands: title to command; `{model}` stands for the absolute path of the model and `{run}`
-            for the folder of the run.
+        commands: title to command.
         model_path: file of the best model; SchNetPack's checkpoint callback writes it whenever
             the model improves.
+        periodic: commands that replace those of the same title if all training configurations are
+            periodic in three directions.
+        with_stress: the same if the model was also trained on the stress.
+        keys: override key to the name of an output, for `{keys}`.
+        paths: word to a further path, which `{word}` stands for.
 
     Example:
         >>> steps = NextSteps({"simulate": "spkmd calculator.model_file={model}"}, "/r/best_model")
@@ -30,30 +44,65 @@ class NextSteps(Callback):
         self,
         commands: Mapping[str, str],
         model_path: str | os.PathLike = "best_model",
+        periodic: Mapping[str, str] | None = None,
+        with_stress: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+        paths: Mapping[str, str] | None = None,
     ):
         self.commands = dict(commands)
         self.model_path = os.path.abspath(model_path)
+        self.periodic, self.with_stress = dict(periodic or {}), dict(with_stress or {})
+        self.keys, self.paths = dict(keys or {}), dict(paths or {})
 
-    def text(self) -> str:
-        """Return the text to print."""
-        width = max(len(title) for title in self.commands) + 1
-        model = as_override_value(self.model_path)
-        run = as_override_value(os.path.dirname(self.model_path))
+    def text(self, periodic: bool = False, stress: bool = False) -> str:
+        """Return the text to print.
+
+        Args:
+            periodic: whether the training configurations are periodic in three directions.
+            stress: whether the model was trained on the stress.
+        """
+        commands = dict(self.commands)
+        if periodic:
+            commands |= self.periodic | (self.with_stress if stress else {})
+        width = max(len(title) for title in commands) + 1
         lines = ["Next steps:"]
-        for title, command in self.commands.items():
-            command = " ".join(command.split()).replace("{model}", model).replace("{run}", run)
-            lines.append(f"  {title + ':':{width}}  {command}")
+        for title, command in commands.items():
+            lines.append(f"  {title + ':':{width}}  {self._typed(command)}")
         return "\n".join(lines)
+
+    def _typed(self, command: str) -> str:
+        """Return a command with the paths and names of this run."""
+        command = " ".join(command.split())
+        quoted = shlex.quote if command.startswith("gpip ") else as_override_value
+        names = [
+            f"{key}={as_override_value(name)}"
+            for key, name in self.keys.items()
+            if name not in USUAL
+        ]
+        command = command.replace("{keys}", " ".join(names))
+        own = {"model": self.model_path, "run": os.path.dirname(self.model_path)}
+        for word, path in (own | self.paths).items():
+            command = command.replace(f"{{{word}}}", quoted(path))
+        return command.strip()
 
     @rank_zero_only
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Print the commands, if there is a model."""
-        if stage == "test" and os.path.isfile(self.model_path):
-            print(self.text(), flush=True)
+        if stage != "test" or not os.path.isfile(self.model_path):
+            return
+        modules = pl_module.model.output_modules
+        stress = any(isinstance(m, Forces) and m.calc_stress for m in modules)
+        print(self.text(_all_periodic(trainer.datamodule), stress), flush=True)
+
+
+def _all_periodic(datamodule: LightningDataModule | None) -> bool:
+    """Return whether all configurations are periodic in three directions, as far as known."""
+    tensors = getattr(getattr(datamodule, "dataset", None), "tensors", None) or {}
+    return properties.pbc in tensors and bool(tensors[properties.pbc].all())
 
 
 def as_override_value(path: str) -> str:
-    """Quote a path for the shell and for Hydra, if it needs it.
+    """Quote a value for the shell and for Hydra, if it needs it.
 
     Args:
         path: right-hand side of an override `key=value`.
@@ -64,5 +113,6 @@ def as_override_value(path: str) -> str:
     """
     if re.fullmatch(r"[\w./+~-]+", path):
         return path
-    quoted = path.replace('"', '\\"').replace("'", "'\\''")
-    return f"'\"{quoted}\"'"
+    # Hydra takes \" for a quote, and a backslash for itself except in front of a quote.
+    escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", path).replace('"', '\\"')
+    return shlex.quote(f'"{escaped}"')

@@ -1,96 +1,86 @@
-r"""Reference energies of the elements, fitted to the training labels.
+"""Transforms that take the reference energies of the elements off, and add them back.
 
-.. math:: \min_{E^0} \sum_m \Big( E_m - \sum_Z n_{mZ} E^0_Z \Big)^2
-
-with :math:`n_{mZ}` atoms of element Z in configuration m. The network then learns the small
-difference between a molecule and its atoms, which is zero on average, whatever the composition.
+Total energies differ by thousands of eV between compositions. One energy per element is subtracted
+before training and added back in the stored model (`gpip_plugins.transform.reference_fit`).
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from schnetpack import properties
 from schnetpack.transform import Transform
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice
 from gpip_plugins.nn.embedding import element_symbol
 from gpip_plugins.nn.graphs import system_index
 from gpip_plugins.transform.base import BatchTransform
-from gpip_plugins.transform.training_split import TrainingLabels, training_labels
+from gpip_plugins.transform.reference_fit import (
+    REFERENCES,
+    AtomReferences,
+    find_references,
+    in_ev,
+)
+from gpip_plugins.transform.training_split import other_compositions, training_labels
 
-__all__ = ["AddAtomReferences", "FittedReferences", "RemoveAtomReferences", "fit_atom_references"]
+__all__ = ["AddAtomReferences", "RemoveAtomReferences"]
 
 Z_MAX = 118
-
-
-@dataclass
-class FittedReferences:
-    """Result of a fit.
-
-    Args:
-        energies: element to reference energy, in the unit of the labels.
-        rank: number of independent compositions in the training data.
-        rmse: root mean square of the residuals, in the unit of the labels.
-    """
-
-    energies: dict[int, float]
-    rank: int
-    rmse: float
-
-    def __str__(self) -> str:
-        """Return the description of the fit, on one line."""
-        values = ", ".join(f"{element_symbol(z)} {e:.6g}" for z, e in self.energies.items())
-        text = f"fitted to the training labels: {values} (left: RMS {self.rmse:.4g})"
-        free = len(self.energies) - self.rank
-        if free:
-            text += (
-                f"; the compositions leave {free} of {len(self.energies)} undetermined, so these "
-                "are the values of smallest norm: only their sums for such compositions are "
-                "meaningful"
-            )
-        return text
-
-
-def fit_atom_references(labels: TrainingLabels) -> FittedReferences:
-    """Fit one energy per element by least squares; take the smallest norm if not unique.
-
-    Args:
-        labels: energies of the training configurations, with their atoms.
-
-    Example:
-        >>> Z, n_atoms = torch.tensor([8, 1, 1, 1, 1]), torch.tensor([3, 2])  # H2O, H2
-        >>> fit_atom_references(TrainingLabels(torch.tensor([-4.0, -2.0]), Z, n_atoms)).energies
-        {1: -1.0, 8: -2.0}
-    """
-    elements, column = np.unique(labels.Z.numpy(), return_inverse=True)
-    owner = np.repeat(np.arange(len(labels.n_atoms)), labels.n_atoms.numpy())
-    counts = np.zeros((len(labels.n_atoms), len(elements)))
-    np.add.at(counts, (owner, column), 1.0)
-    energies = labels.values.double().numpy()
-    solution, _, rank, _ = np.linalg.lstsq(counts, energies, rcond=None)
-    rmse = float(np.sqrt(np.mean((energies - counts @ solution) ** 2)))
-    values = {int(z): round(float(e), 10) for z, e in zip(elements, solution, strict=True)}
-    return FittedReferences(values, int(rank), rmse)
+#: Scatter around the references in eV per atom that neither bonds (the cohesive energy of diamond
+#: is 7.6 eV per atom) nor strong compression explain.
+MOST_SCATTER = 20.0
 
 
 class _AtomReferences:
-    """Fit of the references when the data module is known; base of both transforms."""
+    """References that are found when the data module is known; base of both transforms."""
 
     atomref: torch.Tensor
 
-    def __init__(self, property: str):
+    def __init__(self, property: str, references: str = "auto"):
         super().__init__()
         self.property = property
-        # Plain text: the stored model must contain no classes except modules.
+        self.references = check_choice("references", references, REFERENCES)
+        # Plain text and numbers: the stored model must contain no classes except modules.
         self.account = ""
+        self.scatter = 0.0
         self.register_buffer("atomref", torch.zeros(Z_MAX + 1, dtype=torch.float64))
 
     def datamodule(self, value: LightningDataModule) -> None:
-        """Fit to the training configurations."""
-        fitted = fit_atom_references(training_labels(value, self.property))
-        unseen = sorted(set(getattr(value, "elements", [])) - set(fitted.energies))
+        """Find the references of the training configurations."""
+        self._fit(value)
+
+    def _fit(self, value: LightningDataModule) -> AtomReferences:
+        found = find_references(training_labels(value, self.property), self.references)
+        unit = (getattr(value, "property_units", None) or {}).get(self.property)
+        self._check_scatter(found, unit)
+        if self.references != "mean":
+            self._check_elements(found, getattr(value, "elements", []))
+        # The mean serves every element, also those that occur in validation and test only.
+        fill = next(iter(found.energies.values())) if found.kind == "mean" else 0.0
+        atomref = torch.full_like(self.atomref, fill)
+        for z, energy in found.energies.items():
+            atomref[z] = energy
+        self.atomref, self.scatter = atomref, found.scatter
+        self.account = str(found) + (f" {unit}" if unit else "")
+        return found
+
+    def _check_scatter(self, found: AtomReferences, unit: str | None) -> None:
+        """Refuse energies that have no common reference, if their unit is known."""
+        size = in_ev(unit)
+        if size is None or found.scatter * size <= MOST_SCATTER:
+            return
+        remedy = (
+            "take one reference for each element with references=auto"
+            if found.kind == "mean" and found.rank > 1
+            else "check whether they come from several methods, units or charges, and remove "
+            "frames whose calculation failed"
+        )
+        raise InputError(
+            f"The '{self.property}' of the training configurations scatters by {found.scatter:.3g} "
+            f"{unit} per atom around its references ({found}), more than any bond; {remedy}."
+        )
+
+    def _check_elements(self, found: AtomReferences, elements: list[int]) -> None:
+        """Refuse elements for which the training configurations give no reference."""
+        unseen = sorted(set(elements) - set(found.energies))
         if unseen:
             names = ", ".join(element_symbol(z) for z in unseen)
             raise InputError(
@@ -98,11 +88,13 @@ class _AtomReferences:
                 "fitted for it; split the data otherwise (split_file), or use "
                 "references=mean."
             )
-        atomref = torch.zeros_like(self.atomref)
-        for z, energy in fitted.energies.items():
-            atomref[z] = energy
-        self.atomref = atomref
-        self.account = str(fitted)
+
+    def _apply(self, fn, recurse=True):
+        """Keep double precision, whatever that of the network: references are large."""
+        exact = self.atomref
+        super()._apply(fn, recurse)
+        self.atomref = exact.to(self.atomref.device)
+        return self
 
     def _sums(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the sum of references of every configuration, shape (n_systems,)."""
@@ -112,20 +104,22 @@ class _AtomReferences:
 
 
 class RemoveAtomReferences(_AtomReferences, BatchTransform):
-    """Subtract fitted reference energies of the atoms from the label.
+    """Subtract the reference energies of the atoms from the label.
 
     Args:
         property: name of the energy, one number per configuration.
+        references: `auto`, `mean` or `fitted`, see `find_references`.
 
     Raises:
-        InputError: from `datamodule`, if the label is missing, or an element occurs in validation
-            or test configurations only.
+        InputError: from `datamodule`, if the label is missing, if it scatters by more than 20 eV
+            per atom around its references, or if an element occurs in validation or test
+            configurations only (except with `mean`).
     """
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Replace the energy, shape (n_systems,), by its difference from the references."""
         energy = inputs[self.property]
-        inputs[self.property] = energy - self._sums(inputs).to(energy)
+        inputs[self.property] = (energy.double() - self._sums(inputs)).to(energy)
         return inputs
 
 
@@ -136,6 +130,7 @@ class AddAtomReferences(_AtomReferences, Transform):
 
     Args:
         property: name of the energy.
+        references: that of `RemoveAtomReferences`.
 
     Raises:
         InputError: as `RemoveAtomReferences`.
@@ -143,6 +138,15 @@ class AddAtomReferences(_AtomReferences, Transform):
 
     is_preprocessor: bool = False
     is_postprocessor: bool = True
+
+    def datamodule(self, value: LightningDataModule) -> None:
+        """Find the references, and say which compositions of validation and test they leave out."""
+        missing = self._fit(value).undetermined(other_compositions(value))
+        if missing:
+            self.account += (
+                f"; {missing} compositions of the validation and test configurations are not "
+                "determined by those of the training, so their energies can be wrong by any amount"
+            )
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Replace the energy, shape (n_systems,), by the total energy."""

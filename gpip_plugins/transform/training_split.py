@@ -1,5 +1,6 @@
 """Stored labels of the training configurations, for transforms that are fitted."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from schnetpack import properties
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["TrainingLabels", "training_labels"]
+__all__ = ["TrainingLabels", "other_compositions", "training_labels"]
 
 
 @dataclass
@@ -60,3 +61,21 @@ def training_labels(datamodule, name: str) -> TrainingLabels:
         )
     Z = Z[torch.repeat_interleave(there, n_atoms)]
     return TrainingLabels(values[there].double(), Z, n_atoms[there])
+
+
+def other_compositions(datamodule) -> list[dict[int, int]]:
+    """Return the different compositions of the validation and test configurations.
+
+    Args:
+        datamodule: data module; one that does not hold its data in memory gives none.
+
+    Returns:
+        Element to number of atoms, for every composition.
+    """
+    found: set[tuple[tuple[int, int], ...]] = set()
+    for name in ("val_dataset", "test_dataset"):
+        dataset = getattr(datamodule, name, None)
+        if hasattr(dataset, "structures"):
+            for Z, _, _ in dataset.structures():
+                found.add(tuple(sorted(Counter(Z.tolist()).items())))
+    return [dict(composition) for composition in sorted(found)]

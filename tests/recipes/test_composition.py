@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import gpip_plugins
+from gpip_plugins.cli import parser
 from gpip_plugins.data import MixtureMember
 from gpip_plugins.transform import SubtractCenter
 
@@ -54,7 +55,7 @@ def needed(path):
     """Return a choice with the words that it needs: an experiment, and what it leaves open."""
     group, choice = name(path.parent).split("/", 1)[1], path.stem
     words = [f"{group}={choice}"]
-    if group == "scaffold":
+    if group in ("scaffold", "labels"):
         return commands(path)[0][1]
     if group == "data/member":
         return ["experiment=oreo_pretrain"]
@@ -132,15 +133,32 @@ def test_there_are_commands_to_compose():
 def test_the_commands_printed_after_a_run_compose(compose, experiment):
     config = compose(f"experiment={experiment}", "data.datapath=labels.db")
     steps = instantiate(config.callbacks.next_steps)
-    steps.model_path = "RUN/best_model"
+    steps.model_path = "/my runs/a=b,[c]/epoch=01.ckpt"
     printed = [line.split(":", 1)[1].strip() for line in steps.text().splitlines()[1:]]
     assert len(printed) == (1 if experiment == "gpip_finetune" else 3)
     for program, *words in map(shlex.split, printed):
         if program == "gpip":
+            assert parser().parse_args(words).run
             continue
         extra = ["simulation_dir=here"] if program == "spkmd" else []
         tree = {"spktrain": "train", "spkmd": "md"}[program]
-        assert not OmegaConf.missing_keys(compose(*words, *extra, tree=tree))
+        config = compose(*words, *extra, tree=tree)
+        assert not OmegaConf.missing_keys(config)
+        files = [OmegaConf.select(config, k) for k in ("pretrained.path", "calculator.model_file")]
+        assert steps.model_path in files or "FINETUNED_RUN/best_model" in files
+
+
+@pytest.mark.parametrize(("stress", "preset"), [(False, "box_nvt"), (True, "box_npt")])
+def test_after_periodic_data_a_periodic_preset_is_printed(compose, stress, preset):
+    steps = instantiate(compose("experiment=gpip_finetune").callbacks.next_steps)
+    (line,) = steps.text(periodic=True, stress=stress).splitlines()[1:]
+    program, *words = shlex.split(line.split(":", 1)[1])
+    assert (program, words[0]) == ("spkmd", f"simulation={preset}")
+    if not (TREES / f"md/simulation/{preset}.yaml").is_file():
+        pytest.skip(f"there is no {preset} yet")
+    config = compose(*words, "simulation_dir=here", tree="md")
+    assert not OmegaConf.missing_keys(config)
+    assert bool(OmegaConf.select(config, "dynamics.barostat")) == stress
 
 
 @pytest.mark.parametrize("backbone", ["painn", "equivariant_transformer"])
@@ -157,7 +175,7 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
     words = ("experiment=gpip_oreo_pretrain", f"pretext=[{pretexts}]")
     config = compose(*words)
     assert [type(t).__name__ for t in instantiate(config.data.transforms)] == [
-        "RemoveOffsets",
+        "RemoveAtomReferences",
         "SelectCorrupted",
         "ForceTargets",
         "SubtractCenter",
@@ -167,7 +185,7 @@ def test_transforms_have_one_order_whatever_that_of_the_pretexts(compose, pretex
         "CastTo32",
     ]
     stored = instantiate(config.model.postprocessors)
-    assert [type(t).__name__ for t in stored] == ["CastTo64", "AddOffsets"]
+    assert [type(t).__name__ for t in stored] == ["CastTo64", "AddAtomReferences"]
 
 
 def test_a_transform_without_a_place_in_the_order_is_refused(compose):

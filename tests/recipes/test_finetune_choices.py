@@ -44,7 +44,7 @@ def test_everything_at_once(train, tmp_path, capsys):
         "representation.embedding              800      2  frozen",
         "rates:     times 0.5 for every step of depth",
         "auxiliary: noise with weight 0.1; noise of 0.005 Å on the positions",
-        "references of energy fitted to the training labels: H ",
+        "references of energy: fitted to the training labels of 3 compositions: H ",
         "averaging: weights are averaged (decay 0.995)",
     ):
         assert words in printed, words

@@ -1,5 +1,7 @@
 """The paper's four fine-tunings: settings, and a batch of each from data of the true format."""
 
+import shlex
+
 import hydra
 import numpy as np
 import pytest
@@ -156,15 +158,24 @@ def test_both_test_sets_of_iso17(compose, tmp_path, fold, n):
 def test_the_command_for_unknown_molecules_is_taken(compose):
     from gpip_plugins.cli import parser
 
-    config = compose("experiment=gpip_finetune_iso17", "data.datapath=downloads")
-    command = config.callbacks.next_steps.commands["test on unknown molecules"]
-    program, *words = command.format(model="RUN/best_model").split()
+    config = compose("experiment=gpip_finetune_iso17", "data.datapath='my downloads'")
+    steps = hydra.utils.instantiate(config.callbacks.next_steps)
+    steps.model_path = "/my runs/best_model"
+    simulate, unknown = (line.split(":", 1)[1] for line in steps.text().splitlines()[1:])
+    program, *words = shlex.split(unknown)
     args = parser().parse_args(words)
     assert (program, args.model_file, args.source) == (
         "gpip",
-        "RUN/best_model",
-        "downloads/iso17/test_other.db",
+        "/my runs/best_model",
+        "my downloads/iso17/test_other.db",
     )
+    config = compose(*shlex.split(simulate)[1:], "simulation_dir=here", tree="md")
+    names = ("model_file", "energy_key", "force_key")
+    assert [config.calculator[name] for name in names] == [
+        "/my runs/best_model",
+        "total_energy",
+        "atomic_forces",
+    ]
 
 
 def test_another_molecule_or_fold_is_refused(compose, tmp_path):

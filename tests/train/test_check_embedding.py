@@ -42,6 +42,15 @@ def check(embedding, elements=(1, 6), transforms=(), stage="fit"):
     CheckEmbedding().setup(trainer, task, stage)
 
 
+def test_elements_that_are_only_tested_are_told(capsys):
+    data = SimpleNamespace(elements=[1, 6, 35], train_elements=[1, 6], train_transforms=[])
+    data.val_dataset, data.test_dataset = (SimpleNamespace(elements=e) for e in ([1, 35], [6]))
+    task = SimpleNamespace(model=SimpleNamespace(representation=SimpleNamespace()))
+    task.model.representation.embedding = EMBEDDINGS["torch"]()
+    CheckEmbedding().setup(SimpleNamespace(datamodule=data), task, "fit")
+    assert "test configurations contain Br, which no training" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("kind", "token"), [("torch", 0), ("torch", 99), ("padded", 99), ("zeros", 0), ("own", 29)]
 )

@@ -15,7 +15,7 @@ from gpip_plugins.transform import (
     RestoreScale,
     Standardize,
 )
-from gpip_plugins.transform.references import fit_atom_references
+from gpip_plugins.transform.reference_fit import find_references
 from gpip_plugins.transform.training_split import TrainingLabels, training_labels
 
 TRUE = {1: -13.6, 6: -1030.5, 8: -2042.25}
@@ -25,7 +25,7 @@ TRUE = {1: -13.6, 6: -1030.5, 8: -2042.25}
 def make_data(tmp_path):
     """Return a function that builds a data module; energies are sums of `TRUE`, plus extras."""
 
-    def build(names, *transforms, n_train=None, cls=GpipDataModule):
+    def build(names, *transforms, n_train=None, cls=GpipDataModule, units=None):
         path = str(tmp_path / "labels.db")
         store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict={"energy": "eV"})
         frames = [molecule(name) for name in names]
@@ -50,6 +50,7 @@ def make_data(tmp_path):
             num_workers=0,
             split_file=str(tmp_path / "split.npz"),
             transforms=list(transforms),
+            property_units=units,
         )
         data.setup()
         return data, np.concatenate(energies)
@@ -90,7 +91,7 @@ def test_a_batch_is_treated_as_its_configurations(make_data):
 def test_one_composition_gives_the_smallest_norm_with_a_remark(make_data):
     """n = (6, 2, 1) of H, C, O: the smallest solution is proportional to n."""
     data, energies = make_data(["CH3CH2OH"] * 4)
-    fit = fit_atom_references(training_labels(data, "energy"))
+    fit = find_references(training_labels(data, "energy"), "fitted")
     counts = np.array([6.0, 2.0, 1.0])
     expected = energies[0] * counts / (counts @ counts)
     assert list(fit.energies.values()) == pytest.approx(expected.tolist())
@@ -98,12 +99,50 @@ def test_one_composition_gives_the_smallest_norm_with_a_remark(make_data):
     assert "leave 2 of 3 undetermined" in str(fit) and "smallest norm" in str(fit)
 
 
+def test_one_composition_takes_the_mean_unless_a_fit_is_asked_for(make_data):
+    """Multiples of one composition, as in boxes of different size, are one composition."""
+    data, _ = make_data(["H2O"] * 4)
+    water = training_labels(data, "energy")
+    mean = sum(TRUE[z] * n for z, n in ((1, 2), (8, 1))) / 3
+    for references, kind in (("auto", "mean"), ("mean", "mean"), ("fitted", "fitted")):
+        found = find_references(water, references)
+        assert found.kind == kind and found.rmse == pytest.approx(0.0, abs=1e-8)
+    assert find_references(water).energies == {z: pytest.approx(mean) for z in (1, 8)}
+    Z = torch.cat([water.Z, water.Z[:3], water.Z[:3]])
+    boxes = TrainingLabels(
+        torch.cat([water.values, 2 * water.values[:1]]),
+        Z,
+        torch.cat([water.n_atoms, torch.tensor([6])]),
+    )
+    assert (find_references(boxes).kind, len(find_references(boxes).compositions)) == ("mean", 2)
+    # Of other compositions nothing is known.
+    assert find_references(boxes).undetermined([{1: 4, 8: 2}, {1: 2}, {6: 1}]) == 2
+
+
+def test_energies_without_a_common_reference_are_refused(make_data):
+    remedy = r"scatters by .* eV per atom .*mean per atom of 3 compositions.*references=auto\."
+    with pytest.raises(InputError, match=remedy):
+        make_data(
+            ["H2O", "CH4", "CO2"], RemoveAtomReferences("energy", "mean"), units={"energy": "eV"}
+        )
+    with pytest.raises(InputError, match=r"references='median' is unknown; choose from auto, mean"):
+        RemoveAtomReferences("energy", "median")
+
+
+def test_references_stay_in_double_precision(make_data):
+    data, _ = make_data(["H2O", "CH4", "CO2", "H2"])
+    add = AddAtomReferences("energy")
+    add.datamodule(data)
+    exact = add.atomref.clone()
+    assert torch.equal(add.to(torch.float32).half().atomref, exact)
+
+
 def test_noisy_labels_are_fitted_by_least_squares():
     rng = np.random.default_rng(1)
     counts = rng.integers(1, 9, size=(400, 2))
     values = counts @ np.array([-13.0, -1000.0]) + rng.normal(scale=0.5, size=400)
     Z = torch.cat([torch.tensor([1] * h + [6] * c) for h, c in counts.tolist()])
-    fit = fit_atom_references(TrainingLabels(torch.tensor(values), Z, torch.tensor(counts.sum(1))))
+    fit = find_references(TrainingLabels(torch.tensor(values), Z, torch.tensor(counts.sum(1))))
     # Five standard errors of least squares.
     errors = 5 * 0.5 * np.sqrt(np.diag(np.linalg.inv(counts.T @ counts)))
     difference = np.abs(np.array(list(fit.energies.values())) - [-13.0, -1000.0])
