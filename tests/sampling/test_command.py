@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.sampling.command import add_sample
-from gpip_plugins.sampling.program import translate
 from gpip_plugins.sampling.systems.presets import MOLECULES
 from gpip_plugins.sampling.systems.sources import Presets
+from gpip_plugins.sampling.words import translate
 
 SHORT = ["sampling_interval=0.02", "equilibration=0.02", "temperatures=[300,500]", "cores=1"]
 SHORT += ["energy_check=1"]

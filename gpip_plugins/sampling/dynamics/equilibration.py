@@ -40,12 +40,14 @@ class PreparedBox:
             of the values are independent.
         density_drift: mean of the last quarter minus mean of the third quarter, g/cm^3; if it is
             much larger than the error, the time was too short. None for a given cell.
+        cutoff: of the forces in the prepared cell, Å; None for a force field without one.
     """
 
     box: Box
     density: float
     density_error: float | None
     density_drift: float | None
+    cutoff: float | None
 
 
 def n_chunks(preparation: Preparation) -> int:
@@ -104,9 +106,9 @@ def prepare(
         quarter = len(half) // 2
         drift = float(half[quarter:].mean() - half[:quarter].mean())
         box = run.box.scaled_to(run.box.volume * run.box.density / density)
-    return PreparedBox(
-        _anneal(box, engine_for(box), preparation, seed, on_chunk), density, error, drift
-    )
+    engine = engine_for(box)
+    annealed = _anneal(box, engine, preparation, seed, on_chunk)
+    return PreparedBox(annealed, density, error, drift, engine.cutoff)
 
 
 class _ConstantPressure:
