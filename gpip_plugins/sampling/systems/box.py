@@ -13,7 +13,7 @@ from ase.cell import Cell
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.systems.molecule import MolecularSystem, check_name
 from gpip_plugins.sampling.systems.perception import find_components
-from gpip_plugins.sampling.systems.structures import read_structures_of
+from gpip_plugins.sampling.systems.structures import first_structure
 from gpip_plugins.units import density
 
 __all__ = ["Box", "reduced_cell"]
@@ -86,7 +86,9 @@ class Box:
     def from_file(
         cls, path: str | Path, name: str | None = None, charges: Mapping[str, int] | None = None
     ) -> "Box":
-        """Read the only structure of a file; its molecules are found as in `from_atoms`.
+        """Read the first structure of a file; its molecules are found as in `from_atoms`.
+
+        All structures of a file: `.files.read_systems`.
 
         Args:
             path: any file that ASE reads.
@@ -94,10 +96,9 @@ class Box:
             charges: as for `from_atoms`.
 
         Raises:
-            InputError: when the file cannot be read or holds several structures, and as
-                `from_atoms`.
+            InputError: when the file cannot be read, and as `from_atoms`.
         """
-        (atoms,) = read_structures_of(path, most=1)
+        atoms = first_structure(path)
         name = name or Path(str(path).removesuffix(".gz")).stem
         return cls.from_atoms(atoms, name, f"structure={str(path)!r}", charges)
 

@@ -89,7 +89,7 @@ def electrolyte(
         >>> electrolyte("Na", "TFSI", "DME", 4, box="large")
         {'Na': 48, 'TFSI': 48, 'DME': 72}
         >>> electrolyte("Ca", "Cl", "water", 1)
-        {'Ca': 2, 'Cl': 4, 'water': 106}
+        {'Ca': 2, 'Cl': 4, 'water': 107}
     """
     _check_known("cation", cation, CATIONS)
     _check_known("anion", anion, ANIONS)
@@ -145,9 +145,10 @@ def _check_known(parameter: str, name: Any, choices: Mapping[str, Any], how: str
     if name in choices:
         return
     close = difflib.get_close_matches(str(name), choices, 1)
-    why = "has no constants in the force field" if name in WITHOUT_CONSTANTS else "is unknown"
-    meant = f" (did you mean {close[0]}?)" if close else ""
-    raise InputError(f"{parameter}={name!r} {why}{meant}; choose from {', '.join(choices)}{how}.")
+    why = f"is unknown (did you mean {close[0]}?)" if close else "is unknown"
+    if name in WITHOUT_CONSTANTS:
+        why = "has no constants in the force field"
+    raise InputError(f"{parameter}={name!r} {why}; choose from {', '.join(choices)}{how}.")
 
 
 def estimated_molarity(counts: Mapping[str, int]) -> float:

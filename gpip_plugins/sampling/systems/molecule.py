@@ -18,7 +18,7 @@ from gpip_plugins.sampling.systems.chemistry import (
 from gpip_plugins.sampling.systems.embedding import QuietRDKit, embed, parsed, shown, with_bonds
 from gpip_plugins.sampling.systems.presets import PRESETS
 from gpip_plugins.sampling.systems.stereo import isomeric_smiles, open_centres
-from gpip_plugins.sampling.systems.structures import read_structures_of
+from gpip_plugins.sampling.systems.structures import first_structure
 
 __all__ = ["MolecularSystem", "check_name"]
 
@@ -145,9 +145,9 @@ class MolecularSystem:
     def from_file(
         cls, path: str | Path, name: str | None = None, charge: int = 0
     ) -> "MolecularSystem":
-        """Read the only molecule of a file that ASE reads; bonds are found from the geometry.
+        """Read the first molecule of a file that ASE reads; bonds are found from the geometry.
 
-        Files of several structures, and files that contain bonds: `.files.read_systems`.
+        All structures of a file, and files that contain bonds: `.files.read_systems`.
 
         Args:
             path: the structure file.
@@ -155,11 +155,10 @@ class MolecularSystem:
             charge: total charge of the molecule in e, needed to find the bond orders.
 
         Raises:
-            InputError: when the file is missing, unreadable or holds several structures, and as
-                `from_atoms`.
+            InputError: when the file is missing or unreadable, and as `from_atoms`.
         """
         path = Path(path)
-        (atoms,) = read_structures_of(path, most=1)
+        atoms = first_structure(path)
         return cls.from_atoms(atoms, name or path.stem, f"structure={str(path)!r}", charge)
 
     @classmethod

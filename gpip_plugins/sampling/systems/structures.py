@@ -1,5 +1,7 @@
 """Structures from files: each must be one that can be real."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import ase
@@ -9,7 +11,19 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
 from gpip_plugins.io.structures import read_structures
 
-__all__ = ["read_structures_of"]
+__all__ = ["first_structure", "read_structures_of"]
+
+
+def first_structure(path: str | Path) -> ase.Atoms:
+    """Read the first structure of a file; the others are not read.
+
+    Args:
+        path: as for `read_structures_of`.
+
+    Raises:
+        InputError: as `read_structures_of`.
+    """
+    return next(_structures(path))
 
 
 def read_structures_of(path: str | Path, most: int) -> list[ase.Atoms]:
@@ -23,17 +37,21 @@ def read_structures_of(path: str | Path, most: int) -> list[ase.Atoms]:
         InputError: when the file is missing, empty or unreadable, holds more structures, or holds
             one that cannot be real (`gpip_plugins.analysis.structure_faults`).
     """
-    full = existing("structure", path, "give an existing file")
-    found = []
-    for atoms in read_structures(full):
-        where = f"structure={str(path)!r}"
-        if len(found) == most:
-            raise InputError(
-                f"{where} holds more than {most} structure{'s' * (most > 1)}; give a file with "
-                "only those that shall be sampled."
-            )
-        check_structure(atoms, f"{where} (frame {len(found)})")
-        found.append(atoms)
-    if not found:
-        raise InputError(f"structure={str(path)!r} holds no structure; give for example XYZ.")
+    found = list(islice(_structures(path), most + 1))
+    if len(found) > most:
+        raise InputError(
+            f"structure={str(path)!r} holds more than {most} structures; give a file with only "
+            "those that shall be sampled."
+        )
     return found
+
+
+def _structures(path: str | Path) -> Iterator[ase.Atoms]:
+    """Yield the structures of a file, each checked."""
+    full = existing("structure", path, "give an existing file")
+    number = -1
+    for number, atoms in enumerate(read_structures(full)):
+        check_structure(atoms, f"structure={str(path)!r} (frame {number})")
+        yield atoms
+    if number < 0:
+        raise InputError(f"structure={str(path)!r} holds no structure; give for example XYZ.")

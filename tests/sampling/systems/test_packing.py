@@ -169,7 +169,7 @@ def test_a_salt_of_a_divalent_cation_is_neutral_and_one_molar_means_one_molar():
     assert estimated_molarity(counts) == pytest.approx(1.0, abs=0.02)
     mixture = electrolyte("Li", "PF6", "EC:EMC:EMC", 1, "large")  # not a composition of the paper
     assert estimated_molarity(mixture) == pytest.approx(1.0, abs=0.001)
-    assert abs(mixture["EMC"] - 2 * mixture["EC"]) <= 1
+    assert abs(mixture["EMC"] - 2 * mixture["EC"]) <= 2
 
 
 def test_every_ion_and_solvent_has_its_number_of_atoms():
