@@ -9,13 +9,16 @@ from collections.abc import Sequence
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.campaign.generate import generate
+from gpip_plugins.sampling.settings import SamplingSettings
 from gpip_plugins.sampling.systems.choices import register_molecules
 from gpip_plugins.sampling.words import translate
 
@@ -49,7 +52,18 @@ def job(config: DictConfig) -> None:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise
-    generate(settings)
+    _generate(settings)
+
+
+def _generate(settings: SamplingSettings) -> None:
+    """Sample; a mistake ends a single run with its sentence, without the frame of Hydra."""
+    try:
+        generate(settings)
+    except InputError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        print(f"gpip: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def run(words: Sequence[str]) -> None:

@@ -97,7 +97,7 @@ def choose(
     Args:
         system: the molecule or box.
         name: name of the force field, see `force_field`.
-        fallback: name of the force field for systems that the first one does not cover completely;
+        fallback: name of the force field for systems with atoms or terms that the first one lacks;
             None refuses such systems.
 
     Returns:

@@ -191,7 +191,7 @@ def test_a_box_that_always_explodes_may_be_dropped(tmp_path, one_explodes, caplo
 
 def test_nothing_is_written_when_every_box_explodes(tmp_path, one_explodes):
     alone = sampling(
-        tmp_path / "a.db", system=Water(count=20), on_explosion="drop", energy_check=1.0
+        tmp_path / "a.db", system=Water(count=20, cell=9.35), on_explosion="drop", energy_check=1.0
     )
     with pytest.raises(InputError, match=r"all 4 trajectories exploded.*leaves nothing to store"):
         generate(alone)
