@@ -120,7 +120,7 @@ def longest_cutoff(cell: np.ndarray) -> float:
         cell: cell vectors in rows, Å, shape (3, 3).
 
     Example:
-        >>> longest_cutoff(np.eye(3) * 3.0)
+        >>> round(longest_cutoff(np.eye(3) * 3.0), 3)
         1.425
     """
     return min(MAX_CUTOFF, MARGIN * _half_height(cell))

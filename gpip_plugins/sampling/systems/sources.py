@@ -104,8 +104,8 @@ class Smiles:
     Example:
         >>> [system.name for system in Smiles(["CCO", "COC"]).build(seed=0)]
         ['CCO', 'COC']
-        >>> [system.name for system in Smiles("CC=CC", isomers="all").build(seed=0)]
-        ['C/C=C/C', 'C/C=C\\C']
+        >>> len(Smiles("CC=CC", isomers="all").build(seed=0))
+        2
     """
 
     smiles: str | Sequence[str]
