@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gpip_plugins.analysis.soap import require_analysis
+from gpip_plugins.report.adaptations import adaptation_findings
 from gpip_plugins.report.coverage import ComparedFrames, compare_frames
 from gpip_plugins.report.files import finite
 from gpip_plugins.report.findings import coverage_findings, sampling_findings
@@ -82,7 +83,7 @@ def examine(
         "seed": settings.seed,
         "systems": {name: found.entry for name, found in figures.items()},
     }
-    findings = sampling_findings(report["systems"])
+    findings = sampling_findings(report["systems"]) + adaptation_findings(metadata)
     compared = None
     if labels is not None:
         compared = compare_frames(systems, labelled, settings.seed, progress)

@@ -289,7 +289,7 @@ class SamplingSettings:
             in which the command was typed.
         system: what is sampled, a class of `gpip_plugins.sampling.systems.sources`.
         force_field: name of the force field (see `gpip_plugins.sampling.forcefield`).
-        fallback: force field for systems that `force_field` does not cover completely; None refuses
+        fallback: force field for systems with atoms or terms that `force_field` lacks; None refuses
             such systems.
         seed: seed of geometries, velocities and noise, from 0.
         schedule: when frames are taken.

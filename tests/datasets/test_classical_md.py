@@ -231,7 +231,7 @@ def test_database_with_missing_rows_is_refused(tmp_path, no_simulation, sampled)
         ({"system": Presets(["asprin"])}, r"molecules='asprin' is not a preset"),
         ({"system": Smiles(["O", "[H]O"])}, r"the system 'O' is named 2 times"),
         ({"system": Smiles("F[P-](F)(F)(F)(F)F")}, r"force_field='mmff94' does not cover"),
-        ({"system": Smiles("[Na+]")}, r"is a single atom, which has no internal motion"),
+        ({"system": Smiles("C[CH]C")}, r"smiles='C\[CH\]C' has 1 unpaired electron at atom 1"),
         ({"system": Files("nowhere.xyz")}, r"nowhere.xyz does not exist"),
         ({"force_field": "amber"}, r"force_field='amber' is unknown"),
         ({"on_explosion": "ignore"}, r"on_explosion='ignore' is unknown; choose from refuse"),

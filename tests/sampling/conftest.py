@@ -10,11 +10,11 @@ from rdkit import Chem
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine, fastest_platform
-from gpip_plugins.sampling.program import translate
 from gpip_plugins.sampling.settings import Dynamics
 from gpip_plugins.sampling.systems.box import Box
 from gpip_plugins.sampling.systems.choices import register_molecules
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.words import translate
 
 SIGMA, EPSILON = 0.3405, 0.99607  # of argon: nm, kJ/mol
 SPC_FW = {"q": 0.41, "r0": 0.1012, "k": 443153.38, "t0": math.radians(113.24), "kt": 317.5656}

@@ -15,9 +15,9 @@ from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.sampling.command import add_sample
-from gpip_plugins.sampling.program import translate
 from gpip_plugins.sampling.systems.presets import MOLECULES
 from gpip_plugins.sampling.systems.sources import Presets
+from gpip_plugins.sampling.words import translate
 
 SHORT = ["sampling_interval=0.02", "equilibration=0.02", "temperatures=[300,500]", "cores=1"]
 SHORT += ["energy_check=1"]
@@ -167,15 +167,17 @@ def test_jobs_of_hydras_launchers_write_what_one_run_writes(sample, tmp_path, cl
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("system=unobtainium", "Could not find 'data/system/unobtainium'"),
-        ("size=huge", "Could not find 'size/huge'"),
+        ("system=unobtainium", "gpip: system=unobtainium is unknown; choose from aspirin"),
         ("system=smiles", "smiles is not given, but this system needs it; add smiles=..."),
         ("system=smiles smiles=XX", "smiles='XX' does not parse"),
         ("system=file file=no.xyz", "no.xyz does not exist"),
         ("system=isomers count=-3", "count=-3 is not a whole number of at least 1"),
         ("system=water64 count=-1", "composition.water=-1 is not a whole number of at least 1"),
         ("system=electrolyte concentration=0", "concentration=0 is not a number above 0 (mol/L)"),
-        ("system=electrolyte cation=K", "cation='K' is unknown; choose from Li, Na"),
+        ("system=electrolyte cation=Al", "cation='Al' is unknown; choose from Li, Na"),
+        ("system=smiles smiles=C[CH]C", "has 1 unpaired electron at atom 1"),
+        ("system=smiles smiles=[CH2-]C(=O)C", "its charges add up to +0.000 e"),
+        ("system=water64 count=1 preparation.npt=0", "allows a cutoff of only 1.6"),
         ("force_field=amber", "force_field='amber' is unknown"),
         ("n_frames=-5", "n_frames=-5 is not a whole number of at least 1"),
         ("n_frames=100000000000", "MB are free; free some space"),

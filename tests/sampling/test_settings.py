@@ -8,7 +8,6 @@ from omegaconf import OmegaConf
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.campaign.plan import covered_systems
 from gpip_plugins.sampling.campaign.stored import record
-from gpip_plugins.sampling.program import SYSTEM_KEYS
 from gpip_plugins.sampling.settings import (
     KEYWORDS,
     Dynamics,
@@ -19,6 +18,7 @@ from gpip_plugins.sampling.settings import (
     Workers,
 )
 from gpip_plugins.sampling.systems.sources import SOURCES, Presets
+from gpip_plugins.sampling.words import SYSTEM_KEYS
 
 
 def test_defaults_are_those_of_gpip():
@@ -128,7 +128,7 @@ def test_the_recipe_shows_every_default(shown):
     [
         ("water64", set()),
         ("electrolyte", set()),
-        ("isomers", {"formula"}),  # the paper's
+        ("isomers", set()),
         ("smiles", {"smiles"}),  # have to be named
         ("file", {"file"}),
     ],

@@ -16,6 +16,7 @@ from gpip_plugins.sampling.campaign.plan import CoveredSystem, Plan, covered_sys
 from gpip_plugins.sampling.campaign.run import estimate_run, run_plan
 from gpip_plugins.sampling.campaign.stored import check_folder, compare, record
 from gpip_plugins.sampling.campaign.tasks import missing
+from gpip_plugins.sampling.forcefield import summary
 from gpip_plugins.sampling.settings import SamplingSettings
 
 __all__ = ["generate"]
@@ -113,22 +114,27 @@ def _sample(settings: SamplingSettings, plan: Plan, covered: Sequence[CoveredSys
         len(to_run),
         len(tasks),
     )
-    n_covered = 0
-    for system, _, coverage in covered:
-        first_choice = coverage.force_field == settings.force_field
-        n_covered += first_choice
-        if not first_choice or len(covered) <= MAX_LISTED:
-            log.info("%s: %s.", system.name, coverage.sentence())
-    log.info(
-        "force_field=%s covers %d of %d system(s) completely (%.0f %%).",
-        settings.force_field,
-        n_covered,
-        len(covered),
-        100 * n_covered / len(covered),
-    )
+    _log_coverage(settings.force_field, covered)
     if to_run:
         log.info("Estimated time: %s.", estimate_run(plan, settings))
     run_plan(plan, settings)
+
+
+def _log_coverage(force_field: str, covered: Sequence[CoveredSystem]) -> None:
+    """Print what was estimated, shortened or chosen for each system; of many, only the number."""
+    open_ones = 0
+    for system, _, coverage in covered:
+        if coverage.instead_of is not None or len(covered) <= MAX_LISTED:
+            log.info("%s: %s.", system.name, coverage.sentence())
+        else:
+            open_ones += bool(coverage.notes)
+    if open_ones:
+        log.info(
+            "%d further system(s) left something open, such as a stereocentre; what was chosen is "
+            "in the metadata `coverage`.",
+            open_ones,
+        )
+    log.info("%s", summary(force_field, [coverage for *_, coverage in covered]))
 
 
 def _others_have_tasks_left(settings: SamplingSettings, plan: Plan) -> bool:

@@ -23,7 +23,7 @@ __all__ = ["describe_cost", "merge"]
 log = logging.getLogger(__name__)
 
 MAX_DEVIATION: Final = 0.05  # from the requested molarity; one molecule more is 2 to 4 %
-BOX_FACTS: Final = ("density", "density_error", "density_drift", "molarity")
+BOX_FACTS: Final = ("density", "density_error", "density_drift", "molarity", "cutoff")
 
 Facts = Sequence[tuple[Task, dict[str, Any]]]
 
@@ -33,9 +33,9 @@ def merge(
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Write the database from the shards of all trajectories, in the order of the plan.
 
-    Added to the metadata are `n_rows`, `boxes` (density and molarity after the preparation, by box
-    and replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box did),
-    `near_duplicates_dropped` (number of frames by system; empty without a search for them),
+    Added to the metadata are `n_rows`, `boxes` (density, molarity and cutoff after the preparation,
+    by box and replica), `dropped` and `halved_time_step` (trajectories that exploded, or whose box
+    did), `near_duplicates_dropped` (number of frames by system; empty without a search for them),
     `nve_drift` and `nve_drift_error` (drift of the total energy without a thermostat and its
     standard error in meV/atom/ps, by system, where it was checked), and `cost`.
 

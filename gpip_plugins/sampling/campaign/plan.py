@@ -14,6 +14,7 @@ from gpip_plugins.sampling.campaign.preparation_task import PreparationTask
 from gpip_plugins.sampling.campaign.tasks import Task
 from gpip_plugins.sampling.campaign.trajectory_task import TrajectoryTask
 from gpip_plugins.sampling.dynamics.engine import Engine
+from gpip_plugins.sampling.dynamics.equilibration import check_room
 from gpip_plugins.sampling.dynamics.periodic_engine import engine_for
 from gpip_plugins.sampling.dynamics.trajectory import Trajectory
 from gpip_plugins.sampling.forcefield import Coverage, ForceField, choose
@@ -137,12 +138,14 @@ def preparations(tasks: Sequence[Task]) -> list[PreparationTask]:
 
 
 def _check_durations(engine: Engine, settings: SamplingSettings) -> None:
-    """Raise `InputError` for a duration that is no multiple of the time step."""
+    """Raise `InputError` for a duration that is no multiple of the time step, and small boxes."""
     engine.n_steps("sampling_interval", settings.schedule.sampling_interval)
     engine.n_steps("equilibration", settings.schedule.equilibration)
     if engine.system.cell is not None:
         engine.n_steps("npt", settings.preparation.npt)
         engine.n_steps("annealing", settings.preparation.annealing)
+        if settings.preparation.npt and engine.cutoff is not None:
+            check_room(engine.system)
 
 
 def _trajectories(

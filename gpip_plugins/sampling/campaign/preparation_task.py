@@ -22,8 +22,8 @@ class PreparationTask(Task):
     """Equilibrate and anneal a packed box; all trajectories of one replica start from the result.
 
     Facts in addition to those of every task: `density` (g/cm^3), its `density_error` and
-    `density_drift` (None for a given cell), `molarity` (mol/L, by component); all None after an
-    explosion.
+    `density_drift` (None for a given cell), `molarity` (mol/L, by component), `cutoff` of the
+    prepared cell (Å, None for a force field without one); all None after an explosion.
 
     Args:
         settings: durations and temperatures.
@@ -78,12 +78,14 @@ class PreparationTask(Task):
             result: the prepared box, or None after an explosion.
         """
         if result is None:
-            return {}, dict.fromkeys(("density", "density_error", "density_drift", "molarity"))
+            names = ("density", "density_error", "density_drift", "molarity", "cutoff")
+            return {}, dict.fromkeys(names)
         facts = {
             "density": result.density,
             "density_error": result.density_error,
             "density_drift": result.density_drift,
             "molarity": result.box.molarity,
+            "cutoff": result.cutoff,
         }
         return {"positions": result.box.positions, "cell": result.box.cell}, facts
 

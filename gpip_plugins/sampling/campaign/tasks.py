@@ -25,7 +25,7 @@ from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 __all__ = ["Task", "missing"]
 
-FORMAT: Final = 3  # raise it when the same settings give other results
+FORMAT: Final = 4  # raise it when the same settings give other results
 GPUS: Final = ("CUDA", "OpenCL", "HIP")
 
 

@@ -231,8 +231,8 @@ class LangevinEngine(Engine):
     """Langevin dynamics of one isolated molecule, in double precision.
 
     The platform is OpenMM's `Reference`: it is the fastest for 9 to 21 atoms, and its results are
-    reproducible bit for bit. The centre of mass of the stored positions is at the origin. Rotation
-    is sampled too.
+    reproducible bit for bit. The centre of mass of the stored positions is at the origin, so that
+    all frames of a single atom are equal. Rotation is sampled too.
 
     `Reference` draws random numbers from one generator per process. A trajectory must therefore be
     run without interruption, and two engines must not run in threads of one process; separate
@@ -244,7 +244,7 @@ class LangevinEngine(Engine):
         dynamics: time step and friction; platform and threads are not used.
 
     Raises:
-        InputError: when the molecule is a single atom, or the force field does not cover it.
+        InputError: when the force field does not cover the molecule.
 
     Example:
         >>> from gpip_plugins.sampling.forcefield import force_field
@@ -256,11 +256,6 @@ class LangevinEngine(Engine):
     """
 
     def __init__(self, system: MolecularSystem, force_field: ForceField, dynamics: Dynamics):
-        if len(system.numbers) < 2:
-            raise InputError(
-                f"{system.name}: {system.source!r} is a single atom, which has no internal motion "
-                "to sample in vacuum; name a molecule of at least two atoms."
-            )
         super().__init__(system, force_field.create(system), dynamics)
 
     @property

@@ -13,17 +13,21 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.dynamics.engine import Engine
 from gpip_plugins.sampling.dynamics.periodic_engine import PeriodicEngine
 from gpip_plugins.sampling.forcefield import ForceField
+from gpip_plugins.sampling.forcefield.assembly import checked_cutoff
 from gpip_plugins.sampling.settings import Dynamics, Preparation
 from gpip_plugins.sampling.systems.box import Box
+from gpip_plugins.sampling.systems.packing import filled_fraction
 from gpip_plugins.units import ANGSTROM, NM
 
-__all__ = ["CHUNK", "PreparedBox", "n_chunks", "prepare"]
+__all__ = ["CHUNK", "PreparedBox", "check_room", "n_chunks", "prepare"]
 
 ATM: Final = 1.01325  # bar
 CHUNK: Final = 0.5  # ps between two checks of the running box
 BAROSTAT_INTERVAL: Final = 25  # steps between two trial volumes
 # Relative edges of the cell at which the cutoff is chosen again; force fields leave 5 % of margin.
 SHRUNK: Final = 0.96
+FILLED: Final = 0.7  # fraction of the volume inside van der Waals spheres in dense liquids
+SHRUNK_MORE: Final = 0.98  # relative edges that fluctuations reach at constant pressure
 EVAPORATED: Final = 4.0  # relative to the volume at the start
 MAX_RESTARTS: Final = 8  # of one chunk, each with a shorter cutoff
 
@@ -40,12 +44,14 @@ class PreparedBox:
             of the values are independent.
         density_drift: mean of the last quarter minus mean of the third quarter, g/cm^3; if it is
             much larger than the error, the time was too short. None for a given cell.
+        cutoff: of the forces in the prepared cell, Å; None for a force field without one.
     """
 
     box: Box
     density: float
     density_error: float | None
     density_drift: float | None
+    cutoff: float | None
 
 
 def n_chunks(preparation: Preparation) -> int:
@@ -104,9 +110,28 @@ def prepare(
         quarter = len(half) // 2
         drift = float(half[quarter:].mean() - half[:quarter].mean())
         box = run.box.scaled_to(run.box.volume * run.box.density / density)
-    return PreparedBox(
-        _anneal(box, engine_for(box), preparation, seed, on_chunk), density, error, drift
-    )
+    engine = engine_for(box)
+    annealed = _anneal(box, engine, preparation, seed, on_chunk)
+    return PreparedBox(annealed, density, error, drift, engine.cutoff)
+
+
+def check_room(box: Box) -> None:
+    """Check before the preparation that a loose box stays large enough for a cutoff.
+
+    At constant pressure it shrinks to the density of a liquid, whose van der Waals spheres fill up
+    to 70 % of the cell.
+
+    Args:
+        box: packed box.
+
+    Raises:
+        InputError: when it would become too small.
+    """
+    shrunk = min(1.0, (filled_fraction(box.components, box.volume) / FILLED) ** (1 / 3))
+    try:
+        checked_cutoff(box.cell * (SHRUNK_MORE * shrunk))
+    except InputError as error:
+        raise InputError(f"{box.name} at the density of a liquid: {error}") from None
 
 
 class _ConstantPressure:

@@ -55,6 +55,13 @@ class PeriodicEngine(Engine):
         """Centre of mass of the box, Å, shape (3,)."""
         return self._centre
 
+    @property
+    def cutoff(self) -> float | None:
+        """Cutoff of the forces in Å, None without one."""
+        forces = self.openmm_system.getForces()
+        found = [f.getCutoffDistance()._value for f in forces if hasattr(f, "getCutoffDistance")]
+        return max(found) / ANGSTROM if found else None
+
     def context(self, integrator: openmm.Integrator) -> openmm.Context:
         """Return a context on the engine's platform.
 

@@ -4,13 +4,15 @@ The generators of openff-toolkit, foyer and openmmforcefields do not work when t
 from PyPI, so atom typing and assembly are implemented in this package.
 """
 
+import difflib
 import re
+from dataclasses import replace
 from typing import Protocol
 
 import openmm
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.forcefield.coverage import ComponentCoverage, Coverage
+from gpip_plugins.sampling.forcefield.coverage import ComponentCoverage, Coverage, summary
 from gpip_plugins.sampling.forcefield.mmff94 import MMFF94
 from gpip_plugins.sampling.forcefield.tables import OPLS, TIP3P
 from gpip_plugins.sampling.forcefield.uff import UFF
@@ -28,6 +30,7 @@ __all__ = [
     "ForceField",
     "choose",
     "force_field",
+    "summary",
 ]
 
 
@@ -74,12 +77,14 @@ def force_field(name: str, parameter: str = "force_field") -> ForceField:
         >>> force_field("opls_q0.8")
         OPLS(charge_scale=0.8)
     """
-    if scaled := re.fullmatch(r"opls_q(\d+(\.\d+)?)", name):
+    if scaled := re.fullmatch(r"opls_q(\d+(\.\d+)?)", str(name)):
         return OPLS(charge_scale=float(scaled[1]))
     if name not in FORCE_FIELDS:
+        close = difflib.get_close_matches(str(name), FORCE_FIELDS, 1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
         raise InputError(
-            f"{parameter}={name!r} is unknown; choose from {', '.join(sorted(FORCE_FIELDS))}, or "
-            "opls_q0.8 for ionic charges scaled by 0.8."
+            f"{parameter}={name!r} is unknown{meant}; choose from "
+            f"{', '.join(sorted(FORCE_FIELDS))}, or opls_q0.8 for ionic charges scaled by 0.8."
         )
     return FORCE_FIELDS[name]
 
@@ -92,12 +97,12 @@ def choose(
     Args:
         system: the molecule or box.
         name: name of the force field, see `force_field`.
-        fallback: name of the force field for systems that the first one does not cover completely;
+        fallback: name of the force field for systems with atoms or terms that the first one lacks;
             None refuses such systems.
 
     Returns:
         The force field and its coverage, to be stored with the data; `Coverage.instead_of` holds
-        the reason if the fall-back was taken.
+        the reason if the fall-back was taken, and the notes hold what the input left open.
 
     Raises:
         InputError: when neither covers the system; the message names atoms, charges and terms.
@@ -111,7 +116,7 @@ def choose(
     asked = force_field(name)
     coverage = asked.coverage(system)
     if coverage.complete:
-        return asked, coverage
+        return asked, _with_assumptions(coverage, system)
     if fallback in (None, name):
         remedy = "" if name == "mmff94" else ", or give a fall-back such as fallback=mmff94"
         raise InputError(
@@ -125,4 +130,15 @@ def choose(
             f"force_field={name!r} does not cover {coverage.problems()}, nor does "
             f"fallback={fallback!r} cover {found.problems()}; leave this system out."
         )
-    return second, Coverage(found.force_field, found.components, instead_of=coverage)
+    return second, replace(_with_assumptions(found, system), instead_of=coverage)
+
+
+def _with_assumptions(coverage: Coverage, system: MolecularSystem | Box) -> Coverage:
+    """Return the coverage with what the input left open, see `MolecularSystem.assumed`."""
+    components = tuple(
+        replace(entry, note="; ".join(filter(None, (entry.note, molecule.assumed))))
+        for entry, (molecule, _) in zip(coverage.components, system.components, strict=True)
+    )
+    note = "" if system.cell is None else system.assumed
+    note = "; ".join(filter(None, (coverage.note, note)))
+    return replace(coverage, components=components, note=note)

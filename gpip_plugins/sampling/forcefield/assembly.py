@@ -3,8 +3,9 @@
 In an isolated molecule all pairs interact, without cutoff. A periodic box has particle-mesh Ewald
 (Essmann et al., J. Chem. Phys. 103, 8577 (1995)) for the charges, and Lennard-Jones terms that a
 switching function reduces to zero at the cutoff, with the usual long-range correction of energy and
-pressure. OpenMM's Lennard-Jones force supports only arithmetic means of sigma, so geometric means
-need a custom force, except where all sigma are equal (water).
+pressure. The sigma of a pair is the arithmetic mean if both tables take it (water and the ions for
+it), otherwise the geometric one. OpenMM's Lennard-Jones force supports only arithmetic means, so
+geometric ones need a custom force, except where all sigma are equal.
 """
 
 import math
@@ -18,14 +19,19 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable
 from gpip_plugins.units import ANGSTROM, KCAL
 
-__all__ = ["assemble", "checked_cutoff"]
+__all__ = ["LEAST_CUTOFF", "MAX_CUTOFF", "assemble", "checked_cutoff", "longest_cutoff"]
 
 DEGREE = math.pi / 180.0
 MAX_CUTOFF = 10.0  # Å, when no cutoff is given
+# Å; the minima of Lennard-Jones pairs of C, N and O lie at 3.3 to 4.0 Å, and the first shell of
+# water ends at 3.4 Å. A shorter cutoff would remove the attraction of neighbours.
+LEAST_CUTOFF = 4.0
 MARGIN = 0.95  # of half the cell, when no cutoff is given: constant pressure shrinks the cell
 EWALD_TOLERANCE = 1e-5
-GEOMETRIC = (
-    "4*sqrt(epsilon1*epsilon2)*s6*(s6-1); s6=(sqrt(sigma1*sigma2)/r)^6"  # Lennard-Jones, OPLS
+LENNARD_JONES = "4*sqrt(epsilon1*epsilon2)*s6*(s6-1); s6=(sigma/r)^6; sigma="
+GEOMETRIC = f"{LENNARD_JONES}sqrt(sigma1*sigma2)"
+BOTH_MEANS = (
+    f"{LENNARD_JONES}select(arithmetic1*arithmetic2, 0.5*(sigma1+sigma2), sqrt(sigma1*sigma2))"
 )
 
 
@@ -47,7 +53,7 @@ def assemble(
             off; 0 truncates them sharply.
 
     Raises:
-        InputError: when the cutoff does not fit the cell or the components cannot be mixed.
+        InputError: when the cutoff does not fit the cell, or the cell is too small for a cutoff.
 
     Example:
         >>> lithium = ParameterTable([1.0], [2.126], [0.018279])
@@ -81,22 +87,49 @@ def checked_cutoff(cell: np.ndarray, cutoff: float | None = None) -> float:
         cutoff: Å.
 
     Raises:
-        InputError: when the cutoff is not positive or exceeds half the shortest height of the cell.
+        InputError: when the cutoff is not positive or exceeds half the shortest height of the cell;
+            when no cutoff is given and the cell allows none of 4 Å.
 
     Example:
         >>> checked_cutoff(np.eye(3) * 10.0), checked_cutoff(np.eye(3) * 50.0)
         (4.75, 10.0)
     """
-    reciprocal = np.linalg.norm(np.linalg.inv(np.asarray(cell, dtype=float)), axis=0)
-    half = 0.5 / float(reciprocal.max())
     if cutoff is None:
-        return min(MAX_CUTOFF, MARGIN * half)
+        cutoff = longest_cutoff(cell)
+        if cutoff < LEAST_CUTOFF:
+            raise InputError(
+                f"the cell, {_half_height(cell) * 2:.2f} Å high, allows a cutoff of only "
+                f"{cutoff:.2f} Å, less than {LEAST_CUTOFF:g} Å, which would remove the attraction "
+                f"of neighbours; make the cell at least {2 * LEAST_CUTOFF / MARGIN:.1f} Å high, "
+                "with more molecules (count=... of water) or replicas of the cell."
+            )
+        return cutoff
+    half = _half_height(cell)
     if not 0.0 < cutoff <= half:
         raise InputError(
             f"cutoff={cutoff:g} Å must be positive and at most half the shortest height of the "
             f"cell, {half:.2f} Å; choose a smaller cutoff or a larger box."
         )
     return float(cutoff)
+
+
+def longest_cutoff(cell: np.ndarray) -> float:
+    """Return the cutoff in Å that is taken when none is given, however short.
+
+    Args:
+        cell: cell vectors in rows, Å, shape (3, 3).
+
+    Example:
+        >>> round(longest_cutoff(np.eye(3) * 3.0), 3)
+        1.425
+    """
+    return min(MAX_CUTOFF, MARGIN * _half_height(cell))
+
+
+def _half_height(cell: np.ndarray) -> float:
+    """Return half the shortest height of a cell in Å."""
+    reciprocal = np.linalg.norm(np.linalg.inv(np.asarray(cell, dtype=float)), axis=0)
+    return 0.5 / float(reciprocal.max())
 
 
 def _placed(
@@ -142,26 +175,23 @@ def _all_pairs(placed) -> openmm.NonbondedForce:
 
 def _with_cutoff(placed, cutoff: float, switch: float) -> list[openmm.Force]:
     """Return the forces of charges (particle-mesh Ewald) and Lennard-Jones terms (cutoff)."""
-    mixing = {table.mixing for table, _ in placed if (table.epsilon > 0).any()}
-    if len(mixing) > 1:
-        raise InputError(
-            "the components take different means of sigma (geometric and arithmetic); choose force "
-            "fields of one family for the whole box."
-        )
-    sigmas = {s for t, _ in placed for s, e in zip(t.sigma, t.epsilon, strict=True) if e > 0}
-    native = mixing == {"arithmetic"} or len(sigmas) < 2
+    sigmas: dict[str, set[float]] = {"geometric": set(), "arithmetic": set()}
+    for t, _ in placed:
+        sigmas[t.mixing] |= {s for s, e in zip(t.sigma, t.epsilon, strict=True) if e > 0}
+    native = not sigmas["geometric"] or len(sigmas["geometric"] | sigmas["arithmetic"]) < 2
+    both_means = len(sigmas["arithmetic"]) > 1
     coulomb = openmm.NonbondedForce()
     coulomb.setNonbondedMethod(openmm.NonbondedForce.PME)
     coulomb.setEwaldErrorTolerance(EWALD_TOLERANCE)
-    custom = openmm.CustomNonbondedForce(GEOMETRIC)
-    custom.addPerParticleParameter("sigma")
-    custom.addPerParticleParameter("epsilon")
+    custom = openmm.CustomNonbondedForce(BOTH_MEANS if both_means else GEOMETRIC)
+    for parameter in ("sigma", "epsilon", "arithmetic")[: 2 + both_means]:
+        custom.addPerParticleParameter(parameter)
     custom.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
     for table, first in placed:
         for q, sigma, epsilon in zip(table.charges, table.sigma, table.epsilon, strict=True):
             lj = (ANGSTROM * float(sigma), KCAL * float(epsilon)) if epsilon > 0 else (1.0, 0.0)
             coulomb.addParticle(float(q), *(lj if native else (1.0, 0.0)))
-            custom.addParticle(lj)
+            custom.addParticle((*lj, float(table.mixing == "arithmetic"))[: 2 + both_means])
         for scale, pairs in ((0.0, table.excluded), (table.scale14, table.pairs14)):
             for i, j in sorted(pairs):
                 coulomb.addException(first + i, first + j, *_pair(table, i, j, scale))

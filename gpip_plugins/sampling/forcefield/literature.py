@@ -1,14 +1,15 @@
-"""Small molecules and ions with published parameters: water and the ions of electrolytes.
+"""Small molecules and ions with published parameters: water and the anions of electrolytes.
 
 Water: TIP3P (Jorgensen, Chandrasekhar, Madura, Impey, Klein, J. Chem. Phys. 79, 926 (1983)), made
 flexible with the bond and angle constants of CHARMM (450 kcal/mol/Å^2, 55 kcal/mol/rad^2,
 E = k (x - x0)^2; as in the TIP3P files of moltemplate). Only the oxygen has a Lennard-Jones term,
 as in the original model and unlike in CHARMM.
 
-Li+, Na+: J. Åqvist, J. Phys. Chem. 94, 8021 (1990), as used with CL&P.
+Monatomic ions: see `.ions`.
 PF6-: J. N. Canongia Lopes, J. Deschamps, A. A. H. Pádua, J. Phys. Chem. B 108, 2038 (2004), after
 G. A. Kaminski, W. L. Jorgensen, J. Chem. Soc. Perkin Trans. 2, 2365 (1999): the CL&P force field.
-TFSI-: J. N. Canongia Lopes, A. A. H. Pádua, J. Phys. Chem. B 108, 16893 (2004).
+TFSI-, OTf-: J. N. Canongia Lopes, A. A. H. Pádua, J. Phys. Chem. B 108, 16893 (2004). BF4-, FSI-:
+the same force field.
 
 CL&P is designed to be mixed with OPLS-AA: geometric means, pairs three bonds apart scaled by 1/2.
 Its file (il.ff, version 2016/02/03, https://github.com/paduagroup/clandp) gives k/2 (x - x0)^2 in
@@ -16,7 +17,7 @@ kJ/mol. The numbers below are those of the file, all compared with it, and conve
 """
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from rdkit import Chem
@@ -25,7 +26,7 @@ from gpip_plugins.sampling.forcefield import topology
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable, Terms
 from gpip_plugins.units import KCAL
 
-__all__ = ["MODELS", "LiteratureModel", "model_of"]
+__all__ = ["MODELS", "LiteratureModel"]
 
 KJ = 1.0 / KCAL  # kcal in one kJ
 HALF = 0.5 * KJ  # k/2 in kJ/mol -> k in kcal/mol
@@ -43,9 +44,10 @@ class LiteratureModel:
         bonds: two names -> (k in kcal/mol/Å^2, r0 in Å).
         angles: three names -> (k in kcal/mol/rad^2, t0 in degrees).
         torsions: four names -> (V1, V2, V3, V4) in kcal/mol; groups without an entry have none.
+        mixing: means of sigma, see `gpip_plugins.sampling.forcefield.parameters.ParameterTable`.
 
     Example:
-        >>> water = model_of(Chem.AddHs(Chem.MolFromSmiles("O")))
+        >>> water = MODELS[0]
         >>> water.name, water.types(Chem.AddHs(Chem.MolFromSmiles("O")))
         ('TIP3P', ('O', 'H', 'H'))
     """
@@ -56,6 +58,7 @@ class LiteratureModel:
     bonds: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     angles: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     torsions: dict[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
+    mixing: Literal["geometric", "arithmetic"] = "geometric"
 
     def types(self, mol: Chem.Mol) -> tuple[str, ...]:
         """Return the name of every atom."""
@@ -94,6 +97,7 @@ class LiteratureModel:
                 Terms(*zip(*rows, strict=True)) if rows else Terms.none(size)
                 for size, rows in ((2, bonds), (3, angles), (4, torsions))
             ),
+            mixing=self.mixing,
         )
 
     def _find(self, rules: dict, names: tuple[str, ...], atoms: tuple[int, ...]):
@@ -101,25 +105,33 @@ class LiteratureModel:
         return rules.get(key) or rules.get(key[::-1])
 
 
-def model_of(mol: Chem.Mol) -> LiteratureModel | None:
-    """Return the model of a molecule, None if there is none.
-
-    Args:
-        mol: the molecule, with or without explicit hydrogens.
-    """
-    return _by_smiles().get(Chem.MolToSmiles(Chem.RemoveHs(mol)))
-
-
-@lru_cache(maxsize=1)
-def _by_smiles() -> dict[str, LiteratureModel]:
-    return {Chem.CanonSmiles(model.smiles): model for model in MODELS}
-
-
 def _angle(positions: np.ndarray, atoms: tuple[int, int, int]) -> float:
     a, b = (positions[i] - positions[atoms[1]] for i in (atoms[0], atoms[2]))
     return float(np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))))
 
 
+# Shared by the anions with sulfonyl groups.
+SULFONYL = {
+    "F": ("F", -0.16, 2.95, 0.22175 * KJ),
+    "C": ("C", 0.35, 3.50, 0.27614 * KJ),
+    "S": ("S", 1.02, 3.55, 1.046 * KJ),
+    "O": ("O", -0.53, 2.96, 0.87864 * KJ),
+    "N": ("N", -0.66, 3.25, 0.71128 * KJ),
+}
+TRIFLUOROMETHYL_BONDS = {("F", "C"): (3698.0 * HALF, 1.323), ("C", "S"): (1950.0 * HALF, 1.818)}
+SULFONAMIDE_BONDS = {("S", "O"): (5331.0 * HALF, 1.437), ("N", "S"): (3137.0 * HALF, 1.570)}
+TRIFLUOROMETHYL_ANGLES = {
+    ("F", "C", "F"): (781.0 * HALF, 107.1),
+    ("F", "C", "S"): (694.0 * HALF, 111.7),
+    ("C", "S", "O"): (870.0 * HALF, 102.6),
+}
+SULFONAMIDE_ANGLES = {
+    ("O", "S", "O"): (969.0 * HALF, 118.5),
+    ("N", "S", "O"): (789.0 * HALF, 113.6),
+    ("S", "N", "S"): (671.0 * HALF, 125.6),
+}
+
+#: Water and the anions of electrolytes.
 MODELS = (
     LiteratureModel(
         "TIP3P",
@@ -127,9 +139,8 @@ MODELS = (
         {"O": ("[O]", -0.834, 3.1507, 0.1521), "H": ("[#1]", 0.417, 1.0, 0.0)},
         bonds={("O", "H"): (450.0, 0.9572)},
         angles={("H", "O", "H"): (55.0, 104.52)},
+        mixing="arithmetic",
     ),
-    LiteratureModel("Li+ (Åqvist)", "[Li+]", {"Li": ("[Li]", 1.0, 2.126, 0.07648 * KJ)}),
-    LiteratureModel("Na+ (Åqvist)", "[Na+]", {"Na": ("[Na]", 1.0, 3.33, 0.0116 * KJ)}),
     LiteratureModel(
         "PF6- (CL&P)",
         "F[P-](F)(F)(F)(F)F",
@@ -138,35 +149,45 @@ MODELS = (
         angles={("F", "P", "F"): (1165.0 * HALF, 90.0)},
     ),
     LiteratureModel(
+        "BF4- (CL&P)",
+        "F[B-](F)(F)F",
+        {"B": ("B", 0.96, 3.58, 0.3975 * KJ), "F": ("F", -0.49, 3.12, 0.2552 * KJ)},
+        bonds={("B", "F"): (3235.0 * HALF, 1.394)},
+        angles={("F", "B", "F"): (669.5 * HALF, 109.5)},
+    ),
+    LiteratureModel(
         "TFSI- (CL&P)",
         "O=S(=O)([N-]S(=O)(=O)C(F)(F)F)C(F)(F)F",
-        {
-            "F": ("F", -0.16, 2.95, 0.22175 * KJ),
-            "C": ("C", 0.35, 3.50, 0.27614 * KJ),
-            "S": ("S", 1.02, 3.55, 1.046 * KJ),
-            "O": ("O", -0.53, 2.96, 0.87864 * KJ),
-            "N": ("N", -0.66, 3.25, 0.71128 * KJ),
-        },
-        bonds={
-            ("F", "C"): (3698.0 * HALF, 1.323),
-            ("C", "S"): (1950.0 * HALF, 1.818),
-            ("S", "O"): (5331.0 * HALF, 1.437),
-            ("N", "S"): (3137.0 * HALF, 1.570),
-        },
-        angles={
-            ("F", "C", "F"): (781.0 * HALF, 107.1),
-            ("F", "C", "S"): (694.0 * HALF, 111.7),
-            ("O", "S", "O"): (969.0 * HALF, 118.5),
-            ("C", "S", "O"): (870.0 * HALF, 102.6),
-            ("N", "S", "O"): (789.0 * HALF, 113.6),
-            ("N", "S", "C"): (764.0 * HALF, 103.5),
-            ("S", "N", "S"): (671.0 * HALF, 125.6),
-        },
+        {kind: SULFONYL[kind] for kind in "FCSON"},
+        bonds=TRIFLUOROMETHYL_BONDS | SULFONAMIDE_BONDS,
+        angles=TRIFLUOROMETHYL_ANGLES
+        | SULFONAMIDE_ANGLES
+        | {("N", "S", "C"): (764.0 * HALF, 103.5)},
         torsions={
             ("O", "S", "C", "F"): (0.0, 0.0, 1.451 * KJ, 0.0),
             ("N", "S", "C", "F"): (0.0, 0.0, 1.322 * KJ, 0.0),
             ("O", "S", "N", "S"): (0.0, 0.0, -0.015 * KJ, 0.0),
             ("S", "N", "S", "C"): (32.773 * KJ, -10.42 * KJ, -3.195 * KJ, 0.0),
         },
+    ),
+    LiteratureModel(
+        "FSI- (CL&P)",
+        "O=S(=O)(F)[N-]S(=O)(=O)F",
+        {kind: SULFONYL[kind] for kind in "SON"} | {"F": ("F", -0.13, *SULFONYL["F"][2:])},
+        bonds=SULFONAMIDE_BONDS | {("F", "S"): (1879.0 * HALF, 1.575)},
+        angles=SULFONAMIDE_ANGLES
+        | {("F", "S", "O"): (1077.0 * HALF, 104.1), ("F", "S", "N"): (902.0 * HALF, 103.0)},
+        torsions={
+            ("O", "S", "N", "S"): (0.0, 0.0, -0.015 * KJ, 0.0),
+            ("F", "S", "N", "S"): (13.4514 * KJ, -12.3373 * KJ, -8.4874 * KJ, -2.8654 * KJ),
+        },
+    ),
+    LiteratureModel(
+        "OTf- (CL&P)",
+        "O=S(=O)([O-])C(F)(F)F",
+        {kind: SULFONYL[kind] for kind in "FCS"} | {"O": ("O", -0.63, *SULFONYL["O"][2:])},
+        bonds=TRIFLUOROMETHYL_BONDS | {("S", "O"): SULFONAMIDE_BONDS["S", "O"]},
+        angles=TRIFLUOROMETHYL_ANGLES | {("O", "S", "O"): SULFONAMIDE_ANGLES["O", "S", "O"]},
+        torsions={("O", "S", "C", "F"): (0.0, 0.0, 1.451 * KJ, 0.0)},
     ),
 )

@@ -90,17 +90,26 @@ class MMFF94:
         Args:
             system: the molecule; a box is never covered.
         """
-        components = []
-        for molecule, _ in system.components:
-            properties = self._properties(molecule.mol)
-            n_atoms = molecule.mol.GetNumAtoms()
-            types = [
-                f"type {properties.GetMMFFAtomType(i)}" if properties else ""
-                for i in range(n_atoms)
-            ]
-            missing = () if system.cell is None else (NO_BOXES,)
-            components.append(ComponentCoverage(molecule.name, tuple(types), missing=missing))
+        missing = () if system.cell is None else (NO_BOXES,)
+        components = (self._coverage(molecule, missing) for molecule, _ in system.components)
         return Coverage(self.name, tuple(components))
+
+    def _coverage(self, molecule: MolecularSystem, missing: tuple[str, ...]) -> ComponentCoverage:
+        properties = self._properties(molecule.mol)
+        atoms = range(molecule.mol.GetNumAtoms())
+        if properties is None:
+            types = ("",) * len(atoms)
+            return ComponentCoverage(molecule.name, types, molecule.charge, missing=missing)
+        # RDKit gives some ions (carbanions beside C=O) and carbon dioxide the types of other
+        # molecules, whose charges do not add up.
+        total = sum(properties.GetMMFFPartialCharge(i) for i in atoms)
+        return ComponentCoverage(
+            molecule.name,
+            tuple(f"type {properties.GetMMFFAtomType(i)}" for i in atoms),
+            molecule.charge,
+            round(total - molecule.charge, 9) + 0.0,
+            missing=missing,
+        )
 
     def create(self, system: MolecularSystem | Box, cutoff: float | None = None) -> openmm.System:
         """Return the OpenMM system of a molecule: flexible bonds, no centre-of-mass remover.
@@ -115,13 +124,13 @@ class MMFF94:
         """
         refuse_boxes(self.name, system)
         mol = Chem.Mol(system.mol)
-        properties = self._properties(mol)
-        if properties is None:
+        coverage = self.coverage(system)
+        if not coverage.complete:
             raise InputError(
-                f"force_field={self.name!r} does not cover {system.name} ({system.formula}): it "
-                "has no parameters for one of the atoms or bonds; choose another molecule or force "
-                "field (MMFF94 is made for organic molecules)."
+                f"force_field={self.name!r} does not cover {coverage.problems()}; choose another "
+                "molecule or force field (MMFF94 is made for organic molecules)."
             )
+        properties = self._properties(mol)
         result = openmm.System()
         for mass in system.masses:
             result.addParticle(float(mass))

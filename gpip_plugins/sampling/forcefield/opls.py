@@ -37,6 +37,8 @@ from gpip_plugins.sampling.forcefield.parameters import ParameterTable, Terms
 
 __all__ = ["OplsMolecule", "opls_types"]
 
+MAX_RESIDUAL = 0.05  # e for the whole molecule; smaller sums are spread over the atoms
+
 # Classes that may replace each other where the table has no term: small rings, acetal carbons,
 # conjugated chains and fused rings are treated like the corresponding simple groups.
 SIMILAR = {
@@ -113,10 +115,13 @@ class OplsMolecule:
                 estimated[f"{term} as {'-'.join(source)}"] = None
             rows[kind].append((atoms, values))
         total = sum(t.charge for t in types if t is not None)
+        charge = Chem.GetFormalCharge(self.mol)
         coverage = ComponentCoverage(
             self.name,
             tuple(f"{t.number} {t.kind}: {t.description}" if t else "" for t in types),
-            residual_charge=round(total - Chem.GetFormalCharge(self.mol), 6) + 0.0,
+            charge=charge,
+            residual_charge=round(total - charge, 6) + 0.0,
+            max_residual=MAX_RESIDUAL,
             estimated=tuple(estimated),
             missing=tuple(missing),
         )

@@ -66,8 +66,8 @@ class ParameterTable:
         torsions: proper torsions.
         impropers: torsions that keep three-coordinated atoms flat, same form as `torsions`.
         scale14: factor f of pairs three bonds apart, for Lennard-Jones and charges (OPLS: 0.5).
-        mixing: sigma_ij of unlike atoms is their geometric (OPLS) or arithmetic mean; eps_ij is
-            the geometric mean in both.
+        mixing: sigma_ij of unlike atoms is the arithmetic mean if both tables take it (water and
+            its ions), else the geometric mean (OPLS); eps_ij is always the geometric mean.
 
     Example:
         >>> ion = ParameterTable([1.0], [2.126], [0.018279])

@@ -58,7 +58,7 @@ VDW = "eps*((x/r)^12-2*(x/r)^6)"
 
 @dataclass(frozen=True)
 class UFF:
-    """UFF for isolated molecules, the last resort: all elements, but no charges.
+    """UFF for isolated molecules, the last resort: all elements, but no charges and no ions.
 
     Centres other than linear, flat and tetrahedral ones, and flat centres in rings of three and
     four atoms, are not covered: RDKit treats them by special rules.
@@ -87,6 +87,8 @@ class UFF:
                 ComponentCoverage(
                     molecule.name,
                     _types(molecule.mol),
+                    molecule.charge,
+                    -float(molecule.charge) + 0.0,
                     missing=missing,
                     note="no charges: UFF has none",
                 )

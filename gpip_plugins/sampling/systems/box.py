@@ -11,9 +11,9 @@ from ase import units
 from ase.cell import Cell
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import resolve
-from gpip_plugins.sampling.systems.molecule import MolecularSystem, check_name, read_structure
+from gpip_plugins.sampling.systems.molecule import MolecularSystem, check_name
 from gpip_plugins.sampling.systems.perception import find_components
+from gpip_plugins.sampling.systems.structures import first_structure
 from gpip_plugins.units import density
 
 __all__ = ["Box", "reduced_cell"]
@@ -37,6 +37,7 @@ class Box:
             OpenMM needs it (see `reduced_cell`).
         molarity_asked: component -> requested concentration in mol/L, to be compared with
             `molarity` after the equilibration.
+        assumed: what the input left open about the whole box, printed and stored.
 
     Raises:
         InputError: when the box is charged or empty, or its shapes do not match.
@@ -55,6 +56,7 @@ class Box:
     positions: np.ndarray = field(repr=False)
     cell: np.ndarray = field(repr=False)
     molarity_asked: Mapping[str, float] = field(default_factory=dict)
+    assumed: str = ""
 
     def __post_init__(self):
         """Raise `InputError` for a box that cannot be simulated or stored."""
@@ -76,49 +78,64 @@ class Box:
         if self.charge != 0:
             raise InputError(
                 f"{self.name}: the composition has the charge {self.charge:+d} e, but a periodic "
-                "box must be neutral; add or remove ions."
+                f"box must be neutral ({self._charges()}); add or remove ions, or correct their "
+                "charges."
             )
 
     @classmethod
     def from_file(
         cls, path: str | Path, name: str | None = None, charges: Mapping[str, int] | None = None
     ) -> "Box":
-        """Read a periodic structure; its molecules are found from the geometry.
+        """Read the first structure of a file; its molecules are found as in `from_atoms`.
 
-        Two atoms are bonded when their minimum-image distance is below 1.2 times the sum of their
-        covalent radii; metals of the groups 1 and 2 are ions without bonds. Molecules with the same
-        bonds form one component. If a preset (`gpip_plugins.sampling.systems.presets.PRESETS`) has
-        these bonds, it is used with its charge; otherwise bond orders are found as for an isolated
-        molecule. Atoms are sorted into the order of a `Box`, and cell and atoms are rotated so that
-        the cell is lower triangular.
+        All structures of a file: `.files.read_systems`.
 
         Args:
-            path: any file that ASE reads; the first structure is used.
+            path: any file that ASE reads.
             name: name of the system; the file's name without its suffix if None.
+            charges: as for `from_atoms`.
+
+        Raises:
+            InputError: when the file cannot be read, and as `from_atoms`.
+        """
+        atoms = first_structure(path)
+        name = name or Path(str(path).removesuffix(".gz")).stem
+        return cls.from_atoms(atoms, name, f"structure={str(path)!r}", charges)
+
+    @classmethod
+    def from_atoms(
+        cls, atoms: ase.Atoms, name: str, where: str, charges: Mapping[str, int] | None = None
+    ) -> "Box":
+        """Make a box of a periodic structure; its molecules are found from the geometry.
+
+        Two atoms are bonded as defined in `gpip_plugins.analysis.bonds`; metals of the groups 1 and
+        2 are ions without bonds. Molecules with the same bonds form one component. If a preset
+        (`gpip_plugins.sampling.systems.presets.PRESETS`) has these bonds, it is used with its
+        charge, which `MolecularSystem.assumed` states for monatomic ions; otherwise bond orders are
+        found as for an isolated molecule. Atoms are sorted into the order of a `Box`, and cell and
+        atoms are rotated so that the cell is lower triangular.
+
+        Args:
+            atoms: the structure, periodic in three directions.
+            name: name of the system.
+            where: file and number of the structure, the beginning of messages.
             charges: charge in e of charged molecules that are not presets, by formula in Hill's
                 order without charge, for example `{"Cl": -1}`.
 
         Raises:
-            InputError: when the file cannot be read, has no cell in three dimensions, a molecule
-                extends over all periodic images (solids), or no bond orders fit the charge.
+            InputError: when the structure has no cell in three dimensions, a molecule extends over
+                all periodic images (solids), or no bond orders fit the charge.
         """
-        path = Path(resolve(path))
-        atoms = read_structure(path)
         if not atoms.pbc.all() or atoms.cell.rank < 3:
             raise InputError(
-                f"structure={str(path)!r} has no cell that is periodic in three directions, which "
+                f"{where} has no cell that is periodic in three directions, which "
                 "a box needs; give the cell in the file."
-            )
-        if not np.isfinite(atoms.positions).all():
-            raise InputError(
-                f"structure={str(path)!r} holds NaN or infinite positions; repair the file."
             )
         cell, turn = reduced_cell(np.array(atoms.cell))
         atoms = ase.Atoms(atoms.numbers, atoms.positions @ turn, cell=cell, pbc=True)
-        found = find_components(atoms, charges or {}, str(path))
+        found = find_components(atoms, charges or {}, where)
         components = tuple((part, len(positions)) for part, positions in found)
         positions = np.concatenate([p for _, positions in found for p in positions])
-        name = name or Path(path.name.removesuffix(".gz")).stem
         return cls(name, components, positions, cell)
 
     @property
@@ -156,6 +173,11 @@ class Box:
     def charge(self) -> int:
         """Total charge in e."""
         return sum(part.charge * count for part, count in self.components)
+
+    def _charges(self) -> str:
+        """Return the charged components in words."""
+        charged = ((part, count) for part, count in self.components if part.charge)
+        return ", ".join(f"{count} {part.name} of {part.charge:+d} e" for part, count in charged)
 
     @property
     def volume(self) -> float:

@@ -20,12 +20,14 @@ from rdkit import Chem
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["VALENCES", "parse_formula", "random_graphs"]
+__all__ = ["MAX_ATOMS", "VALENCES", "parse_formula", "random_graphs"]
 
 #: Valences of neutral closed-shell atoms for which MMFF94 has parameters.
 VALENCES = {"H": 1, "C": 4, "N": 3, "O": 2, "F": 1, "Si": 4, "S": 2, "Cl": 1, "Br": 1, "I": 1}
 BONDS = {1: Chem.BondType.SINGLE, 2: Chem.BondType.DOUBLE, 3: Chem.BondType.TRIPLE}
 BATCH = 256
+#: Atoms of a formula; random matchings of larger ones are hardly ever connected.
+MAX_ATOMS = 200
 #: Number of matchings in a row without a molecule after which a formula counts as too large.
 MAX_FAILURES = 400_000
 
@@ -37,8 +39,8 @@ def parse_formula(formula: str) -> dict[str, int]:
         formula: for example C7H10O2, in any order.
 
     Raises:
-        InputError: when the formula does not parse, has an element without a known valence, or
-            belongs to no connected molecule with all valences filled.
+        InputError: when the formula does not parse, has an element without a known valence, has
+            more than 200 atoms, or belongs to no connected molecule with all valences filled.
 
     Example:
         >>> parse_formula("C7O2H10")
@@ -54,8 +56,14 @@ def parse_formula(formula: str) -> dict[str, int]:
                 f"formula={formula} holds {element}, for which no valence is known here; use "
                 f"{', '.join(VALENCES)}, or name the isomers in a file of SMILES."
             )
-        counts[element] = counts.get(element, 0) + int(n or 1)
+        counts[element] = counts.get(element, 0) + int(n[:9] or 1)  # ten digits are too many anyway
     counts = {element: n for element, n in counts.items() if n}
+    if sum(counts.values()) > MAX_ATOMS:
+        raise InputError(
+            f"formula={formula} has {sum(counts.values())} atoms, more than the {MAX_ATOMS} up to "
+            "which isomers can be drawn; choose a smaller formula, or name the isomers in a list "
+            "(source=FILE)."
+        )
     n_heavy = sum(n for element, n in counts.items() if element != "H")
     heavy_valence = sum(VALENCES[element] * n for element, n in counts.items() if element != "H")
     free = heavy_valence - counts.get("H", 0)  # twice the bond orders between heavy atoms

@@ -2,7 +2,7 @@
 
 A list is a text file with one SMILES per line (a name may follow, `#` begins a comment), or a file
 of structures that ASE reads, for example a SchNetPack database; their bonds are found from the
-geometry. Several frames of one molecule count as one.
+geometry. Several frames of one molecule count as one; stereoisomers are different molecules.
 """
 
 from collections import Counter
@@ -15,11 +15,14 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdMolDescriptors
 from tqdm import tqdm
 
+from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError, check_whole
 from gpip_plugins.io.paths import resolve
 from gpip_plugins.io.structures import read_structures
+from gpip_plugins.sampling.systems.chemistry import check_chemistry, check_length, check_size
 from gpip_plugins.sampling.systems.graphs import parse_formula
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.stereo import isomeric_smiles
 
 __all__ = ["isomers_from_file"]
 
@@ -45,11 +48,13 @@ def isomers_from_file(
 
     Returns:
         Molecules named by their canonical SMILES, in the order of the file. The geometry is the
-        first one of that molecule in the file, or an embedding if the file holds SMILES.
+        first one of that molecule in the file, or an embedding if the file holds SMILES, which
+        chooses what they leave open (see `MolecularSystem.from_smiles`).
 
     Raises:
-        InputError: for a file that cannot be read, a line that is not a SMILES, a structure that no
-            bonds fit, another formula, or fewer molecules than requested.
+        InputError: for a file that cannot be read, a line that is not a SMILES of one molecule with
+            closed shells, a structure that no bonds fit, another formula, or fewer molecules than
+            requested.
     """
     file = Path(resolve(path))
     if not file.is_file():
@@ -80,10 +85,12 @@ def _smiles(file: Path) -> Iterator[tuple[str, str, None]]:
         if not words or words[0].startswith("#"):
             continue
         where = f"line {number} of {file.name}"
+        check_length(words[0])
         with rdBase.BlockLogs():
             mol = Chem.MolFromSmiles(words[0])
         if mol is None:
             raise InputError(f"{where}: {words[0]!r} is no SMILES; correct or remove the line.")
+        _check_molecule(mol, f"{where}: {words[0]!r}")
         yield where, Chem.MolToSmiles(mol), None
 
 
@@ -91,25 +98,36 @@ def _structures(file: Path) -> Iterator[tuple[str, str, Atoms]]:
     """Yield the position in the file, the canonical SMILES and the structure of every frame."""
     for number, atoms in enumerate(read_structures(str(file))):
         where = f"frame {number} of {file.name}"
+        check_structure(atoms, where)
         try:
             with rdBase.BlockLogs():
-                smiles = Chem.MolToSmiles(Chem.RemoveHs(_bonded(atoms)))
+                mol = _bonded(atoms)
         except (ValueError, RuntimeError):
             raise InputError(
                 f"{where}: no bonds of a neutral molecule fit its geometry; remove the frame or "
                 "give its SMILES."
             ) from None
-        yield where, smiles, atoms
+        _check_molecule(mol, where)
+        yield where, isomeric_smiles(mol), atoms
+
+
+def _check_molecule(mol: Chem.Mol, where: str) -> None:
+    """Check before any molecule of the list is embedded that this one can be sampled."""
+    check_size(mol, where)
+    check_chemistry(mol, where, "correct or remove it")
+    if len(Chem.GetMolFrags(mol)) > 1:
+        raise InputError(
+            f"{where} holds several separate molecules; name one in each line or frame."
+        )
 
 
 def _bonded(atoms: Atoms) -> Chem.Mol:
-    """Return the molecule with bonds from the geometry and no stereochemistry."""
+    """Return the molecule with bonds from the geometry."""
     places = zip(atoms.symbols, atoms.positions, strict=True)
     lines = [f"{symbol} {x} {y} {z}" for symbol, (x, y, z) in places]
     mol = Chem.MolFromXYZBlock("\n".join([str(len(atoms)), "", *lines, ""]))
     rdDetermineBonds.DetermineBonds(mol, charge=0)
     Chem.SanitizeMol(mol)
-    Chem.RemoveStereochemistry(mol)
     return mol
 
 

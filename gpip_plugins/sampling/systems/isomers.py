@@ -149,4 +149,7 @@ def _relaxed(smiles: str, seed: int) -> MolecularSystem | None:
     except InputError:  # it cannot be embedded: rule 4
         return None
     strain, positions = strain_and_minimum(system.mol)
-    return replace(system, positions=positions) if strain <= MAX_STRAIN else None
+    if strain > MAX_STRAIN:
+        return None
+    # The stereoisomer is drawn like the graph; `source` states it.
+    return replace(system, positions=positions, assumed="")

@@ -5,16 +5,24 @@ from pathlib import Path
 
 import ase
 import numpy as np
-from rdkit import Chem, RDLogger
-from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
-from rdkit.Geometry import Point3D
+from rdkit import Chem
+from rdkit.Chem import rdMolDescriptors
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import existing
-from gpip_plugins.io.structures import read_structures
+from gpip_plugins.sampling.systems.chemistry import (
+    MAX_ATOMS,
+    check_chemistry,
+    check_electrons,
+    check_size,
+)
+from gpip_plugins.sampling.systems.embedding import QuietRDKit, embed, parsed, shown, with_bonds
 from gpip_plugins.sampling.systems.presets import PRESETS
+from gpip_plugins.sampling.systems.stereo import isomeric_smiles, open_centres
+from gpip_plugins.sampling.systems.structures import first_structure
 
-__all__ = ["MolecularSystem", "check_name", "read_structure", "with_bonds"]
+__all__ = ["MolecularSystem", "check_name"]
+
+COMPLETE_IT = "add the missing hydrogens or the charge (methane is 'C', a carbanion '[CH3-]')"
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,10 @@ class MolecularSystem:
         name: name of the system in the database; letters, digits, `_`, `-`.
         mol: RDKit molecule with explicit hydrogens and assigned bonds, shape (n_atoms,).
         positions: starting geometry in Å, shape (n_atoms, 3).
-        source: SMILES or file contents that the molecule was made from, stored with the data.
+        source: isomeric SMILES or file contents that the molecule was made from, stored with the
+            data.
+        assumed: what the input left open and how it was chosen, printed and stored; empty if it
+            left nothing open.
 
     Example:
         >>> ethanol = MolecularSystem.from_smiles("CCO", name="ethanol")
@@ -40,6 +51,7 @@ class MolecularSystem:
     mol: Chem.Mol = field(repr=False)
     positions: np.ndarray = field(repr=False)
     source: str
+    assumed: str = ""
 
     def __post_init__(self):
         """Raise `InputError` for a molecule that cannot be sampled or stored."""
@@ -53,8 +65,9 @@ class MolecularSystem:
         if n_fragments != 1:
             raise InputError(
                 f"{self.name}: {self.source!r} holds {n_fragments} separate molecules, which would "
-                "fly apart in vacuum; name one connected molecule."
+                "fly apart in vacuum; name one connected molecule, or several as a list."
             )
+        check_chemistry(self.mol, self.name, COMPLETE_IT)
 
     @classmethod
     def from_preset(cls, name: str, seed: int = 0) -> "MolecularSystem":
@@ -78,7 +91,9 @@ class MolecularSystem:
     def from_smiles(cls, smiles: str, name: str | None = None, seed: int = 0) -> "MolecularSystem":
         """Build a molecule from SMILES; its geometry is a seeded ETKDGv3 embedding.
 
-        ETKDGv3: Wang, Witek, Landrum, Riniker, J. Chem. Inf. Model. 60, 2044 (2020).
+        ETKDGv3: Wang, Witek, Landrum, Riniker, J. Chem. Inf. Model. 60, 2044 (2020). The embedding
+        also chooses the stereocentres and double bonds that the SMILES leaves open; `source` is the
+        isomeric SMILES of the result, and `assumed` says so.
 
         Args:
             smiles: the molecule; hydrogens are added.
@@ -86,32 +101,53 @@ class MolecularSystem:
             seed: seed of the embedding.
 
         Raises:
-            InputError: when the SMILES does not parse or cannot be embedded.
+            InputError: when the SMILES does not parse, has unpaired electrons or too many atoms, or
+                cannot be embedded.
+
+        Example:
+            >>> MolecularSystem.from_smiles("CC=CC").assumed
+            'double bond 1=2 is not specified; C/C=C/C was chosen'
         """
-        with _QuietRDKit():
-            heavy = Chem.MolFromSmiles(smiles) if smiles.strip() else None
-            if heavy is None:
-                raise InputError(
-                    f"smiles={smiles!r} does not parse; correct the SMILES (ethanol is 'CCO')."
-                )
-            mol = Chem.AddHs(heavy)
-            failed = not _embed(mol, seed)
+        heavy = parsed(smiles)
+        return cls.from_mol(heavy, name or Chem.MolToSmiles(heavy), shown(smiles), seed)
+
+    @classmethod
+    def from_mol(cls, mol: Chem.Mol, name: str, where: str, seed: int = 0) -> "MolecularSystem":
+        """Embed a molecule in three dimensions, as in `from_smiles`.
+
+        Args:
+            mol: sanitised molecule; hydrogens are added.
+            name: name of the system.
+            where: parameter and value for messages.
+            seed: seed of the embedding.
+
+        Raises:
+            InputError: as `from_smiles`.
+        """
+        check_size(mol, where)
+        check_chemistry(mol, where, COMPLETE_IT)
+        with QuietRDKit():
+            open_ones = open_centres(mol)
+            mol = Chem.AddHs(mol)
+            failed = not embed(mol, seed)
         if failed:
             raise InputError(
-                f"smiles={smiles!r} cannot be embedded in three dimensions; give a geometry with "
-                "structure=FILE instead."
+                f"{where} cannot be embedded in three dimensions; give a geometry in a file "
+                "instead (system=file)."
             )
-        name = name or Chem.MolToSmiles(heavy)
-        return cls(name, mol, mol.GetConformer().GetPositions(), source=smiles)
+        chosen = isomeric_smiles(mol)
+        assumed = f"{open_ones} is not specified; {chosen} was chosen" if open_ones else ""
+        if "," in open_ones:
+            assumed = assumed.replace(" is not", " are not", 1)
+        return cls(name, mol, mol.GetConformer().GetPositions(), chosen, assumed)
 
     @classmethod
     def from_file(
         cls, path: str | Path, name: str | None = None, charge: int = 0
     ) -> "MolecularSystem":
-        """Read a molecule from any file that ASE reads; bonds are found from the geometry.
+        """Read the first molecule of a file that ASE reads; bonds are found from the geometry.
 
-        Bonds: Kim & Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), as in RDKit. The order of the
-        atoms is that of the file. The first structure of the file is used.
+        All structures of a file, and files that contain bonds: `.files.read_systems`.
 
         Args:
             path: the structure file.
@@ -119,24 +155,52 @@ class MolecularSystem:
             charge: total charge of the molecule in e, needed to find the bond orders.
 
         Raises:
-            InputError: when the file is missing, unreadable, periodic, or no bonds fit the charge.
+            InputError: when the file is missing or unreadable, and as `from_atoms`.
         """
         path = Path(path)
-        atoms = read_structure(path)
+        atoms = first_structure(path)
+        return cls.from_atoms(atoms, name or path.stem, f"structure={str(path)!r}", charge)
+
+    @classmethod
+    def from_atoms(
+        cls, atoms: ase.Atoms, name: str, where: str, charge: int = 0
+    ) -> "MolecularSystem":
+        """Make a molecule of atoms; its bonds are found from the geometry.
+
+        Bonds: Kim & Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), as in RDKit. The order of the
+        atoms is kept.
+
+        Args:
+            atoms: the molecule, not periodic.
+            name: name of the system.
+            where: file and number of the structure, for messages.
+            charge: total charge in e.
+
+        Raises:
+            InputError: when the atoms are periodic, the charge leaves unpaired electrons, or no
+                bonds fit it.
+        """
         if atoms.pbc.any():
             raise InputError(
-                f"structure={str(path)!r} is periodic, but an isolated molecule is required; "
+                f"{where} is periodic, but an isolated molecule is required; "
                 "remove the cell from the file, or ask for a box."
+            )
+        if len(atoms) > MAX_ATOMS:
+            raise InputError(
+                f"{where} has {len(atoms)} atoms, more than the {MAX_ATOMS} that an isolated "
+                "molecule may have; give a smaller molecule, or a box with a cell."
             )
         mol = with_bonds(atoms.numbers, atoms.positions, charge)
         if mol is None:
             raise InputError(
-                f"structure={str(path)!r}: no bonds fit the geometry with charge={charge}; "
+                f"{where}: no bonds fit the geometry with charge={charge}; "
                 "correct the charge or give smiles=... instead."
             )
+        check_electrons(atoms.numbers, charge, where)
+        check_chemistry(mol, f"{where} with charge={charge}", "correct the charge or the geometry")
         xyz = " ".join(f"{x:.6f}" for x in atoms.positions.ravel())
         source = f"{Chem.MolToSmiles(mol)} {xyz} charge={charge}"
-        return cls(name or path.stem, mol, np.array(atoms.positions), source=source)
+        return cls(name, mol, np.array(atoms.positions), source=source)
 
     @property
     def components(self) -> "tuple[tuple[MolecularSystem, int], ...]":
@@ -191,98 +255,3 @@ def check_name(name: str) -> None:
             f"{name!r} cannot name a system in an ASE database, because it reads as a number or a "
             "truth value; rename the structure file."
         )
-
-
-def read_structure(path: str | Path) -> ase.Atoms:
-    """Read the first structure of a file.
-
-    Args:
-        path: any file that ASE reads; relative to the folder in which the command was typed.
-
-    Raises:
-        InputError: when the file is missing, empty or unreadable.
-    """
-    full = existing("structure", path, "give an existing file")
-    atoms = next(read_structures(full), None)
-    if atoms is None:
-        raise InputError(f"structure={str(path)!r} holds no structure; give for example XYZ.")
-    return atoms
-
-
-def with_bonds(numbers: np.ndarray, positions: np.ndarray, charge: int) -> Chem.Mol | None:
-    """Return a molecule whose bonds follow from its geometry; None if none fit the charge.
-
-    Args:
-        numbers: atomic numbers, shape (n_atoms,).
-        positions: Å, shape (n_atoms, 3).
-        charge: total charge in e.
-    """
-    mol = _without_bonds(numbers, positions)
-    if len(numbers) == 1:
-        mol.GetAtomWithIdx(0).SetFormalCharge(charge)
-        mol.GetAtomWithIdx(0).SetNoImplicit(True)
-    try:
-        with _QuietRDKit():
-            if len(numbers) > 1 and np.isfinite(positions).all():
-                rdDetermineBonds.DetermineBonds(mol, charge=charge)
-            Chem.SanitizeMol(mol)
-    except (ValueError, RuntimeError):
-        return None
-    return mol
-
-
-class _QuietRDKit:
-    """Suppress RDKit's messages; the `InputError` names the parameter and the remedy."""
-
-    def __enter__(self):
-        self.block = RDLogger.logger()
-        RDLogger.DisableLog("rdApp.*")
-
-    def __exit__(self, *_):
-        RDLogger.EnableLog("rdApp.error")
-        RDLogger.EnableLog("rdApp.warning")
-
-
-def _without_bonds(numbers: np.ndarray, positions: np.ndarray) -> Chem.RWMol:
-    """Return an RDKit molecule with atoms and a conformer, but no bonds."""
-    mol = Chem.RWMol()
-    conformer = Chem.Conformer(len(numbers))
-    for i, (z, r) in enumerate(zip(numbers, positions, strict=True)):
-        mol.AddAtom(Chem.Atom(int(z)))
-        conformer.SetAtomPosition(i, Point3D(*map(float, r)))
-    mol.AddConformer(conformer)
-    return mol
-
-
-def _embed(mol: Chem.Mol, seed: int) -> bool:
-    """Embed a molecule in three dimensions; return whether that was possible.
-
-    Large or strained molecules need random starting coordinates. Linear molecules (allene, carbon
-    dioxide) fail with the torsion preferences of some releases of RDKit and succeed without them.
-    """
-    for random_coordinates, knowledge in ((False, True), (True, True), (True, False)):
-        parameters = rdDistGeom.ETKDGv3()
-        parameters.randomSeed = seed % (2**31 - 1)
-        parameters.useRandomCoords = random_coordinates
-        parameters.useBasicKnowledge = knowledge
-        parameters.useExpTorsionAnglePrefs = knowledge
-        if rdDistGeom.EmbedMolecule(mol, parameters) == 0:
-            _straighten_octahedron(mol)
-            return True
-    return False
-
-
-def _straighten_octahedron(mol: Chem.Mol) -> None:
-    """Place the six atoms around the centre of an AX6 molecule (PF6-, SF6) at right angles.
-
-    Distance geometry does not handle centres with six neighbours and puts some on top of others.
-    """
-    centres = [atom for atom in mol.GetAtoms() if atom.GetDegree() == 6]
-    if len(centres) != 1 or mol.GetNumAtoms() != 7:
-        return
-    conformer = mol.GetConformer()
-    around = [atom.GetIdx() for atom in centres[0].GetNeighbors()]
-    origin = conformer.GetPositions()[centres[0].GetIdx()]
-    length = np.linalg.norm(conformer.GetPositions()[around] - origin, axis=1).mean()
-    for i, axis in zip(around, np.concatenate([np.eye(3), -np.eye(3)]), strict=True):
-        conformer.SetAtomPosition(i, Point3D(*map(float, origin + length * axis)))

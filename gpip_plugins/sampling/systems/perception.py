@@ -5,6 +5,8 @@ Bonds are defined by `gpip_plugins.analysis.bonds`, as in the quality report.
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 
 import ase
 import numpy as np
@@ -14,21 +16,23 @@ from scipy.spatial.distance import pdist
 
 from gpip_plugins.analysis.bonds import bonded_neighbours
 from gpip_plugins.errors import InputError
-from gpip_plugins.sampling.systems.molecule import MolecularSystem, with_bonds
+from gpip_plugins.sampling.systems.chemistry import check_chemistry
+from gpip_plugins.sampling.systems.embedding import with_bonds
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 from gpip_plugins.sampling.systems.presets import PRESETS
 
 __all__ = ["find_components"]
 
 
 def find_components(
-    atoms: ase.Atoms, charges: Mapping[str, int], path: str
+    atoms: ase.Atoms, charges: Mapping[str, int], where: str
 ) -> list[tuple[MolecularSystem, list[np.ndarray]]]:
     """Return the components of a cell with the positions of their molecules.
 
     Args:
         atoms: periodic in three directions.
         charges: charge in e of charged molecules that are not presets, by formula.
-        path: file of the structure, for messages.
+        where: file and number of the structure, the beginning of messages.
 
     Returns:
         Pairs of a component and the whole positions in Å of each of its molecules, in the order
@@ -45,7 +49,7 @@ def find_components(
         ('N2', np.float64(1.1))
     """
     kinds: list[tuple[MolecularSystem, Chem.Mol, list[np.ndarray]]] = []
-    for members, positions, bonds in _molecules(atoms, path):
+    for members, positions, bonds in _molecules(atoms, where):
         graph = _graph(atoms.numbers[members], np.searchsorted(members, sorted(bonds)))
         for part, kind, found in kinds:
             ordered = _in_order(graph, positions, kind, part)
@@ -53,13 +57,13 @@ def find_components(
                 found.append(ordered)
                 break
         else:
-            part = _component(atoms.numbers[members], positions, graph, charges, path)
+            part = _component(atoms.numbers[members], positions, graph, charges, where)
             kind = _graph(part.numbers, part.bonds)
             kinds.append((part, kind, [_in_order(graph, positions, kind, part)]))
     return [(part, found) for part, _, found in kinds]
 
 
-def _molecules(atoms: ase.Atoms, path: str) -> list[tuple[np.ndarray, np.ndarray, set]]:
+def _molecules(atoms: ase.Atoms, where: str) -> list[tuple[np.ndarray, np.ndarray, set]]:
     """Return (atoms, whole positions, bonds as pairs of atoms) of every molecule of a cell."""
     around = [[] for _ in atoms]
     for first, second, vector in zip(*bonded_neighbours(atoms), strict=True):
@@ -81,28 +85,52 @@ def _molecules(atoms: ase.Atoms, path: str) -> list[tuple[np.ndarray, np.ndarray
                     queue.append(there)
                 elif np.linalg.norm(whole[here] + vector - whole[there]) > 1e-3:
                     raise InputError(
-                        f"structure={path!r}: atom {here} is bonded to its own periodic image, so "
+                        f"{where}: atom {here} is bonded to its own periodic image, so "
                         "this is not a box of molecules; solids and polymers cannot be sampled."
                     )
         molecules.append((np.sort(members), whole[np.sort(members)], bonds))
     return molecules
 
 
-def _component(numbers, positions, graph, charges: Mapping[str, int], path: str) -> MolecularSystem:
+def _component(
+    numbers, positions, graph, charges: Mapping[str, int], where: str
+) -> MolecularSystem:
     """Return the preset with these bonds, or a molecule with fitting bond orders."""
-    for name in PRESETS:
-        preset = MolecularSystem.from_preset(name)
-        if _same(graph, _graph(preset.numbers, preset.bonds)) is not None:
-            return preset
     formula = rdMolDescriptors.CalcMolFormula(graph)
+    preset = _preset(graph)
+    if preset is not None and charges.get(formula, preset.charge) == preset.charge:
+        if len(numbers) == 1 and formula not in charges:
+            return replace(preset, assumed=f"taken as the ion of {preset.charge:+d} e")
+        return preset
     charge = charges.get(formula, 0)
+    remedy = f"give its charge, for example charges={{{formula}: -1}}, or repair the geometry"
     mol = with_bonds(numbers, positions, charge)
     if mol is None or _same(graph, _graph(numbers, _bonds(mol))) is None:
         raise InputError(
-            f"structure={path!r}: no bonds fit the molecule {formula} with the charge {charge}; "
-            f"give its charge, for example charges={{{formula}: -1}}, or repair the geometry."
+            f"{where}: no bonds fit the molecule {formula} with the charge {charge}; {remedy}."
         )
+    check_chemistry(mol, f"{where}: {formula} with the charge {charge}", remedy)
     return MolecularSystem(formula, mol, positions, f"{Chem.MolToSmiles(mol)} charge={charge}")
+
+
+def _preset(graph: Chem.Mol) -> MolecularSystem | None:
+    """Return the preset with these bonds, None if there is none."""
+    formula = rdMolDescriptors.CalcMolFormula(graph)
+    for preset, kind in _presets().get(formula, []):
+        if _same(graph, kind) is not None:
+            return preset
+    return None
+
+
+@lru_cache(maxsize=1)
+def _presets() -> dict[str, list[tuple[MolecularSystem, Chem.Mol]]]:
+    """Return the presets and their graphs by formula without charge."""
+    found: dict[str, list[tuple[MolecularSystem, Chem.Mol]]] = {}
+    for name in PRESETS:
+        preset = MolecularSystem.from_preset(name)
+        kind = _graph(preset.numbers, preset.bonds)
+        found.setdefault(rdMolDescriptors.CalcMolFormula(kind), []).append((preset, kind))
+    return found
 
 
 def _bonds(mol: Chem.Mol) -> np.ndarray:

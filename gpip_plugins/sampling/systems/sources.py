@@ -6,20 +6,27 @@ Each class is a choice of the recipes' group `system`. Its fields are the settin
 example to open an existing database.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import resolve
+from omegaconf import ListConfig
+
+from gpip_plugins.errors import InputError, check_choice, check_whole
+from gpip_plugins.io.smiles_values import BRACKET_ATOM
 from gpip_plugins.sampling.seeds import derive_seed, fingerprint
 from gpip_plugins.sampling.systems.box import Box
-from gpip_plugins.sampling.systems.molecule import MolecularSystem, read_structure
+from gpip_plugins.sampling.systems.chemistry import check_size
+from gpip_plugins.sampling.systems.electrolytes import electrolyte, is_of_the_paper
+from gpip_plugins.sampling.systems.embedding import parsed, shown
+from gpip_plugins.sampling.systems.files import read_systems
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
 from gpip_plugins.sampling.systems.packing import components_from, pack, unpacked
-from gpip_plugins.sampling.systems.presets import electrolyte, is_of_the_paper
+from gpip_plugins.sampling.systems.stereo import stereoisomers
 
 __all__ = [
     "SOURCES",
@@ -32,6 +39,10 @@ __all__ = [
     "Water",
     "file_name",
 ]
+
+
+CHOICES_OF_ISOMERS: Final = ("one", "all")
+PAPER: Final = ("C7H10O2", 100)
 
 
 class SystemSource(Protocol):
@@ -83,13 +94,34 @@ class Smiles:
 
     Args:
         smiles: one or several.
+        isomers: what to do with stereocentres and double bonds that a SMILES leaves open: `one`
+            samples the stereoisomer that the embedding chooses, which is printed and stored, `all`
+            samples every one that can be embedded.
+
+    Raises:
+        InputError: when `isomers` is unknown, or a list of one entry may stand for a single atom.
 
     Example:
         >>> [system.name for system in Smiles(["CCO", "COC"]).build(seed=0)]
         ['CCO', 'COC']
+        >>> len(Smiles("CC=CC", isomers="all").build(seed=0))
+        2
     """
 
     smiles: str | Sequence[str]
+    isomers: str = "one"
+
+    def __post_init__(self):
+        """Check the choice, and lists that Hydra may have made of an atom in brackets."""
+        check_choice("isomers", self.isomers, CHOICES_OF_ISOMERS)
+        if isinstance(self.smiles, ListConfig) and len(self.smiles) == 1:
+            atom = f"[{self.smiles[0]}]"
+            if BRACKET_ATOM.fullmatch(atom):
+                raise InputError(
+                    f"smiles={atom} is read as a list of one molecule, but may be the atom in "
+                    f"brackets; for the molecule write smiles={self.smiles[0]}, for the atom "
+                    f"\"smiles='{atom}'\"."
+                )
 
     @property
     def label(self) -> str:
@@ -104,24 +136,28 @@ class Smiles:
             packed: not used.
         """
         found = _several("smiles", self.smiles)
-        return [MolecularSystem.from_smiles(smiles, seed=seed) for smiles in found]
+        return [system for smiles in found for system in of_smiles(smiles, self.isomers, seed)]
 
 
 @dataclass(frozen=True)
 class Files:
-    """Systems from structure files: a box for a periodic structure, otherwise a molecule.
+    """Systems from files: every structure, a box for a periodic one, otherwise a molecule.
+
+    A file with several systems gives each of them once (see
+    `gpip_plugins.sampling.systems.files`).
 
     Args:
-        file: one file that ASE reads, or several; relative to the folder in which the command was
-            typed.
-        charge: charge of an isolated molecule in e, used to find its bonds.
+        file: one file that ASE reads or an SDF, or several; relative to the folder in which the
+            command was typed.
+        charge: charge of isolated molecules in e, used to find bonds; None takes the `charge` of
+            the structure in extended XYZ, else 0.
         charges: charges of the molecules in a box in e, by formula, for example `{Cl: -1}`; only
-            for charged molecules that are not presets.
+            for charged molecules that are not presets. Monatomic ions are presets.
     """
 
     file: str | Sequence[str]
-    charge: int = 0
-    charges: Mapping[str, int] = field(default_factory=dict)
+    charge: int | None = None
+    charges: Mapping[str, int] | None = None
 
     @property
     def label(self) -> str:
@@ -129,18 +165,32 @@ class Files:
         return "+".join(Path(path).stem for path in _several("file", self.file))
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem | Box]:
-        """Return the systems; nothing in them is random.
+        """Return the systems.
 
         Args:
-            seed: not used.
+            seed: seed of the geometry of molecules that a file gives only in two dimensions.
             packed: not used.
         """
-        return [self._read(Path(resolve(path))) for path in _several("file", self.file)]
-
-    def _read(self, path: Path) -> MolecularSystem | Box:
-        if read_structure(path).pbc.any():
-            return Box.from_file(path, charges=self.charges)
-        return MolecularSystem.from_file(path, charge=self.charge)
+        if self.charge is not None:
+            check_whole("charge", self.charge)
+        if not isinstance(self.charges or {}, Mapping):
+            raise InputError(
+                f"charges={self.charges!r} is no mapping; give for example charges={{Cl: -1}}."
+            )
+        charges = {
+            str(name): check_whole(f"charges.{name}", value)
+            for name, value in (self.charges or {}).items()
+        }
+        paths = _several("file", self.file)
+        found = [s for path in paths for s in read_systems(path, self.charge, charges, seed)]
+        parts = [part for system in found for part, _ in system.components]
+        formulas = {re.sub(r"[+-]\d*$", "", part.formula) for part in parts}
+        if unknown := set(charges) - formulas:
+            raise InputError(
+                f"charges={charges} names {', '.join(sorted(unknown))}, but the molecules are "
+                f"{', '.join(sorted(formulas))}; write formulas in Hill's order, without charge."
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -148,13 +198,11 @@ class Isomers:
     """Isolated isomers of a formula: random ones, or those of a list.
 
     Args:
-        formula: for example C7H10O2; None takes every molecule of the list.
-        count: number of isomers; None takes the whole list.
+        formula: for example C7H10O2; None takes every molecule of the list, or without a list the
+            paper's, C7H10O2.
+        count: number of isomers; None takes the whole list, or without a list the paper's 100.
         source: SMILES or structures to choose from (see `isomers_from_file`); None draws random
             graphs.
-
-    Raises:
-        InputError: when neither formula and count nor a list is given.
 
     Example:
         >>> sorted(system.name for system in Isomers("C2H6O", 2).build(seed=0))
@@ -162,21 +210,13 @@ class Isomers:
     """
 
     formula: str | None = None
-    count: int | None = 100
+    count: int | None = None
     source: str | None = None
-
-    def __post_init__(self):
-        """Check that the settings specify isomers."""
-        if self.source is None and (self.formula is None or self.count is None):
-            raise InputError(
-                f"formula={self.formula} and count={self.count} name no isomers; give for example "
-                "formula=C7H10O2 count=100, or a list with source=FILE."
-            )
 
     @property
     def label(self) -> str:
         """Name of the data set, from its systems."""
-        return f"isomers_{self.formula or Path(self.source).stem}"
+        return f"isomers_{self.formula or (Path(self.source).stem if self.source else PAPER[0])}"
 
     def build(self, seed: int, packed: bool = True) -> list[MolecularSystem]:
         """Return the isomers.
@@ -190,7 +230,8 @@ class Isomers:
         from gpip_plugins.sampling.systems.isomers import isomers
 
         if self.source is None:
-            return isomers(self.formula, self.count, seed)
+            count = PAPER[1] if self.count is None else self.count
+            return isomers(self.formula or PAPER[0], count, seed)
         return isomers_from_file(self.source, self.count, seed, self.formula)
 
 
@@ -238,11 +279,11 @@ class Electrolyte:
     Every combination of the named cations, anions, solvents and concentrations is one box.
 
     Args:
-        cation: `Li`, `Na`, or both as a list.
-        anion: `PF6`, `TFSI`, or both.
-        solvent: `DME`, `EC:DMC`, or both.
-        concentration: one or several; 1 and 4 are the paper's compositions, other values are mol/L
-            (see `gpip_plugins.sampling.systems.presets.electrolyte`).
+        cation: one or several of `gpip_plugins.sampling.systems.electrolytes.CATIONS`.
+        anion: one or several of `ANIONS` there.
+        solvent: one or several of `SOLVENTS` there, or mixtures such as `EC:EMC`.
+        concentration: one or several in mol/L; for the paper's ions and solvents 1 and 4 are its
+            compositions (see `electrolyte` there).
         box: `small` (the paper's cells for labels, about 250 atoms) or `large` (its cells for
             sampling, about 2500).
 
@@ -285,7 +326,7 @@ class Electrolyte:
             else:
                 box = unpacked(name, components)
             cation, *_, concentration = choice
-            asked = {} if is_of_the_paper(concentration) else {cation: float(concentration)}
+            asked = {} if is_of_the_paper(*choice) else {cation: float(concentration)}
             boxes.append(replace(box, molarity_asked=asked))
         return boxes
 
@@ -324,6 +365,32 @@ def _several(name: str, values: Any) -> list[Any]:
     if not found:
         raise InputError(f"{name}=[] leaves nothing to sample; name at least one.")
     return found
+
+
+def of_smiles(smiles: str, isomers: str, seed: int) -> list[MolecularSystem]:
+    """Return the molecule of a SMILES, or all stereoisomers that it leaves open.
+
+    Args:
+        smiles: the molecule.
+        isomers: `one` or `all`.
+        seed: seed of the geometries.
+
+    Raises:
+        InputError: when the SMILES is no molecule that can be sampled.
+    """
+    if isomers == "one":
+        return [MolecularSystem.from_smiles(smiles, seed=seed)]
+    mol, where = parsed(smiles), shown(smiles)
+    check_size(mol, where)
+    names = stereoisomers(mol, where)
+    if len(names) == 1:
+        return [MolecularSystem.from_smiles(smiles, seed=seed)]
+    found = []
+    for name in names:
+        # Some combinations cannot exist, such as a trans double bond in a small ring.
+        with contextlib.suppress(InputError):
+            found.append(MolecularSystem.from_smiles(name, name=name, seed=seed))
+    return found or [MolecularSystem.from_smiles(smiles, seed=seed)]  # raises the reason
 
 
 #: All classes of systems in this module.

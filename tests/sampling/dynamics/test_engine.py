@@ -148,9 +148,19 @@ def test_every_sign_of_an_explosion_counts(what, message):
         molecule.refuse_explosion((positions, energy, forces, temperature), 500.0, lengths)
 
 
-def test_single_atom_is_refused_in_vacuum():
-    with pytest.raises(InputError, match=r"'\[Li\+\]' is a single atom"):
-        engine("[Li+]")
+def test_a_single_atom_stays_at_the_origin_and_has_the_temperature():
+    ion = MolecularSystem.from_smiles("[Li+]")
+    lithium = LangevinEngine(ion, force_field("opls"), Dynamics())
+    frames = lithium.run(300.0, n_frames=400, interval=1.0, equilibration=1.0, seed=1)
+    assert not frames.positions.any() and not frames.forces.any() and not frames.energy.any()
+    # Three degrees of freedom: the standard error of the mean is (2/3/400)^(1/2), 4 %.
+    assert frames.kinetic_temperature.mean() == pytest.approx(300.0, rel=0.16)
+
+
+@pytest.mark.parametrize("smiles", ["C#C", "N#N"])
+def test_linear_molecules_have_the_temperature(smiles):
+    frames = engine(smiles).run(300.0, 300, interval=0.5, equilibration=1.0, seed=1)
+    assert frames.kinetic_temperature.mean() == pytest.approx(300.0, rel=0.12)
 
 
 def test_interval_that_is_no_multiple_of_the_time_step_is_named():

@@ -9,7 +9,7 @@ import pytest
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.forcefield import OPLS, TIP3P, force_field
-from gpip_plugins.sampling.forcefield.assembly import assemble
+from gpip_plugins.sampling.forcefield.assembly import assemble, checked_cutoff
 from gpip_plugins.sampling.forcefield.parameters import ParameterTable
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 from gpip_plugins.units import KCAL
@@ -172,10 +172,28 @@ def test_cutoff_that_does_not_fit_is_refused(cutoff):
         assemble([(ion, 1)], [1.0], np.diag([10.0, 20.0, 30.0]), cutoff)
 
 
-def test_families_of_different_mixing_are_refused():
-    parts = [ParameterTable([0.0], [2.0], [0.1], mixing=m) for m in ("geometric", "arithmetic")]
-    with pytest.raises(InputError, match=r"geometric and arithmetic"):
-        assemble([(part, 1) for part in parts], [1.0, 1.0], np.eye(3) * 20.0)
+def test_each_pair_has_the_mean_of_its_two_tables():
+    """Water and its ions have arithmetic means with each other, geometric ones with OPLS-AA."""
+    means = ("arithmetic", "arithmetic", "geometric")
+    parts = [
+        ParameterTable([0.0], [sigma], [0.1], mixing=mean)
+        for sigma, mean in zip((2.0, 8.0, 4.5), means, strict=True)
+    ]
+    system = assemble([(part, 1) for part in parts], [1.0] * 3, np.eye(3) * 60.0, 25.0)
+    without_tail(system)
+    for pair, sigma in (((0, 1), 5.0), ((0, 2), 3.0), ((1, 2), 6.0)):
+        places = np.full((3, 3), 29.0)  # the third atom is beyond the cutoff
+        places[list(pair)] = [[0, 0, 0], [2 ** (1 / 6) * sigma, 0, 0]]
+        energies, forces = evaluate(system, places)
+        assert energies["pairs"] == pytest.approx(-0.1, abs=1e-5)
+        assert forces == pytest.approx(0.0, abs=1e-4)
+
+
+@pytest.mark.parametrize(("edge", "cutoff"), [(8.43, 4.0), (12.445, 5.91), (30.0, 10.0)])
+def test_a_small_cell_shortens_the_cutoff_but_not_below_4_angstrom(edge, cutoff):
+    assert checked_cutoff(np.eye(3) * edge) == pytest.approx(cutoff, abs=0.01)
+    with pytest.raises(InputError, match=r"allows a cutoff of only 3.99 Å, less than 4 Å, .* 8.4"):
+        checked_cutoff(np.diag([20.0, 8.4, edge]))
 
 
 def test_cell_that_is_not_reduced_is_refused():

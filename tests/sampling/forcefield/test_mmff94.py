@@ -19,7 +19,6 @@ HARDER = {
     "acetonitrile": "CC#N",
     "isocyanide": "CC[N+]#[C-]",  # linear centre of type 61
     "azide": "CN=[N+]=[N-]",  # linear centre of type 53
-    "carbon_dioxide": "O=C=O",
     "cyclopropane": "C1CC1",  # three-membered rings have their own angle types
     "bicyclobutane": "C1C2CC12",
     "cyclobutene": "C1=CCC1",

@@ -9,13 +9,16 @@ import numpy as np
 import openmm.app
 import pytest
 
+from gpip_plugins.sampling.forcefield.ions import IN_OTHER_LIQUIDS, IN_WATER
 from gpip_plugins.sampling.forcefield.literature import MODELS, TRANS
 from gpip_plugins.sampling.forcefield.opls import _additions
 from gpip_plugins.sampling.systems.molecule import MolecularSystem
 
 KCAL = 4.184  # kJ
 MOLTEMPLATE = Path(moltemplate.__file__).parent / "force_fields"
-AMBER = Path(openmm.app.__file__).parent / "data" / "amber99sb.xml"
+OPENMM = Path(openmm.app.__file__).parent / "data"
+AMBER = OPENMM / "amber99sb.xml"
+AMBER_IONS = OPENMM / "amber19" / "tip3p.xml"  # Joung and Cheatham; Li and Merz
 
 # il.ff of the CL&P force field, version 2016/02/03, https://github.com/paduagroup/clandp: charge,
 # sigma (Å), epsilon (kJ/mol); k (k/2 (x - x0)^2, kJ/mol/Å^2 or rad^2) and x0; V1, V2, V3 (kJ/mol).
@@ -29,6 +32,19 @@ CLP_ATOMS = {
         "S": (1.02, 3.55, 1.046),
         "O": (-0.53, 2.96, 0.87864),
         "N": (-0.66, 3.25, 0.71128),
+    },
+    "BF4- (CL&P)": {"B": (0.96, 3.58, 0.3975), "F": (-0.49, 3.12, 0.2552)},
+    "FSI- (CL&P)": {
+        "F": (-0.13, 2.95, 0.22175),
+        "S": (1.02, 3.55, 1.046),
+        "O": (-0.53, 2.96, 0.87864),
+        "N": (-0.66, 3.25, 0.71128),
+    },
+    "OTf- (CL&P)": {
+        "F": (-0.16, 2.95, 0.22175),
+        "C": (0.35, 3.5, 0.27614),
+        "S": (1.02, 3.55, 1.046),
+        "O": (-0.63, 2.96, 0.87864),
     },
 }
 CLP_TERMS = {
@@ -50,11 +66,34 @@ CLP_TERMS = {
         "O-S-N-S": (0.0, 0.0, -0.015),
         "S-N-S-C": (32.773, -10.42, -3.195),
     },
+    "BF4- (CL&P)": {"B-F": (3235.0, 1.394), "F-B-F": (669.5, 109.5)},
+    "FSI- (CL&P)": {
+        "F-S": (1879.0, 1.575),
+        "S-O": (5331.0, 1.437),
+        "N-S": (3137.0, 1.570),
+        "O-S-O": (969.0, 118.5),
+        "N-S-O": (789.0, 113.6),
+        "S-N-S": (671.0, 125.6),
+        "F-S-O": (1077.0, 104.1),
+        "F-S-N": (902.0, 103.0),
+        "O-S-N-S": (0.0, 0.0, -0.015),
+        "F-S-N-S": (13.4514, -12.3373, -8.4874, -2.8654),
+    },
+    "OTf- (CL&P)": {
+        "F-C": (3698.0, 1.323),
+        "C-S": (1950.0, 1.818),
+        "S-O": (5331.0, 1.437),
+        "F-C-F": (781.0, 107.1),
+        "F-C-S": (694.0, 111.7),
+        "O-S-O": (969.0, 118.5),
+        "C-S-O": (870.0, 102.6),
+        "O-S-C-F": (0.0, 0.0, 1.451),
+    },
 }
 
 
 def model(name):
-    return next(m for m in MODELS if m.name == name)
+    return next(m for m in (*MODELS, *IN_OTHER_LIQUIDS) if m.name == name)
 
 
 def table(name):
@@ -82,7 +121,8 @@ def test_ions_have_the_bonded_terms_of_clp_and_no_others(name):
     sums = {}
     for atoms, (half, n, _) in found.torsions:
         key = term_name(kinds, atoms, CLP_TERMS[name])
-        sums.setdefault((key, *atoms), [0.0, 0.0, 0.0])[int(n) - 1] += 2 * KCAL * half
+        zeros = [0.0] * len(CLP_TERMS[name][key])
+        sums.setdefault((key, *atoms), zeros)[int(n) - 1] += 2 * KCAL * half
         met.add(key)
     for (key, *_), constants in sums.items():
         assert constants == pytest.approx(list(CLP_TERMS[name][key]))
@@ -114,13 +154,48 @@ def test_pf6_is_also_that_of_opls():
         assert float(epsilon) == pytest.approx(ours[2] / KCAL, abs=5e-4)
 
 
-@pytest.mark.parametrize("kind", ["Li", "Na"])
-def test_cations_are_those_of_aqvist_as_opls_lists_them(kind):
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [(f"{kind}+", "Åqvist") for kind in ("Li", "Na", "K", "Rb", "Cs")]
+    + [(f"{kind}-", "OPLS-AA") for kind in ("F", "Cl", "Br", "I")],
+)
+def test_ions_without_water_are_those_that_opls_lists(kind, source):
     text = (MOLTEMPLATE / "oplsaa2024.lt").read_text(encoding="utf-8")
-    sigma, epsilon = re.search(rf"# 40[67] \d+ {kind} +1\.00 +(\S+) +(\S+)", text).groups()
-    _, found = table(f"{kind}+ (Åqvist)")
+    number = "-1.0 " if kind.endswith("-") else "1.00"
+    pattern = rf"# 4[01]\d \d+ {kind[:-1]} +{number} +(\S+) +(\S+)"
+    sigma, epsilon = re.search(pattern, text).groups()
+    _, found = table(f"{kind} ({source})")
     assert found.sigma[0] == pytest.approx(float(sigma), abs=6e-4)
     assert found.epsilon[0] == pytest.approx(float(epsilon), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Mg", "Ca", "Sr", "Ba"])
+def test_divalent_ions_without_water_are_those_of_opls(kind):
+    text = (MOLTEMPLATE / "oplsaa2024.lt").read_text(encoding="utf-8")
+    epsilon, sigma = re.search(rf"pair_coeff @atom:41\d_b{kind}\S+ \S+ (\S+) (\S+)", text).groups()
+    _, found = table(f"{kind}+2 (Åqvist)")
+    assert (found.sigma[0], found.epsilon[0]) == (float(sigma), float(epsilon))
+
+
+@pytest.mark.parametrize("ion", IN_WATER, ids=lambda ion: ion.name)
+def test_ions_in_water_are_those_of_amber_for_tip3p(ion):
+    """AMBER's file gives sigma in nm and epsilon in kJ/mol, converted from the same numbers."""
+    species = ion.name.split()[0]
+    kind = (
+        f"tip3p_standard-{species[:-2]}2+"
+        if species.endswith("+2")
+        else f"tip3p_standard-{species}"
+    )
+    (amber,) = (
+        atom.attrib
+        for atom in ElementTree.parse(AMBER_IONS).getroot().iter("Atom")
+        if atom.get("type") == kind and "sigma" in atom.attrib
+    )
+    ((_, charge, sigma, epsilon),) = ion.atoms.values()
+    assert sigma == pytest.approx(10 * float(amber["sigma"]), rel=1e-6)
+    assert epsilon * KCAL == pytest.approx(float(amber["epsilon"]), rel=1e-6)
+    assert charge == {"+": 1, "-": -1, "2": 2}[species[-1]]
+    assert ion.mixing == "arithmetic"
 
 
 def test_water_is_tip3p_of_1983_with_the_constants_of_charmm():

@@ -111,10 +111,15 @@ def test_charge_of_an_unknown_ion_must_be_given(tmp_path):
     file = write(tmp_path / "salt.extxyz", salt)
     with pytest.raises(InputError, match=r"no bonds fit the molecule H4N with the charge 0"):
         Box.from_file(file)
-    with pytest.raises(InputError, match=r"charge \+2 e"):
-        Box.from_file(file, charges={"H4N": 1})
-    read = Box.from_file(file, charges={"H4N": 1, "Cl": -1})
-    assert [(p.charge, n) for p, n in read.components] == [(1, 2), (-1, 2)]
+    for charges, said in (({"H4N": 1, "Cl": -1}, ""), ({"H4N": 1}, "taken as the ion of -1 e")):
+        read = Box.from_file(file, charges=charges)
+        assert [(p.charge, n) for p, n in read.components] == [(1, 2), (-1, 2)]
+        assert [part.assumed for part, _ in read.components] == ["", said]
+    with pytest.raises(InputError, match=r"Cl with the charge 1 has 2 unpaired electrons"):
+        Box.from_file(file, charges={"H4N": 1, "Cl": 1})
+    with pytest.raises(InputError, match=r"has the charge -2 e, .* \(2 Cl of -1 e\); add or rem"):
+        write(tmp_path / "half.extxyz", salt, [10, 11])
+        Box.from_file(tmp_path / "half.extxyz")
 
 
 def test_solid_without_molecules_is_refused(tmp_path):

@@ -9,15 +9,17 @@ from ase.neighborlist import neighbor_list
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.sampling.systems import packing
-from gpip_plugins.sampling.systems.molecule import MolecularSystem
-from gpip_plugins.sampling.systems.packing import components_from, pack
-from gpip_plugins.sampling.systems.presets import (
+from gpip_plugins.sampling.systems.electrolytes import (
     ANIONS,
+    ATOMS_OF,
     CATIONS,
+    OF_THE_PAPER,
     SOLVENTS,
     electrolyte,
     estimated_molarity,
 )
+from gpip_plugins.sampling.systems.molecule import MolecularSystem
+from gpip_plugins.sampling.systems.packing import components_from, pack
 
 BRINE = {"water": 30, "Na": 2, "[Cl-]": 2}
 
@@ -107,7 +109,7 @@ def test_count_that_is_no_number_of_molecules_is_named(count):
 
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_paper_compositions_have_8_and_one_and_a_half_solvents_per_pair(size):
-    for cation, anion, solvent in itertools.product(CATIONS, ANIONS, SOLVENTS):
+    for cation, anion, solvent in itertools.product(*OF_THE_PAPER):
         for concentration, ratio in ((1, 8.0), (4, 1.5)):
             counts = electrolyte(cation, anion, solvent, concentration, size)
             assert counts[cation] == counts[anion]
@@ -132,7 +134,7 @@ def test_other_concentrations_are_molarities_of_the_liquid():
     ("size", "n_atoms", "tolerance"), [("small", 250, 0.03), ("large", 2500, 0.001)]
 )
 def test_compositions_are_as_close_to_a_molarity_as_possible(size, n_atoms, tolerance):
-    for anion, solvent, molarity in itertools.product(ANIONS, SOLVENTS, (0.5, 1.2, 2.0, 3.0)):
+    for anion, solvent, molarity in itertools.product(*OF_THE_PAPER[1:], (0.5, 1.2, 2.0, 3.0)):
         counts = electrolyte("Na", anion, solvent, molarity, size)
         assert counts["Na"] == counts[anion]
         assert estimated_molarity(counts) == pytest.approx(molarity, rel=tolerance)
@@ -145,9 +147,10 @@ def test_compositions_are_as_close_to_a_molarity_as_possible(size, n_atoms, tole
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("K", "PF6", "DME", 1), "cation='K' is unknown; choose from Li, Na"),
-        (("Li", "BF4", "DME", 1), "anion='BF4' is unknown"),
-        (("Li", "PF6", "water", 1), "solvent='water' is unknown; choose from DME, EC:DMC"),
+        (("Al", "PF6", "DME", 1), "cation='Al' is unknown; choose from Li, Na, K"),
+        (("Li", "ClO4", "DME", 1), "anion='ClO4' has no constants in the force field; choose from"),
+        (("Li", "TSFI", "DME", 1), r"anion='TSFI' is unknown \(did you mean TFSI\?\)"),
+        (("Li", "PF6", "EC:FEC", 1), "solvent='FEC' has no constants .* choose from water, EC"),
         (("Li", "PF6", "DME", 1, "huge"), "box='huge' is unknown"),
         (("Li", "PF6", "DME", 0), "concentration=0 is not a number above 0"),
         (("Li", "PF6", "DME", "1M"), "concentration='1M' is not a number"),
@@ -160,11 +163,28 @@ def test_impossible_electrolyte_is_named(arguments, message):
         electrolyte(*arguments)
 
 
+def test_a_salt_of_a_divalent_cation_is_neutral_and_one_molar_means_one_molar():
+    counts = electrolyte("Ca", "Cl", "water", 1)
+    assert counts["Cl"] == 2 * counts["Ca"]
+    assert estimated_molarity(counts) == pytest.approx(1.0, abs=0.02)
+    mixture = electrolyte("Li", "PF6", "EC:EMC:EMC", 1, "large")  # not a composition of the paper
+    assert estimated_molarity(mixture) == pytest.approx(1.0, abs=0.001)
+    assert abs(mixture["EMC"] - 2 * mixture["EC"]) <= 2
+
+
+def test_every_ion_and_solvent_has_its_number_of_atoms():
+    names = [*CATIONS, *ANIONS, *SOLVENTS]
+    found = {n: len(MolecularSystem.from_preset(n).numbers) for n in names}
+    assert found == {name: ATOMS_OF[name] for name in names}
+    assert {n: MolecularSystem.from_preset(n).charge for n in CATIONS} == CATIONS
+    assert {MolecularSystem.from_preset(n).charge for n in ANIONS} == {-1}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "cations"), [("small", CATIONS), ("large", ["Li"])])
+@pytest.mark.parametrize(("size", "cations"), [("small", ["Li", "Na"]), ("large", ["Li"])])
 def test_all_electrolytes_pack(size, cations):
     for cation, anion, solvent, concentration in itertools.product(
-        cations, ANIONS, SOLVENTS, (1, 4)
+        cations, *OF_THE_PAPER[1:], (1, 4)
     ):
         counts = electrolyte(cation, anion, solvent, concentration, size)
         box = pack("electrolyte", components_from(counts), seed=1)
