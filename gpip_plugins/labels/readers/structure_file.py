@@ -12,24 +12,28 @@ from gpip_plugins.labels.readers.reader import Reader
 __all__ = ["StructureFile"]
 
 #: Formats without defined units; ASE converts all other formats to eV and Å.
-WITHOUT_UNITS = ("extxyz", "xyz")
+WITHOUT_UNITS = ("extxyz", "xyz", "lammps-dump-text")
 
 
 class StructureFile(Reader):
     """A file that ASE reads, also compressed.
 
-    Extended XYZ has no field for units, and files in kcal/mol are as common as files in eV.
+    Extended XYZ has no field for units, and files in kcal/mol are as common as files in eV; a dump
+    of LAMMPS is in the units of its input.
     """
 
     name = "a file that ASE reads"
+    numbers_types = True
+    converts = False  # an ASE trajectory may have been written in other units
 
-    def fits(self, path: str) -> bool:
+    @classmethod
+    def fits(cls, path: str) -> bool:
         """Return whether it is a file."""
         return os.path.isfile(path)
 
     def frames(self, path: str) -> Iterator[Atoms]:
         """Yield the frames, in the units of the file."""
-        return read_structures(path)
+        yield from read_structures(path, self.elements)
 
     def files(self, path: str) -> list[Path]:
         """Return the file itself."""

@@ -117,7 +117,7 @@ def test_molecules_without_a_cell(system):
     [
         (lambda p: (p / "type_map.raw").unlink(), "gives no element for type 1"),
         (lambda p: (p / "type_map.raw").write_text("H Q"), "names Q, which is not an element"),
-        (lambda p: (p / "set.001/force.npy").unlink(), r"set\.001/force\.npy cannot be read"),
+        (lambda p: (p / "set.001/coord.npy").unlink(), r"set\.001/coord\.npy cannot be read"),
         (lambda p: np.save(p / "set.000/coord.npy", np.zeros((4, 7))), "do not fit together"),
         (lambda p: np.save(p / "set.000/box.npy", np.zeros((3, 9))), "do not fit together"),
         (lambda p: np.save(p / "set.000/real_atom_types.npy", [[0, 0, 1]]), "do not fit together"),

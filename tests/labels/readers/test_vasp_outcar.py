@@ -81,7 +81,8 @@ def test_energy_and_forces_are_those_of_the_last_step(read):
     frame = read(outcar())
     assert FAULT not in frame.info
     assert frame.get_chemical_symbols() == ["O", "H", "H"]
-    assert frame.get_potential_energy() == -14.23821111  # extrapolated to zero smearing
+    assert frame.get_potential_energy() == -14.23819236  # TOTEN, to which the forces belong
+    assert frame.info["energy_sigma0"] == -14.23821111
     np.testing.assert_allclose(frame.get_forces()[1], [0.316279, -0.418309, 0.390291])
     np.testing.assert_allclose(frame.cell, 35.0 * np.eye(3))
     np.testing.assert_allclose(frame.get_distances(0, [1, 2], mic=True), [0.96, 0.96], atol=0.01)
