@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 
 import ase.io
@@ -61,7 +62,7 @@ def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterato
                 plain = path
             kind = _format(plain)
             options = element_options(plain, kind, elements, path)
-            for frame in ase.io.iread(plain, index=":", format=kind, **options):
+            for frame in _quietly(ase.io.iread(plain, index=":", format=kind, **options)):
                 check_elements(frame, kind, elements, f"Frame {number} of {path}")
                 yield frame
                 number += 1
@@ -73,12 +74,27 @@ def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterato
             ) from None
 
 
+def _quietly(frames: Iterator[Atoms]) -> Iterator[Atoms]:
+    """Yield frames without ASE's announcements to programmers, as for FHI-aims."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
 def _format(path: str) -> str:
     """Return ASE's name of a format; ASE does not recognise data files of LAMMPS."""
     with open_with_compression(path, "rb") as file:
         head = file.read(2000)
     lammps = all(re.search(rb"(?m)^\s*\d+\s+" + w, head) for w in (rb"atoms\b", rb"atom types\b"))
-    return "lammps-data" if lammps else filetype(path)
+    kind = "lammps-data" if lammps else filetype(path)
+    if kind == "espresso-out" and b"PWSCF" not in head:  # ASE takes any file in .out for it
+        raise ValueError("an output of none of the known programs")
+    return kind
 
 
 def reason(error: Exception) -> str:

@@ -9,7 +9,10 @@ from typing import Final
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.labels.readers.containers import ArrayFile
+from gpip_plugins.labels.readers.cp2k import Cp2k
 from gpip_plugins.labels.readers.deepmd import DeepmdFolder
+from gpip_plugins.labels.readers.orca import OrcaOutput
+from gpip_plugins.labels.readers.outputs import OutputFolder
 from gpip_plugins.labels.readers.reader import FAULT, Reader
 from gpip_plugins.labels.readers.structure_file import StructureFile
 from gpip_plugins.labels.readers.vasp import Vasp
@@ -20,6 +23,9 @@ __all__ = ["FAULT", "READERS", "Reader", "reader_of"]
 READERS: Final[tuple[type[Reader], ...]] = (
     DeepmdFolder,
     Vasp,
+    OutputFolder,
+    OrcaOutput,
+    Cp2k,
     ArrayFile,
     StructureFile,
 )

@@ -104,7 +104,8 @@ class ArrayFile(Reader):
             raise InputError(
                 f"{path} holds no molecule that is recognised, with positions "
                 f"({', '.join(POSITIONS)}) and atomic numbers ({', '.join(NUMBERS)}); it contains "
-                f"{described(seen)}; rename its arrays (energies and forces can also be named by energy_key and forces_key)."
+                f"{described(seen)}; rename its arrays (energies and forces can "
+                "also be named by energy_key and forces_key)."
             )
 
 

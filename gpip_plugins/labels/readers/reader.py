@@ -1,5 +1,6 @@
 """Interface of the readers of labelled data."""
 
+import lzma
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -7,11 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from ase import Atoms
+from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.elements import check_names
 
-__all__ = ["FAULT", "Reader", "unusable"]
+__all__ = ["FAULT", "Reader", "head_of", "unusable"]
 
 #: Key of `Atoms.info` for the reason why the labels of a frame cannot be used.
 FAULT = "_fault"
@@ -93,6 +95,20 @@ class Reader(ABC):
                 f"{other[0]}={units[other[0]]} is not used: {os.path.basename(path)} states its "
                 f"units and is converted to eV and Ang; leave {other[0]} out."
             )
+
+
+def head_of(path: str, size: int = 4000) -> bytes:
+    """Return the first bytes of a file, unpacked; empty for a folder or a damaged file.
+
+    Example:
+        >>> head_of("missing.xyz")
+        b''
+    """
+    try:
+        with open_with_compression(path, "rb") as file:
+            return file.read(size)
+    except (OSError, EOFError, lzma.LZMAError):
+        return b""
 
 
 def unusable(fault: str) -> Atoms:

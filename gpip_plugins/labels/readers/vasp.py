@@ -20,7 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers.reader import FAULT, Reader, unusable
+from gpip_plugins.labels.readers.reader import FAULT, Reader, head_of, unusable
 from gpip_plugins.labels.readers.vasp_outcar import steps_of_outcar
 from gpip_plugins.labels.readers.vasp_xml import SIGMA0, steps_of_xml
 
@@ -102,11 +102,7 @@ def _files_of_runs(folder: str) -> list[Path]:
 
 def _kind(file: Path) -> str:
     """Return whether a file is an `xml` or an `outcar` of VASP, or nothing."""
-    try:
-        with open_with_compression(str(file), "rb") as opened:
-            head = opened.read(2000)
-    except (OSError, EOFError, lzma.LZMAError):
-        head = b""
+    head = head_of(str(file))
     name = re.sub(r"\.(gz|bz2|xz)$", "", file.name)
     if b"<modeling>" in head or re.fullmatch(r"vasprun.*\.xml", name):
         return "xml"

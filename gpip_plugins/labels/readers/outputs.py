@@ -1,0 +1,55 @@
+"""Read a folder of outputs of ORCA, CP2K or FHI-aims, one calculation in each file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ase import Atoms
+
+from gpip_plugins.labels.readers.cp2k import Cp2k
+from gpip_plugins.labels.readers.cp2k_trajectory import PART
+from gpip_plugins.labels.readers.orca import OrcaOutput
+from gpip_plugins.labels.readers.reader import Reader, head_of
+from gpip_plugins.labels.readers.structure_file import StructureFile
+
+__all__ = ["OutputFolder"]
+
+AIMS = b"Invoking FHI-aims"
+
+
+class OutputFolder(Reader):
+    """A folder with outputs, at any depth; other files in it are not read."""
+
+    name = "a folder of outputs of ORCA, CP2K or FHI-aims"
+
+    @classmethod
+    def fits(cls, path: str) -> bool:
+        """Return whether the folder has such a file."""
+        return next(_outputs(path), None) is not None
+
+    def files(self, path: str) -> list[Path]:
+        """Return the files that are read, in the order of their names."""
+        return [part for file, reader in _outputs(path) for part in reader().files(str(file))]
+
+    def frames(self, path: str) -> Iterator[Atoms]:
+        """Yield the frames of all files, in eV and Å."""
+        for file, kind in _outputs(path):
+            reader = kind()
+            yield from reader.frames(str(file))
+            self.notes += [note for note in reader.notes if note not in self.notes]
+
+
+def _outputs(path: str) -> Iterator[tuple[Path, type[Reader]]]:
+    """Yield the outputs below a folder; of a run of CP2K only the positions."""
+    files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+    runs = {file.parent for file in files if PART.fullmatch(file.name)}
+    for file in files:
+        part = PART.fullmatch(file.name)
+        if part:
+            if part[2] == "pos":
+                yield file, Cp2k
+        elif OrcaOutput.fits(str(file)):
+            yield file, OrcaOutput
+        elif file.parent not in runs and Cp2k.fits(str(file)):
+            yield file, Cp2k
+        elif AIMS in head_of(str(file)):
+            yield file, StructureFile
