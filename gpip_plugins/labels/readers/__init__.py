@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.labels.readers.aims import AimsOutput
 from gpip_plugins.labels.readers.containers import ArrayFile
 from gpip_plugins.labels.readers.cp2k import Cp2k
 from gpip_plugins.labels.readers.deepmd import DeepmdFolder
@@ -26,6 +27,7 @@ READERS: Final[tuple[type[Reader], ...]] = (
     OutputFolder,
     OrcaOutput,
     Cp2k,
+    AimsOutput,
     ArrayFile,
     StructureFile,
 )

@@ -5,15 +5,13 @@ from pathlib import Path
 
 from ase import Atoms
 
+from gpip_plugins.labels.readers.aims import AimsOutput
 from gpip_plugins.labels.readers.cp2k import Cp2k
 from gpip_plugins.labels.readers.cp2k_trajectory import PART
 from gpip_plugins.labels.readers.orca import OrcaOutput
-from gpip_plugins.labels.readers.reader import Reader, head_of
-from gpip_plugins.labels.readers.structure_file import StructureFile
+from gpip_plugins.labels.readers.reader import Reader
 
 __all__ = ["OutputFolder"]
-
-AIMS = b"Invoking FHI-aims"
 
 
 class OutputFolder(Reader):
@@ -51,5 +49,5 @@ def _outputs(path: str) -> Iterator[tuple[Path, type[Reader]]]:
             yield file, OrcaOutput
         elif file.parent not in runs and Cp2k.fits(str(file)):
             yield file, Cp2k
-        elif AIMS in head_of(str(file)):
-            yield file, StructureFile
+        elif AimsOutput.fits(str(file)):
+            yield file, AimsOutput
