@@ -6,14 +6,16 @@ ASE takes words of the comment. A structure read in this way looks right and is 
 are refused here, unless the elements of the types are given.
 """
 
+import io
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 from ase import Atoms
 from ase.data import atomic_numbers
+from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
 
@@ -63,32 +65,29 @@ def check_names(elements: Sequence[str]) -> None:
             )
 
 
-def element_options(
-    path: str, kind: str, elements: Sequence[str] | None, shown: str
-) -> dict[str, Any]:
+def element_options(path: str, kind: str, elements: Sequence[str] | None) -> dict[str, Any]:
     """Check that a file states its elements, and return options for ASE's reader.
 
     Args:
-        path: file, not compressed.
+        path: file, also compressed.
         kind: ASE's name of its format.
         elements: elements of the types 1, 2, ...; none given is empty, None is for callers that
             have no such setting.
-        shown: name of the file in messages.
 
     Raises:
         InputError: if ASE would guess elements.
     """
     if kind in WITHOUT_ELEMENTS:
-        raise InputError(f"{shown} has {WITHOUT_ELEMENTS[kind]} and no elements; {CONVERT}.")
+        raise InputError(f"{path} has {WITHOUT_ELEMENTS[kind]} and no elements; {CONVERT}.")
     if kind in ("lammps-dump-text", "lammps-data"):
-        return _lammps(path, kind, elements, shown)
+        return _lammps(path, kind, elements)
     if elements:
-        raise _not_used(elements, shown)
+        raise _not_used(elements, path)
     check = {"extxyz": _check_xyz, "xyz": _check_xyz, "proteindatabank": _check_pdb}
     check |= {"vasp": _check_poscar}
     if kind in check:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            check[kind](file, shown)
+        with _text(path) as file:
+            check[kind](file, path)
     return {}
 
 
@@ -123,13 +122,19 @@ def check_elements(frame: Atoms, kind: str, elements: Sequence[str] | None, wher
             )
 
 
-def _lammps(path: str, kind: str, elements: Sequence[str] | None, shown: str) -> dict[str, Any]:
+def _text(path: str) -> IO[str]:
+    """Open a text file, also a compressed one."""
+    packed = open_with_compression(path, "rb")
+    return io.TextIOWrapper(packed, encoding="utf-8-sig", errors="replace")
+
+
+def _lammps(path: str, kind: str, elements: Sequence[str] | None) -> dict[str, Any]:
     """Return ASE's option for the elements of the types, unless the file has elements."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        stated = _dump_states(file, shown) if kind == "lammps-dump-text" else _data_states(file)
+    with _text(path) as file:
+        stated = _dump_states(file, path) if kind == "lammps-dump-text" else _data_states(file)
     if stated:
         if elements:
-            raise _not_used(elements, shown)
+            raise _not_used(elements, path)
         return {}
     if not elements:
         write = (
@@ -139,7 +144,7 @@ def _lammps(path: str, kind: str, elements: Sequence[str] | None, shown: str) ->
         )
         give = ", or give the elements of types 1, 2, ..., for example elements=C,H,O"
         raise InputError(
-            f"{shown} has types of LAMMPS, which are not elements; {write}"
+            f"{path} has types of LAMMPS, which are not elements; {write}"
             f"{give if elements is not None else ', or convert it to extended XYZ'}."
         )
     if kind == "lammps-dump-text":
@@ -189,7 +194,8 @@ def _check_xyz(lines: Iterator[str], shown: str) -> None:
     """Check the symbols in an XYZ file; ASE reports other faults of the format."""
     seen: set[str] = set()
     number = 0
-    while (first := next(lines, "").strip()).isdigit():
+    filled = (line.strip() for line in lines if line.strip())
+    while (first := next(filled, "")).isdigit():
         comment = next(lines, "")
         column = _species_column(comment)
         for atom, line in enumerate(islice(lines, int(first))):

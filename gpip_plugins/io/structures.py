@@ -61,7 +61,7 @@ def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterato
             else:
                 plain = path
             kind = _format(plain)
-            options = element_options(plain, kind, elements, path)
+            options = element_options(path, kind, elements)
             for frame in _quietly(ase.io.iread(plain, index=":", format=kind, **options)):
                 check_elements(frame, kind, elements, f"Frame {number} of {path}")
                 yield frame

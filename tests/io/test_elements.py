@@ -72,7 +72,7 @@ def read(tmp_path):
         ("a.gro", GRO, "names of atoms and no elements"),
         ("a.xyz", "1\n\n6 0 0 0\n", "Frame 0 .* has '6' in place of the element of atom 0"),
         ("a.xyz", "1\n\nC 0 0 0\n1\n\nX 0 0 0\n", "Frame 1 .* has 'X' in place"),
-        ("a.xyz", "1\n\nD 0 0 0\n", "has 'D' in place"),
+        ("a.xyz", "1\n\nC 0 0 0\n\n\n1\n\nD 0 0 0\n", "Frame 1 .* has 'D' in place"),
         ("a.xyz", "1\n\nCA 0 0 0\n", "element Ca or the name of a kind of C; write Ca or C"),
         ("a.xyz", "1\n\nho 0 0 0\n", "element Ho or the name of a kind of H"),
         ("a.xyz", "1\nProperties=pos:R:3:species:S:1\n0 0 0 OW\n", "has 'OW' in place"),

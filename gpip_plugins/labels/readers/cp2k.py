@@ -3,7 +3,8 @@
 A single point prints coordinates (Å or Bohr), the total energy (Hartree), forces (Hartree/Bohr;
 `FORCE_EVAL/PRINT/FORCES`) and the stress (GPa or bar, positive under compression). A run writes
 `PROJECT-pos-1.xyz` (Å, with the energy in Hartree in its comments), `PROJECT-frc-1.xyz`
-(Hartree/Bohr) and the cell, in `PROJECT-1.cell` or `PROJECT-1.restart`.
+(Hartree/Bohr) and the cell, in `PROJECT-1.cell`,
+`PROJECT-1.restart` or the output.
 """
 
 import io
@@ -20,12 +21,18 @@ from ase.io.formats import open_with_compression
 from ase.units import Bohr, GPa, Hartree, bar
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers.cp2k_trajectory import PART, trajectory, trajectory_files
-from gpip_plugins.labels.readers.reader import Reader, head_of, unusable
+from gpip_plugins.labels.readers.cp2k_trajectory import (
+    ENERGY,
+    PART,
+    UNCONVERGED,
+    is_output,
+    trajectory,
+    trajectory_files,
+)
+from gpip_plugins.labels.readers.reader import Reader, unusable
 
 __all__ = ["Cp2k"]
 
-ENERGY = re.compile(r"ENERGY\| Total FORCE_EVAL.*[\])]:?\s+(-?\d\S*)")
 NUMBER = re.compile(r"-?\d+\.\d+(?:[ED][-+]?\d+)?")
 
 
@@ -37,8 +44,7 @@ class Cp2k(Reader):
     @classmethod
     def fits(cls, path: str) -> bool:
         """Return whether it is an output of CP2K or a part of a trajectory of it."""
-        head = head_of(path)
-        return b" CP2K| " in head or b" DBCSR| " in head or bool(PART.fullmatch(Path(path).name))
+        return bool(PART.fullmatch(Path(path).name)) or is_output(path)
 
     def files(self, path: str) -> list[Path]:
         """Return the output, or positions, forces and cells of a run."""
@@ -52,7 +58,11 @@ class Cp2k(Reader):
                 without its cell, or whose files do not fit together.
         """
         if PART.fullmatch(Path(path).name):
-            self.notes.append("trajectories of CP2K do not state whether a cycle converged")
+            if not any(is_output(str(file)) for file in self.files(path)):
+                self.notes.append(
+                    "whether the electronic cycles converged is in the output of CP2K, which does "
+                    "not lie beside the trajectory"
+                )
             yield from trajectory(Path(path))
             return
         with open_with_compression(path, "rb") as packed, io.TextIOWrapper(packed) as file:
@@ -111,7 +121,7 @@ def _table(file: IO[str]) -> list[list[str]]:
 def _frame(step: dict[str, Any]) -> Atoms:
     """Return one single point."""
     if step.get("failed"):
-        return unusable("an electronic cycle that did not converge")
+        return unusable(UNCONVERGED)
     if "energies" not in step or "ended" not in step:
         return unusable("an output of CP2K that breaks off")
     symbols = [row[2] for row in step["rows"]]

@@ -33,7 +33,17 @@ class StructureFile(Reader):
 
     def frames(self, path: str) -> Iterator[Atoms]:
         """Yield the frames, in the units of the file."""
-        yield from read_structures(path, self.elements)
+        largest = 0.0
+        for frame in read_structures(path, self.elements):
+            results = getattr(frame.calc, "results", {})
+            if results.get("energy") is not None and results.get("free_energy") is not None:
+                largest = max(largest, abs(results["energy"] - results["free_energy"]))
+            yield frame
+        if largest > 1e-6:
+            self.notes.append(
+                f"energy and free_energy differ by up to {largest:.2g}; with smeared electrons the "
+                "forces belong to the free energy (energy_key=free_energy takes it)"
+            )
 
     def files(self, path: str) -> list[Path]:
         """Return the file itself."""

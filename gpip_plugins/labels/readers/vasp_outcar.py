@@ -24,8 +24,8 @@ __all__ = ["steps_of_outcar"]
 
 #: Lines of an OUTCAR (in VASP's spelling).
 FORCES, END = "TOTAL-FORCE (eV/Angst)", "FREE ENERGIE OF THE ION-ELECTRON SYSTEM"
+NOT_PRINTED = "no forces in the OUTCAR (NWRITE=0); give the vasprun.xml"
 ITERATION = re.compile(r"Iteration\s*\S*?\(\s*(\d+)\)")
-NUMBER = re.compile(r"-?\d+\.\d+")  # numbers may touch: 0.123-4.567
 
 
 def steps_of_outcar(file: IO[str], where: str) -> Iterator[Atoms | None]:
@@ -58,14 +58,15 @@ def steps_of_outcar(file: IO[str], where: str) -> Iterator[Atoms | None]:
         elif " ML " in line or "(ML)" in line:
             continue
         elif line.lstrip().startswith("in kB"):
-            step["stress"] = NUMBER.findall(line)
+            step["stress"] = _words(line)[2:8]
         elif "direct lattice vectors" in line:
-            step["cell"] = [NUMBER.findall(next(file, ""))[:3] for _ in range(3)]
+            step["cell"] = [_words(next(file, ""))[:3] for _ in range(3)]
         elif "number of electron" in line and "magnetization" in line:
-            step["magmom"] = NUMBER.findall(line.partition("magnetization")[2])
+            step["magmom"] = line.partition("magnetization")[2].split()
         elif FORCES in line:
             next(file, "")
-            step["rows"] = [NUMBER.findall(next(file, "")) for _ in run.symbols(where)]
+            # With a dispersion correction, forces without it stand behind these columns.
+            step["rows"] = [_words(next(file, ""))[:6] for _ in run.symbols(where)]
         elif END in line:
             step |= _energies(file)
             if "sigma0" not in step:
@@ -111,8 +112,9 @@ class _Header:
                 pairs = zip(names, self.counts, strict=True)
                 return [name for name, count in pairs for _ in range(count)]
         raise InputError(
-            f"{where} does not state the elements of its atoms (VRHFIN, TITEL or POTCAR and ions "
-            "per type); give the complete OUTCAR or the vasprun.xml."
+            f"{where} does not state the elements of its atoms: {len(self.names['VRHFIN'])} lines "
+            f"VRHFIN, {len(self.counts)} numbers of ions per type (VASP before 6.4 prints at most "
+            "10); give the complete OUTCAR or the vasprun.xml."
         )
 
     def charge(self) -> dict[str, float]:
@@ -130,15 +132,24 @@ def _element(key: str, text: str) -> str:
     return re.match("[A-Za-z]*", words[0 if bare else 1])[0]
 
 
-def _energies(file: IO[str]) -> dict[str, list[str]]:
+def _words(line: str) -> list[str]:
+    """Return the columns of a line; numbers may touch, as in 0.123-4.567."""
+    return re.sub(r"(?<=\d)-", " -", line).split()
+
+
+def _value(line: str, name: str) -> str:
+    """Return the word behind `NAME =`."""
+    return (line.partition(name)[2].replace("=", " ").split() or [""])[0]
+
+
+def _energies(file: IO[str]) -> dict[str, str]:
     """Return TOTEN and the energy without smearing, as far as they are there."""
     found = {}
     for line, _ in zip(file, range(8), strict=False):
         if "TOTEN" in line:
-            found["free"] = NUMBER.findall(line)
+            found["free"] = _value(line, "TOTEN")
         elif "energy(sigma->0)" in line:
-            values = NUMBER.findall(line.partition("energy(sigma->0)")[2])
-            return found | {"sigma0": values}
+            return found | {"sigma0": _value(line, "energy(sigma->0)")}
     return found
 
 
@@ -153,13 +164,13 @@ def _frame(step: dict[str, Any], run: _Header, where: str) -> Atoms | None:
         symbols = run.symbols(where)
         rows = np.array(step["rows"], float).reshape(len(symbols), 6)
         cell = np.array(step["cell"], float).reshape(3, 3)
-        free, sigma0 = float(step["free"][0]), float(step["sigma0"][0])
+        free, sigma0 = float(step["free"]), float(step["sigma0"])
         results = {"energy": free, "forces": rows[:, 3:]}
         if "stress" in step:
             xx, yy, zz, xy, yz, zx = (-KBAR * float(word) for word in step["stress"])
             results["stress"] = np.array([xx, yy, zz, yz, zx, xy])
     except KeyError as missing:
-        return unusable(f"an OUTCAR without its {missing.args[0]}")
+        return unusable(NOT_PRINTED if missing.args[0] == "rows" else "an OUTCAR that breaks off")
     except (ValueError, IndexError):
         return unusable(UNREADABLE)
     if run.numbers.get("ISPIN") == 2 and len(step.get("magmom", ())) == 1:

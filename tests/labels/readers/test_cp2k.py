@@ -124,8 +124,21 @@ def test_a_run_of_cp2k_needs_its_forces_and_cells(run):
     with pytest.raises(InputError, match="does not have step 5"):
         frames_of(run / "md-pos-1.xyz")
     (run / "md-1.cell").unlink()
-    with pytest.raises(InputError, match=r"states no cell; put md-1\.cell or md-1\.restart"):
+    with pytest.raises(InputError, match=r"states no cell; put md-1\.cell, md-1\.restart or the"):
         frames_of(run / "md-pos-1.xyz")
+
+
+def test_the_output_beside_a_run_tells_what_did_not_converge(run):
+    energy = " ENERGY| Total FORCE_EVAL ( QS ) energy [hartree]            {}\n"
+    output = CP2K.format(version="2025.1", end=CONVERGED, results=energy.format("-17.1000000000"))
+    output += "  *** SCF run NOT converged ***\n" + energy.format("-17.2000000000")
+    (run / "md.out").write_text(output)
+    (run / "md-1.cell").unlink()
+    first, second = frames_of(run)
+    assert first.get_volume() == pytest.approx(729) and "did not converge" in second.info[FAULT]
+    (run / "md.out").write_text(output + " MD| Ensemble Type   NPT_I")
+    with pytest.raises(InputError, match="has a cell that changes"):
+        frames_of(run)
 
 
 def test_the_cell_of_a_restart_file(run):

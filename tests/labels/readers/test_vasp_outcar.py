@@ -156,6 +156,26 @@ def test_stars_are_not_numbers(read):
     assert "***" in read(outcar().replace("0.131783", "********")).info[FAULT]
 
 
+def test_columns_of_a_dispersion_correction(read):
+    """The forces with it stand first, those without it behind them."""
+    text = outcar().replace("(eV/Angst)", "(eV/Angst),           FORCE-w/o vdW (eV/Angst)")
+    text = text.replace("0.105752\n", "0.105752      0.5      NaN      0.5\n")
+    text = text.replace("390291\n", "390291  0.5  0.5  0.5\n").replace(
+        "43\n", "43  0.5  0.5  0.5\n"
+    )
+    text = text.replace("-14.23819236 eV", "-14.23819236 eV    w/o vdW =       -14.1 eV")
+    frame = read(text)
+    assert frame.get_potential_energy() == -14.23819236
+    np.testing.assert_allclose(frame.get_forces()[0], [-0.634882, 0.131783, 0.105752])
+
+
+def test_forces_that_were_not_printed(read):
+    text = outcar()
+    start = text.index(" POSITION   ")
+    cut = text[:start] + text[text.index("  FREE ENERGIE") :]
+    assert "NWRITE=0" in read(cut).info[FAULT]
+
+
 def test_charge_and_magnetisation(read):
     header = HEADER.format(nelm=60).replace("ISPIN  =      1", "ISPIN  =      2")
     valences = "   POMASS = 16.0; ZVAL   =  6.0 mass\n   POMASS =  1.0; ZVAL   =  1.0 mass\n"
