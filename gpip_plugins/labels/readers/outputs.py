@@ -14,6 +14,10 @@ from gpip_plugins.labels.readers.reader import Reader
 __all__ = ["OutputFolder"]
 
 
+#: Files whose beginnings are not looked at: there may be 10^5 of them.
+NEVER = (".npy", ".raw", ".png")
+
+
 class OutputFolder(Reader):
     """A folder with outputs, at any depth; other files in it are not read."""
 
@@ -38,7 +42,7 @@ class OutputFolder(Reader):
 
 def _outputs(path: str) -> Iterator[tuple[Path, type[Reader]]]:
     """Yield the outputs below a folder; of a run of CP2K only the positions."""
-    files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+    files = sorted(f for f in Path(path).rglob("*") if f.suffix not in NEVER and f.is_file())
     runs = {file.parent for file in files if PART.fullmatch(file.name)}
     for file in files:
         part = PART.fullmatch(file.name)
