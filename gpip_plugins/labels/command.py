@@ -40,6 +40,12 @@ def add_import(commands) -> None:
         "--energy-unit neither energies nor forces are read then",
     )
     add(
+        "--elements",
+        metavar="LIST",
+        default=absent,
+        help="elements of the types of LAMMPS from type 1 on, such as C,H,O",
+    )
+    add(
         "--level-of-theory",
         metavar="TEXT",
         help="of the labels, such as PBE0+MBD; stands on the card of models trained on them",
@@ -77,6 +83,8 @@ def run_import(args: argparse.Namespace) -> None:
         args.energy_unit = _ask_for_unit(args.source)
     names = ("energy_key", "forces_key", "distance_unit")
     settings = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    if hasattr(args, "elements"):
+        settings["elements"] = tuple(args.elements.split(","))
     if not energetic:
         settings |= {"energy_key": None, "forces_key": None}
     labels = Labels(

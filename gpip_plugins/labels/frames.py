@@ -14,7 +14,7 @@ from gpip_plugins.io.ase_database import Row
 from gpip_plugins.labels.keys_and_units import Labels, factors
 from gpip_plugins.labels.origin import origin_of
 from gpip_plugins.labels.plausibility import Plausibility
-from gpip_plugins.labels.readers import FAULT, reader_of
+from gpip_plugins.labels.readers import FAULT
 from gpip_plugins.labels.report import ImportReport, listing
 from gpip_plugins.labels.scalars import check_scalars
 
@@ -56,7 +56,7 @@ class LabelledFrames:
         self.skip_unlabelled, self.accept_implausible = skip_unlabelled, accept_implausible
         self.report = ImportReport(units=labels.units(source), scalars=dict(labels.scalars))
         self.factors = factors(self.report.units)
-        self.reader = reader_of(source)
+        self.reader = labels.reader(source)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield structure, labels and origin of every usable frame."""

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers import reader_of
+from gpip_plugins.labels.readers import Reader, reader_of
 from gpip_plugins.labels.scalars import check_scalar_units
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
 
@@ -26,6 +26,7 @@ class Labels:
         stress: whether to import a stress, assumed in energy unit per cubed distance unit.
         scalars: names and units of scalar properties, one number per structure, such as
             `{"homo": "eV"}`; they keep their unit.
+        elements: elements of the types 1, 2, ... of a format that numbers its types (LAMMPS).
 
     Raises:
         InputError: for a scalar property with an unknown unit or a reserved name.
@@ -38,6 +39,7 @@ class Labels:
     distance_unit: str = "Ang"
     stress: bool = True
     scalars: dict[str, str] = field(default_factory=dict)
+    elements: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Check the scalar properties."""
@@ -59,11 +61,18 @@ class Labels:
         Raises:
             InputError: if neither the settings nor the format state the unit of the energies.
         """
+        reader = self.reader(source)
+        reader.check_units(
+            source,
+            energy_unit=self.energy_unit,
+            forces_unit=self.forces_unit,
+            distance_unit=self.distance_unit,
+        )
         if not self.wanted:
             return {"distance": self.distance_unit}
         energy_unit = self.energy_unit
         if energy_unit is None:
-            if not reader_of(source).states_units(source):
+            if not reader.states_units(source):
                 raise InputError(
                     f"{os.path.basename(source)} does not say in which units it is; name them, "
                     "for example energy_unit=eV or energy_unit=kcal/mol."
@@ -71,6 +80,10 @@ class Labels:
             energy_unit = "eV"
         forces_unit = self.forces_unit or f"{energy_unit}/{self.distance_unit}"
         return {"energy": energy_unit, "distance": self.distance_unit, "forces": forces_unit}
+
+    def reader(self, source: str) -> Reader:
+        """Return the reader of a file or folder, which knows the names that were given."""
+        return reader_of(source, self.elements, (self.energy_key or "", self.forces_key or ""))
 
     def property_units(self, stress: bool = False) -> dict[str, str]:
         """Return the units of the labels in the database that is written.

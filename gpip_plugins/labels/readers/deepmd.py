@@ -3,11 +3,12 @@
     type.raw        type of every atom, counted from 0
     type_map.raw    element of every type
     set.*/coord.npy, box.npy, energy.npy, force.npy    Å, Å, eV, eV/Å; one row for every frame
+    set.*/virial.npy    eV; the stress of ASE is -virial / volume
     set.*/real_atom_types.npy    in the mixed format: types of every frame, -1 for no atom; then
                                  type.raw is not used
     nopbc           present when the frames are not periodic
 
-A folder of such folders is also read. Format:
+A folder of such folders is also read, at any depth. Format:
 https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
 """
 
@@ -24,30 +25,51 @@ from gpip_plugins.labels.readers.reader import Reader
 
 __all__ = ["DeepmdFolder"]
 
+#: Numbers of each label for a frame of n atoms.
+LABELS = {
+    "energy": lambda n: 1,
+    "force": lambda n: 3 * n,
+    "virial": lambda n: 9,
+}
+USED = ("coord", "box", "real_atom_types", *LABELS)
+
 
 class DeepmdFolder(Reader):
-    """A folder in DeePMD-kit's format, or a folder of several."""
+    """A folder in DeePMD-kit's format, or a folder of several.
+
+    Labels that are missing in a set are missing in its frames. `elements` replaces a missing
+    type_map.raw.
+    """
 
     name = "a folder of DeePMD-kit with type.raw and set.*"
+    numbers_types = True
 
-    def fits(self, path: str) -> bool:
+    @classmethod
+    def fits(cls, path: str) -> bool:
         """Return whether there is a type.raw."""
         return bool(_systems(path))
 
     def frames(self, path: str) -> Iterator[Atoms]:
-        """Yield the frames of all sets, with energy (eV) and forces (eV/Å).
+        """Yield the frames of all sets, with energy (eV), forces (eV/Å) and stress (eV/Å^3).
 
         Raises:
             InputError: when the elements are not known, or an array is missing or of a wrong shape.
         """
+        others: set[str] = set()
         for folder in _systems(path):
             sets = sorted(folder.glob("set.*"))
             if not sets:
                 raise InputError(
-                    f"{folder} holds no set.*; give the folder that holds type.raw and set.000."
+                    f"{folder} holds no set.*; give the folder that holds type.raw and set.000 "
+                    "(raw_to_set.sh of DeePMD-kit makes sets of *.raw)."
                 )
             for part in sets:
-                yield from _frames(folder, part)
+                others |= {file.stem for file in part.glob("*.npy")} - set(USED)
+                yield from _frames(folder, part, self.elements)
+            if (folder / "nopbc").exists() and any((part / "virial.npy").exists() for part in sets):
+                self.notes.append(f"virials in {folder.name} were left out (nopbc: no volume)")
+        if others:
+            self.notes.append(f"arrays that are not used: {', '.join(sorted(others))}")
 
     def files(self, path: str) -> list[Path]:
         """Return lists of types and arrays."""
@@ -60,61 +82,99 @@ class DeepmdFolder(Reader):
 
 
 def _systems(path: str) -> list[Path]:
-    """Return the folders with a type.raw: this folder, or its sub-folders."""
+    """Return the folders with a type.raw: this folder, or those below it."""
     if (Path(path) / "type.raw").is_file():
         return [Path(path)]
-    return sorted(found.parent for found in Path(path).glob("*/type.raw"))
+    return sorted(found.parent for found in Path(path).rglob("type.raw"))
 
 
-def _frames(folder: Path, part: Path) -> Iterator[Atoms]:
+def _frames(folder: Path, part: Path, elements: tuple[str, ...]) -> Iterator[Atoms]:
     """Yield the frames of one set."""
     periodic = not (folder / "nopbc").exists()
-    energy = _load(part, "energy").reshape(-1)
-    n_frames = len(energy)
-    if (part / "real_atom_types.npy").is_file():
-        types = _load(part, "real_atom_types")
-    else:
-        listed = np.loadtxt(folder / "type.raw", dtype=int, ndmin=1).ravel()
-        types = np.broadcast_to(listed, (n_frames, len(listed)))
-    coord, force = _load(part, "coord"), _load(part, "force")
-    box = _load(part, "box") if periodic else np.zeros((n_frames, 9))
-    try:
-        coord, force = (array.reshape(*types.shape, 3) for array in (coord, force))
-        box = box.reshape(len(types), 3, 3)
-        if len(types) != n_frames:
-            raise ValueError(f"{len(types)} lists of types for {n_frames} energies")
-    except ValueError as error:
-        raise InputError(f"{part}: its arrays do not fit together ({error}); repair it.") from None
-    numbers = _numbers(folder, types)
+    coord = _load(part, "coord")
+    types = _types(folder, part, len(coord))
+    n_frames, n_atoms = types.shape
+    arrays = {"coord": (coord, 3 * n_atoms)}
+    if periodic:
+        arrays["box"] = (_load(part, "box"), 9)
+    for name, size in LABELS.items():
+        if (part / f"{name}.npy").is_file() and (periodic or name != "virial"):
+            arrays[name] = (_load(part, name), size(n_atoms))
+    for name, (array, size) in arrays.items():
+        if array.shape[:1] != (n_frames,) or array.size != n_frames * size:
+            raise InputError(
+                f"{part}: its arrays do not fit together: {name}.npy has shape {array.shape}, not "
+                f"({n_frames}, {size}) for {n_frames} frames of {n_atoms} atoms; repair it."
+            )
+    numbers = _numbers(folder, types, elements)
     for k in range(n_frames):
-        there = types[k] >= 0  # frames of the mixed format are padded to one number of atoms
-        atoms = Atoms(numbers[k][there], coord[k][there].astype(float), cell=box[k], pbc=periodic)
-        atoms.calc = SinglePointCalculator(
-            atoms, energy=float(energy[k]), forces=force[k][there].astype(float)
-        )
-        yield atoms
+        row = {name: np.array(array[k], dtype=float) for name, (array, _) in arrays.items()}
+        yield _frame(numbers[k], types[k] >= 0, row)
+
+
+def _frame(numbers: np.ndarray, there: np.ndarray, row: dict[str, np.ndarray]) -> Atoms:
+    """Return one frame; frames of the mixed format are padded to one number of atoms."""
+    cell = row["box"].reshape(3, 3) if "box" in row else None
+    atoms = Atoms(numbers[there], row["coord"].reshape(-1, 3)[there], cell=cell, pbc="box" in row)
+    labels = {}
+    if "energy" in row:
+        labels["energy"] = float(row["energy"].item())
+    if "force" in row:
+        labels["forces"] = row["force"].reshape(-1, 3)[there]
+    if "virial" in row and atoms.get_volume():
+        stress = -row["virial"].reshape(3, 3) / atoms.get_volume()
+        labels["stress"] = 0.5 * (stress + stress.T).ravel()[[0, 4, 8, 5, 2, 1]]
+    if labels:
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+    return atoms
 
 
 def _load(part: Path, name: str) -> np.ndarray:
+    """Return an array on disk; mapping it compares its stated shape with the size of the file."""
     try:
-        return np.load(part / f"{name}.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        return np.load(part / f"{name}.npy", allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise InputError(
             f"{part}/{name}.npy cannot be read ({error}); repair the folder."
         ) from None
 
 
-def _numbers(folder: Path, types: np.ndarray) -> np.ndarray:
+def _types(folder: Path, part: Path, n_frames: int) -> np.ndarray:
+    """Return the types of all atoms, shape (n_frames, n_atoms)."""
+    if (part / "real_atom_types.npy").is_file():
+        types = _load(part, "real_atom_types")
+        if types.shape != (n_frames, types.size // max(n_frames, 1)):
+            raise InputError(
+                f"{part}: its arrays do not fit together: real_atom_types.npy has shape "
+                f"{types.shape} for {n_frames} frames; repair it."
+            )
+        return np.asarray(types, dtype=int)
+    try:
+        listed = np.array((folder / "type.raw").read_text().split(), dtype=int)
+    except ValueError:
+        raise InputError(
+            f"{folder}/type.raw must hold whole numbers from 0 on; repair it."
+        ) from None
+    return np.broadcast_to(listed, (n_frames, len(listed)))
+
+
+def _numbers(folder: Path, types: np.ndarray, given: tuple[str, ...]) -> np.ndarray:
     """Return the atomic number of every atom; the value for type -1 has no meaning."""
     listed = folder / "type_map.raw"
     elements = listed.read_text().split() if listed.is_file() else []
-    if types.max() >= len(elements):
+    if given and elements:
         raise InputError(
-            f"{folder} gives no element for type {types.max()}; write the elements of all types "
-            "into its type_map.raw, in order."
+            f"elements={','.join(given)} is not used: {listed} states the elements; leave it out."
+        )
+    elements = elements or list(given)
+    highest = types.max(initial=-1)
+    if highest >= len(elements):
+        raise InputError(
+            f"{folder} gives no element for type {highest}; write the elements of all types into "
+            "its type_map.raw, in order, or give them, for example elements=H,O."
         )
     used = sorted(set(types[types >= 0].tolist()))
     unknown = [elements[k] for k in used if elements[k] not in atomic_numbers]
     if unknown:
         raise InputError(f"{listed} names {unknown[0]}, which is not an element; correct it.")
-    return np.array([atomic_numbers.get(element, 0) for element in elements])[types]
+    return np.array([atomic_numbers.get(element, 0) for element in elements] or [0])[types]

@@ -106,6 +106,46 @@ def test_the_mixed_format(tmp_path):
     assert_equal(frames_of(folder), frames)
 
 
+def test_virials_are_stresses_with_the_other_sign(system):
+    virial = np.arange(18.0).reshape(2, 9)
+    virial[:, [3, 6, 7]] = virial[:, [1, 2, 5]]  # symmetric
+    np.save(system / "set.001" / "virial.npy", virial)
+    frames = frames_of(system)
+    assert "stress" not in frames[0].calc.results
+    expected = -virial[1, [0, 4, 8, 5, 2, 1]] / BOX**3
+    np.testing.assert_allclose(frames[5].get_stress(), expected, rtol=1e-5)
+    (system / "nopbc").touch()
+    reader = reader_of(str(system))
+    assert "stress" not in list(reader.frames(str(system)))[5].calc.results
+    assert reader.notes == ["virials in water were left out (nopbc: no volume)"]
+
+
+def test_cells_differ_and_labels_may_be_missing(system):
+    np.save(system / "set.001" / "box.npy", np.stack([np.eye(3).ravel() * k for k in (10, 11)]))
+    (system / "set.001" / "force.npy").unlink()
+    np.save(system / "set.001" / "dipole.npy", np.zeros((2, 3)))
+    reader = reader_of(str(system))
+    frames = list(reader.frames(str(system)))
+    assert [frame.cell[0, 0] for frame in frames] == pytest.approx([BOX] * 4 + [10, 11])
+    assert set(frames[5].calc.results) == {"energy"}
+    assert reader.notes == ["arrays that are not used: dipole"]
+
+
+def test_systems_at_any_depth(tmp_path):
+    write_system(tmp_path / "all" / "iter.0" / "a" / "H2O1", labelled("H2O", 5))
+    write_system(tmp_path / "all" / "H2O2", labelled("H2O2", 5))
+    assert len(frames_of(tmp_path / "all")) == 10
+
+
+def test_elements_instead_of_a_type_map(system):
+    (system / "type_map.raw").unlink()
+    frames = list(reader_of(str(system), ["H", "O"]).frames(str(system)))
+    assert_equal(frames, labelled("H2O", 6))
+    (system / "type_map.raw").write_text("H O")
+    with pytest.raises(InputError, match="elements=H,O is not used"):
+        list(reader_of(str(system), ["H", "O"]).frames(str(system)))
+
+
 def test_molecules_without_a_cell(system):
     (system / "nopbc").touch()
     (system / "set.000" / "box.npy").unlink()
@@ -117,7 +157,7 @@ def test_molecules_without_a_cell(system):
     [
         (lambda p: (p / "type_map.raw").unlink(), "gives no element for type 1"),
         (lambda p: (p / "type_map.raw").write_text("H Q"), "names Q, which is not an element"),
-        (lambda p: (p / "set.001/force.npy").unlink(), r"set\.001/force\.npy cannot be read"),
+        (lambda p: (p / "set.001/coord.npy").unlink(), r"set\.001/coord\.npy cannot be read"),
         (lambda p: np.save(p / "set.000/coord.npy", np.zeros((4, 7))), "do not fit together"),
         (lambda p: np.save(p / "set.000/box.npy", np.zeros((3, 9))), "do not fit together"),
         (lambda p: np.save(p / "set.000/real_atom_types.npy", [[0, 0, 1]]), "do not fit together"),

@@ -81,7 +81,8 @@ def test_energy_and_forces_are_those_of_the_last_step(read):
     frame = read(outcar())
     assert FAULT not in frame.info
     assert frame.get_chemical_symbols() == ["O", "H", "H"]
-    assert frame.get_potential_energy() == -14.23821111  # extrapolated to zero smearing
+    assert frame.get_potential_energy() == -14.23819236  # TOTEN, to which the forces belong
+    assert frame.info["energy_sigma0"] == -14.23821111
     np.testing.assert_allclose(frame.get_forces()[1], [0.316279, -0.418309, 0.390291])
     np.testing.assert_allclose(frame.cell, 35.0 * np.eye(3))
     np.testing.assert_allclose(frame.get_distances(0, [1, 2], mic=True), [0.96, 0.96], atol=0.01)
@@ -114,3 +115,71 @@ def test_as_many_steps_as_allowed_but_one_are_a_result(read):
 def test_an_incomplete_outcar_is_reported_and_not_read(read, last):
     text = outcar()
     assert read(text[: text.index(last)]).info[FAULT] == "an OUTCAR that breaks off"
+
+
+#: What on-the-fly machine learning prints, before or instead of the ab initio result.
+LEARNED = (
+    RESULT.replace("(eV/Angst)", "(eV/Angst) (ML)")
+    .replace("FREE ENERGIE", "ML FREE ENERGIE")
+    .replace("free  energy   TOTEN  =       -14", "free  energy ML TOTEN  =       -15")
+    .replace("energy  without", "ML energy  without")
+    .replace("energy(sigma", "ML energy(sigma")
+    .replace("35.000000000", "36.000000000")
+)
+
+
+def test_ab_initio_steps_among_those_of_a_machine_learned_force_field(tmp_path):
+    path = tmp_path / "OUTCAR"
+    text = outcar()
+    path.write_text(text.replace(RESULT, LEARNED + RESULT) + LEARNED + LEARNED)
+    reader = reader_of(str(path))
+    (frame,) = reader.frames(str(path))
+    assert frame.get_potential_energy() == -14.23819236 and frame.cell[0, 0] == 35.0
+    assert "3 results of a machine-learned force field were left out" in reader.notes[0]
+
+
+def test_all_ionic_steps_of_a_file_and_where_it_breaks_off(tmp_path):
+    path = tmp_path / "run7.OUTCAR"
+    again = outcar()[len(HEADER.format(nelm=60)) :].replace("-14.23819236", "-14.50000000")
+    path.write_text(outcar() + again + again[:-900])
+    frames = list(reader_of(str(path)).frames(str(path)))
+    assert [frame.get_potential_energy() for frame in frames[:2]] == [-14.23819236, -14.5]
+    assert frames[2].info[FAULT] == "an OUTCAR that breaks off"
+
+
+def test_columns_that_touch_or_overflow(read):
+    text = outcar().replace(" 0.131783      0.105752", "-0.131783-1000.105752")
+    np.testing.assert_allclose(read(text).get_forces()[0], [-0.634882, -0.131783, -1000.105752])
+
+
+def test_stars_are_not_numbers(read):
+    assert "***" in read(outcar().replace("0.131783", "********")).info[FAULT]
+
+
+def test_columns_of_a_dispersion_correction(read):
+    """The forces with it stand first, those without it behind them."""
+    text = outcar().replace("(eV/Angst)", "(eV/Angst),           FORCE-w/o vdW (eV/Angst)")
+    text = text.replace("0.105752\n", "0.105752      0.5      NaN      0.5\n")
+    text = text.replace("390291\n", "390291  0.5  0.5  0.5\n").replace(
+        "43\n", "43  0.5  0.5  0.5\n"
+    )
+    text = text.replace("-14.23819236 eV", "-14.23819236 eV    w/o vdW =       -14.1 eV")
+    frame = read(text)
+    assert frame.get_potential_energy() == -14.23819236
+    np.testing.assert_allclose(frame.get_forces()[0], [-0.634882, 0.131783, 0.105752])
+
+
+def test_forces_that_were_not_printed(read):
+    text = outcar()
+    start = text.index(" POSITION   ")
+    cut = text[:start] + text[text.index("  FREE ENERGIE") :]
+    assert "NWRITE=0" in read(cut).info[FAULT]
+
+
+def test_charge_and_magnetisation(read):
+    header = HEADER.format(nelm=60).replace("ISPIN  =      1", "ISPIN  =      2")
+    valences = "   POMASS = 16.0; ZVAL   =  6.0 mass\n   POMASS =  1.0; ZVAL   =  1.0 mass\n"
+    header += valences + "   NELECT =       9.0000    total number of electrons\n"
+    moment = " number of electron       9.0000000 magnetization       1.0000000\n"
+    frame = read(header + outcar()[len(HEADER.format(nelm=60)) :].replace(RESULT, moment + RESULT))
+    assert frame.info["charge"] == -1.0 and frame.calc.results["magmom"] == 1.0
