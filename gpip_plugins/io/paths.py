@@ -134,7 +134,7 @@ def writing(target: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(target: str | os.PathLike) -> Iterator[str]:
+def whole_file(target: str | os.PathLike, overwrite: bool = True) -> Iterator[str]:
     """Yield the name of a temporary file, which is renamed to `target` after writing succeeds.
 
     The temporary file has the folder and suffix of the target, so that formats are recognised and

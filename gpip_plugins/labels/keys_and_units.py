@@ -1,14 +1,26 @@
 """Names and units of the labels in a file."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gpip_plugins.errors import InputError
+from gpip_plugins.errors import InputError, check_choice
 from gpip_plugins.labels.readers import reader_of
 from gpip_plugins.labels.scalars import check_scalar_units
+from gpip_plugins.labels.stress import SIGNS, stress_factor
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
 
 __all__ = ["Labels"]
+
+#: Units of the properties of an imported database.
+UNITS = {
+    "energy": "eV",
+    "forces": "eV/Ang",
+    "stress": "eV/Ang/Ang/Ang",
+    "total_charge": "1",
+    "spin_multiplicity": "1",
+}
+USUAL_KEYS = {"energy": "energy", "forces": "forces"}
 
 
 @dataclass(frozen=True)
@@ -16,19 +28,28 @@ class Labels:
     """Names and units of the labels in a file.
 
     Args:
-        energy_key: name of the energy, in the results of ASE's calculator or in `info`. None for
-            structures without labels; then no label is read.
-        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`; None for
-            structures without labels.
+        energy_key: name of the energy, in the results of ASE's calculator or in `info`. None does
+            not read energies. Another name than `energy` must be in the file; with `energy`, a
+            file without energies is one of forces alone.
+        forces_key: name of the forces, in the results of ASE's calculator or in `arrays`; as
+            `energy_key`. With None for both no label but the scalar properties is read.
         energy_unit: None takes the unit that the format states.
         forces_unit: None is energy unit per distance unit.
         distance_unit: unit of the positions and the cell; Å by the definition of the XYZ format.
-        stress: whether to import a stress, assumed in energy unit per cubed distance unit.
+        stress: whether to import a stress.
+        stress_key: name of the stress or virial; None takes `stress`, else `virial` or `virials`.
+        stress_unit: a pressure (GPa, kbar, eV/Ang^3, ...) for a stress, an energy (eV) for a
+            virial. None is energy unit per cubed distance unit, for a virial the energy unit.
+        stress_sign: `tension` if the numbers are positive in a stretched crystal, `pressure` if
+            they are positive in a compressed one. None is tension for a stress, pressure for a
+            virial.
+        require_stress: whether a frame without stress cannot be used.
         scalars: names and units of scalar properties, one number per structure, such as
             `{"homo": "eV"}`; they keep their unit.
 
     Raises:
-        InputError: for a scalar property with an unknown unit or a reserved name.
+        InputError: for a scalar property with an unknown unit or a reserved name, for an unknown
+            unit or sign of the stress.
     """
 
     energy_key: str | None = "energy"
@@ -37,16 +58,30 @@ class Labels:
     forces_unit: str | None = None
     distance_unit: str = "Ang"
     stress: bool = True
+    stress_key: str | None = None
+    stress_unit: str | None = None
+    stress_sign: str | None = None
+    require_stress: bool = False
     scalars: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        """Check the scalar properties."""
+        """Check the scalar properties and the stress."""
         check_scalar_units(self.scalars)
+        if self.stress_sign is not None:
+            check_choice("stress_sign", self.stress_sign, SIGNS)
+        if self.stress_unit is not None:
+            stress_factor(self.stress_unit)
 
     @property
-    def wanted(self) -> bool:
-        """Whether energies and forces are read."""
-        return self.energy_key is not None and self.forces_key is not None
+    def wanted(self) -> dict[str, str]:
+        """The names of energy and forces, without those that are not read."""
+        keys = {"energy": self.energy_key, "forces": self.forces_key}
+        return {name: key for name, key in keys.items() if key is not None}
+
+    @property
+    def named(self) -> set[str]:
+        """Which of energy and forces have a name of their own, so that they must be there."""
+        return {name for name, key in self.wanted.items() if key != USUAL_KEYS[name]}
 
     def units(self, source: str) -> dict[str, str]:
         """Return the units of a file, with the keys energy, distance and forces.
@@ -62,6 +97,8 @@ class Labels:
         if not self.wanted:
             return {"distance": self.distance_unit}
         energy_unit = self.energy_unit
+        if energy_unit is None and self.energy_key is None and self.forces_unit is not None:
+            return {"distance": self.distance_unit, "forces": self.forces_unit}
         if energy_unit is None:
             if not reader_of(source).states_units(source):
                 raise InputError(
@@ -72,14 +109,13 @@ class Labels:
         forces_unit = self.forces_unit or f"{energy_unit}/{self.distance_unit}"
         return {"energy": energy_unit, "distance": self.distance_unit, "forces": forces_unit}
 
-    def property_units(self, stress: bool = False) -> dict[str, str]:
+    def property_units(self, properties: Collection[str] = ("energy", "forces")) -> dict[str, str]:
         """Return the units of the labels in the database that is written.
 
         Args:
-            stress: whether the file has one.
+            properties: names of the properties that every frame has, without scalar ones.
         """
-        units = {"energy": "eV", "forces": "eV/Ang"} if self.wanted else {}
-        return units | self.scalars | ({"stress": "eV/Ang/Ang/Ang"} if stress else {})
+        return {name: UNITS[name] for name in UNITS if name in properties} | self.scalars
 
 
 def factors(units: dict[str, str]) -> dict[str, float]:
