@@ -1,8 +1,8 @@
 """Read structures with ASE, also from compressed files."""
 
 import contextlib
+import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -11,8 +11,12 @@ from ase import Atoms
 from ase.io.formats import filetype, get_compression, open_with_compression
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.xyz import read_xyz
 
 __all__ = ["read_structures", "structure_format"]
+
+XYZ = ("extxyz", "xyz")
+MOST_PACKED, LEAST_LIMIT = 100, 1 << 28  # factor; bytes that are unpacked in any case
 
 
 def structure_format(path: str) -> str:
@@ -33,12 +37,12 @@ def structure_format(path: str) -> str:
 def read_structures(path: str) -> Iterator[Atoms]:
     """Yield the structures of a file that ASE reads.
 
-    ASE seeks back and forth between frames. In a compressed file every step back starts again at
-    the beginning, so that the time grows with the square of the number of frames; such a file is
-    therefore first unpacked to a temporary file.
+    XYZ is cut into frames by `io.xyz`, also while it is unpacked. Of other formats ASE seeks back
+    and forth between frames; in a compressed file every step back starts again at the beginning, so
+    such a file is first unpacked to a temporary file.
 
     Args:
-        path: absolute path of the file.
+        path: absolute path of the file; `@` in its name has no meaning.
 
     Raises:
         InputError: when reading fails; the message states the frame.
@@ -47,14 +51,16 @@ def read_structures(path: str) -> Iterator[Atoms]:
     with contextlib.ExitStack() as stack:
         try:
             inner, compression = get_compression(path)
+            if structure_format(path) in XYZ:
+                file = stack.enter_context(_text(path))
+                yield from read_xyz(file, path)
+                return
+            plain = path
             if compression is not None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory())
                 plain = os.path.join(folder, os.path.basename(inner))
-                with open_with_compression(path, "rb") as packed, open(plain, "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-            else:
-                plain = path
-            for frame in ase.io.iread(plain, index=":"):
+                _unpack(path, plain)
+            for frame in ase.io.iread(plain, index=":", do_not_split_by_at_sign=True):
                 yield frame
                 number += 1
         except (InputError, GeneratorExit):
@@ -63,6 +69,32 @@ def read_structures(path: str) -> Iterator[Atoms]:
             raise InputError(
                 f"{path} cannot be read at frame {number} ({reason(error)}); repair or convert it."
             ) from None
+
+
+def _text(path: str) -> io.TextIOWrapper:
+    """Open a text file, also a compressed one; what is no UTF-8 can only be in comments."""
+    return io.TextIOWrapper(
+        open_with_compression(path, "rb"), encoding="utf-8-sig", errors="replace"
+    )
+
+
+def _unpack(path: str, target: str) -> None:
+    """Unpack a file.
+
+    Raises:
+        InputError: if it becomes improbably large.
+    """
+    limit = max(LEAST_LIMIT, MOST_PACKED * os.path.getsize(path))
+    written = 0
+    with open_with_compression(path, "rb") as packed, open(target, "wb") as unpacked:
+        while chunk := packed.read(1 << 20):
+            written += len(chunk)
+            if written > limit:
+                raise InputError(
+                    f"{path} is more than {MOST_PACKED} times larger when unpacked, which no file "
+                    "of structures is; unpack it yourself if it is right."
+                )
+            unpacked.write(chunk)
 
 
 def reason(error: Exception) -> str:

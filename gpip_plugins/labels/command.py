@@ -125,6 +125,8 @@ def run_import(args: argparse.Namespace) -> None:
         level_of_theory=args.level_of_theory,
     )
     print(f"{args.target}: {report}")
+    if (command := report.next_step(args.target)) is not None:
+        print(f"Next: {command}")
 
 
 def _ask_for_unit(source: str) -> str | None:

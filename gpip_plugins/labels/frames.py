@@ -16,7 +16,7 @@ from gpip_plugins.labels.keys_and_units import Labels, factors
 from gpip_plugins.labels.lookup import label_of, names_of
 from gpip_plugins.labels.origin import origin_of
 from gpip_plugins.labels.plausibility import Plausibility
-from gpip_plugins.labels.readers import FAULT, reader_of
+from gpip_plugins.labels.readers import FAULT
 from gpip_plugins.labels.report import ImportReport, listing
 from gpip_plugins.labels.scalars import check_scalars
 from gpip_plugins.labels.values import OPTIONAL, values_of
@@ -80,7 +80,7 @@ class LabelledFrames:
             units=labels.units(source), properties=self.properties, scalars=dict(labels.scalars)
         )
         self.factors = factors(self.report.units)
-        self.reader = reader_of(source)
+        self.reader = labels.reader(source)
         self.name = os.path.basename(source)
 
     def __iter__(self) -> Iterator[Row]:

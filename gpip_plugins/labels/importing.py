@@ -94,7 +94,7 @@ def first_properties(source: str, labels: Labels) -> frozenset[str]:
     if not labels.wanted:
         return frozenset()
     known = set(labels.wanted) | set(OPTIONAL)
-    for frame in reader_of(source).frames(source):
+    for frame in labels.reader(source).frames(source):
         found, faults = values_of(frame, labels, units, factors(units))
         there = {name for name in labels.wanted if faults.get(name, "") != f"no {name}"}
         if there and FAULT not in faults:

@@ -50,7 +50,7 @@ class Inventory:
             if name in values:
                 used.add(next(key for key in keys if label_of(frame, key) is not None))
         if "stress" in values:
-            used.add(key_of(frame, self.labels))
+            used |= {key_of(frame, self.labels)}
         self.unused.update(name for name in names_of(frame) if name not in used)
 
     def add_usable(self, number: int, atoms: Atoms, values: dict[str, np.ndarray]) -> None:
@@ -84,7 +84,7 @@ class Inventory:
                     "training needs it in every frame" + _remedy(name)
                 )
         if self.unused:
-            listed = [f"{name} ({n} frames)" for name, n in self.unused.most_common(MOST_NAMES)]
+            listed = [f"{name} ({n} frame{'s' * (n > 1)})" for name, n in self.unused.most_common(MOST_NAMES)]
             more = len(self.unused) - MOST_NAMES
             listed += [f"{more} more"] if more > 0 else []
             text.append(f"Found and not imported: {', '.join(listed)}.")

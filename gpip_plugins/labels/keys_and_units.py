@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gpip_plugins.errors import InputError, check_choice
-from gpip_plugins.labels.readers import reader_of
+from gpip_plugins.labels.readers import Reader, reader_of
 from gpip_plugins.labels.scalars import check_scalar_units
 from gpip_plugins.labels.stress import SIGNS, stress_factor
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom, length_in_angstrom
@@ -96,18 +96,30 @@ class Labels:
         """
         if not self.wanted:
             return {"distance": self.distance_unit}
+        name = os.path.basename(source)
+        stated = self.reader(source).states_units(source)
+        if stated and (self.stress_unit or self.stress_sign):
+            given = "stress_unit" if self.stress_unit else "stress_sign"
+            raise InputError(
+                f"{given}={getattr(self, given)} is not used: {name} states its units and signs; "
+                f"leave {given} out."
+            )
         energy_unit = self.energy_unit
         if energy_unit is None and self.energy_key is None and self.forces_unit is not None:
             return {"distance": self.distance_unit, "forces": self.forces_unit}
         if energy_unit is None:
-            if not reader_of(source).states_units(source):
+            if not stated:
                 raise InputError(
-                    f"{os.path.basename(source)} does not say in which units it is; name them, "
-                    "for example energy_unit=eV or energy_unit=kcal/mol."
+                    f"{name} does not say in which units it is; name them, for example "
+                    "energy_unit=eV or energy_unit=kcal/mol."
                 )
             energy_unit = "eV"
         forces_unit = self.forces_unit or f"{energy_unit}/{self.distance_unit}"
         return {"energy": energy_unit, "distance": self.distance_unit, "forces": forces_unit}
+
+    def reader(self, source: str) -> Reader:
+        """Return the reader of a file or folder."""
+        return reader_of(source)
 
     def property_units(self, properties: Collection[str] = ("energy", "forces")) -> dict[str, str]:
         """Return the units of the labels in the database that is written.

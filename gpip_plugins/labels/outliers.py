@@ -12,7 +12,7 @@ __all__ = ["Outliers"]
 
 LARGEST_FORCE = 1000.0  # eV/Å; two hydrogen atoms 0.3 Å apart repel each other with 100
 ENERGY_RANGE = 20.0  # eV an atom; breaking all bonds takes less than 10
-FEW = 0.1  # more frames than this share are not single frames but a wrong unit
+FAR = 30.0  # times the largest force of half of the frames
 
 
 class Outliers:
@@ -49,8 +49,10 @@ class Outliers:
         Raises:
             InputError: naming the frames that are far off.
         """
-        large = [number for number, _, largest, _ in self.forces if largest > LARGEST_FORCE]
-        if 0 < len(large) <= max(1, FEW * len(self.forces)):
+        usual = np.median([largest for _, _, largest, _ in self.forces]) if self.forces else 0.0
+        limit = max(LARGEST_FORCE, FAR * usual)  # in a wrong unit, all forces are large
+        large = [number for number, _, largest, _ in self.forces if largest > limit]
+        if large:
             self._refuse(large, f"forces of more than {LARGEST_FORCE:g} eV/Ang")
         off = []
         for entries in self.energies.values():

@@ -1,5 +1,7 @@
 """The result of an import as text."""
 
+import re
+import shlex
 from dataclasses import dataclass, field
 
 __all__ = ["ImportReport", "listing"]
@@ -42,6 +44,24 @@ class ImportReport:
             text += f"; {len(numbers)} left out because they have {reason} ({listing(numbers)})"
         return "\n  ".join([text + ".", *self.findings])
 
+    def next_step(self, target: str) -> str | None:
+        """Return the command that trains on the database, or None if no recipe does.
+
+        Args:
+            target: path of the database.
+
+        Example:
+            >>> print(ImportReport(properties=frozenset({"energy"})).next_step("my labels.db"))
+            spktrain experiment=gpip_finetune 'data.datapath="my labels.db"' 'labels=[energy]'
+        """
+        read = [name for name in ("energy", "forces", "stress") if name in self.properties]
+        if not read:
+            return None
+        path = target if re.fullmatch(r"[\w./+~-]+", target) else f'"{target.replace(chr(34), chr(92) + chr(34))}"'
+        words = ["spktrain", "experiment=gpip_finetune", f"data.datapath={path}"]
+        words += [] if read == ["energy", "forces"] else [f"labels=[{','.join(read)}]"]
+        return shlex.join(words)
+
     def _written(self) -> str:
         """Return what was written, without scalars."""
         read = [name for name in ("energy", "forces") if name in self.properties]
@@ -55,7 +75,7 @@ class ImportReport:
         text = f"{self.written} frames written in {here} (the file was in {there})"
         text += alone[read[0]] if len(read) == 1 else ""
         others = sorted(self.properties - set(read))
-        return text + "".join(f", with {WORDS.get(name, name)}" for name in others)
+        return text + (", with " * bool(others)) + " and ".join(WORDS.get(n, n) for n in others)
 
 
 def listing(numbers: list[int], limit: int = 10) -> str:
