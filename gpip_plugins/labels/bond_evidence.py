@@ -1,8 +1,8 @@
 r"""Whether forces hold bonds together: a test of their sign and of their size.
 
 A bond that is longer than its mean pulls its atoms together, a shorter one pushes them apart. With
-the bond length d between atoms i and j, the unit vector u from i to j, and the mean over the bonds of one
-kind,
+the bond length d between atoms i and j, the unit vector u from i to j, and the mean over the bonds
+of one kind,
 
 .. math:: \tfrac12 (F_j - F_i) \cdot u - \langle\cdot\rangle \approx -k\, (d - \langle d \rangle),
 
@@ -23,6 +23,7 @@ __all__ = ["BondEvidence", "bond_evidence"]
 
 MOST_ATOMS = 6_000  # examined; more do not make the test surer
 FEWEST = 3  # bonds of one kind
+MANY_FRAMES = 10
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class BondEvidence:
     Args:
         n_bonds: number of bonds that were examined.
         correlation: of the force along a bond with its length; negative for right forces.
-        z: the mean of the correlation's contributions of single frames in its standard errors.
+        z: the correlation in its standard errors.
         stiffness: of bonds with hydrogen, eV/Å^2; None if there are too few.
     """
 
@@ -57,7 +58,8 @@ def bond_evidence(frames: Sequence[tuple[Atoms, np.ndarray]]) -> BondEvidence | 
     Example:
         >>> pull = np.array([[1.0, 0, 0], [-1.0, 0, 0]])
         >>> lengths = (0.70, 0.72, 0.74, 0.76, 0.78)
-        >>> frames = [(Atoms("H2", [[0, 0, 0], [d, 0, 0]]), 36 * (d - 0.74) * pull) for d in lengths]
+        >>> molecules = [Atoms("H2", [[0, 0, 0], [d, 0, 0]]) for d in lengths]
+        >>> frames = [(m, 36 * (d - 0.74) * pull) for m, d in zip(molecules, lengths)]
         >>> found = bond_evidence(frames)
         >>> round(found.correlation, 6), round(found.stiffness, 6)
         (-1.0, 36.0)
@@ -80,14 +82,18 @@ def bond_evidence(frames: Sequence[tuple[Atoms, np.ndarray]]) -> BondEvidence | 
     if len(x) < FEWEST or not x.any() or not y.any():
         return None
     products = x * y / np.sqrt((x @ x) * (y @ y))
-    _, place = np.unique(frame, return_inverse=True)
+    place_of, place = np.unique(frame, return_inverse=True)
     # Bonds of one frame are not independent; of few frames, single bonds are counted nevertheless.
     parts = np.bincount(place, products)
-    parts = parts if len(parts) >= 5 else products
-    z = float(parts.sum() / (np.sqrt(len(parts)) * max(parts.std(), 1e-12)))
+    parts = parts if len(parts) >= MANY_FRAMES else products
+    r = float(products.sum())
+    z = r / (np.sqrt(len(parts)) * max(parts.std(), 1e-12))
+    # A nearly perfect correlation over frames is sure, however much the amplitudes differ.
+    fisher = np.arctanh(np.clip(r, -0.9999, 0.9999)) * np.sqrt(max(len(place_of) - 3, 0))
+    z = float(max(z, fisher, key=abs))
     xh, yh = x[hydrogen], y[hydrogen]
     stiffness = float(-(xh @ yh) / (xh @ xh)) if len(xh) >= FEWEST and xh.any() else None
-    return BondEvidence(len(x), float(products.sum()), z, stiffness)
+    return BondEvidence(len(x), r, z, stiffness)
 
 
 def _bonds(

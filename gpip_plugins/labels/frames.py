@@ -19,6 +19,7 @@ from gpip_plugins.labels.plausibility import Plausibility
 from gpip_plugins.labels.readers import FAULT
 from gpip_plugins.labels.report import ImportReport, listing
 from gpip_plugins.labels.scalars import check_scalars
+from gpip_plugins.labels.stress import key_of, kind_of
 from gpip_plugins.labels.values import OPTIONAL, values_of
 from gpip_plugins.labels.work_evidence import Labelled
 
@@ -88,7 +89,7 @@ class LabelledFrames:
         plausibility = Plausibility(self.name)
         inventory = Inventory(self.labels, self.properties)
         scalars: dict[str, list[float]] = {name: [] for name in self.labels.scalars}
-        carried = ""
+        carried, sign = "", "tension"
         frames = self.reader.frames(self.source)
         disabled = None if self.progress else True
         for number, frame in enumerate(tqdm(frames, "importing", unit=" frames", disable=disabled)):
@@ -102,6 +103,8 @@ class LabelledFrames:
                 continue
             values = self._kept(found)
             inventory.add_usable(number, atoms, found)
+            if "stress" in values:
+                _, sign = kind_of(key_of(frame, self.labels), self.labels)
             energy = float(values["energy"][0]) if "energy" in values else None
             stress = values["stress"][0] if "stress" in values else None
             plausibility.add(Labelled(number, atoms, energy, values.get("forces"), stress))
@@ -112,7 +115,7 @@ class LabelledFrames:
         self._refuse_faults(inventory.n_frames, carried)
         self._refuse_other_names(inventory)
         if not self.accept_implausible:
-            self.report.findings = plausibility.check(self.report.units, self.labels)
+            self.report.findings = plausibility.check(self.report.units, self.labels, sign)
             check_scalars(scalars, self.labels.scalars)
         self.report.findings += inventory.sentences()
         self.report.findings += dict.fromkeys(getattr(self.reader, "notes", []))

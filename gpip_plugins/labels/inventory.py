@@ -9,6 +9,7 @@ from ase import Atoms
 from gpip_plugins.labels.keys_and_units import Labels
 from gpip_plugins.labels.lookup import label_of, names_of
 from gpip_plugins.labels.origin import ORIGIN
+from gpip_plugins.labels.report import listing
 from gpip_plugins.labels.stress import key_of
 from gpip_plugins.labels.values import OPTIONAL, WHOLE
 
@@ -84,7 +85,10 @@ class Inventory:
                     "training needs it in every frame" + _remedy(name)
                 )
         if self.unused:
-            listed = [f"{name} ({n} frame{'s' * (n > 1)})" for name, n in self.unused.most_common(MOST_NAMES)]
+            listed = [
+                f"{name} ({n} frame{'s' * (n > 1)})"
+                for name, n in self.unused.most_common(MOST_NAMES)
+            ]
             more = len(self.unused) - MOST_NAMES
             listed += [f"{more} more"] if more > 0 else []
             text.append(f"Found and not imported: {', '.join(listed)}.")
@@ -97,11 +101,11 @@ class Inventory:
                     "charge."
                 )
         if self.contradictions:
-            shown = ", ".join(map(str, self.contradictions[:10]))
+            n = len(self.contradictions)
             text.append(
-                f"{len(self.contradictions)} frames have the geometry of an earlier frame and "
-                f"another energy (frames {shown}{', ...' * (len(self.contradictions) > 10)}): one "
-                "of them is wrong, or belongs to another state or method."
+                f"{n} frame{'s have' if n > 1 else ' has'} the geometry of an earlier one and "
+                f"another energy ({listing(self.contradictions)}): one of them is wrong, or "
+                "belongs to another state or method."
             )
         return text
 

@@ -57,7 +57,11 @@ class ImportReport:
         read = [name for name in ("energy", "forces", "stress") if name in self.properties]
         if not read:
             return None
-        path = target if re.fullmatch(r"[\w./+~-]+", target) else f'"{target.replace(chr(34), chr(92) + chr(34))}"'
+        path = (
+            target
+            if re.fullmatch(r"[\w./+~-]+", target)
+            else f'"{target.replace(chr(34), chr(92) + chr(34))}"'
+        )
         words = ["spktrain", "experiment=gpip_finetune", f"data.datapath={path}"]
         words += [] if read == ["energy", "forces"] else [f"labels=[{','.join(read)}]"]
         return shlex.join(words)

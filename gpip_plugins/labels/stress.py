@@ -17,12 +17,12 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.labels.lookup import label_of
-from gpip_plugins.units import ENERGIES, energy_in_ev, length_in_angstrom
+from gpip_plugins.units import ENERGIES, LENGTHS, energy_in_ev, length_in_angstrom
 
 if TYPE_CHECKING:
     from gpip_plugins.labels.keys_and_units import Labels
 
-__all__ = ["KEYS", "SIGNS", "key_of", "stress_factor", "stress_of"]
+__all__ = ["KEYS", "SIGNS", "key_of", "kind_of", "stress_factor", "stress_of"]
 
 SIGNS: Final = ("tension", "pressure")
 #: Usual names, the first that a frame has is taken.
@@ -61,13 +61,12 @@ def stress_factor(unit: str) -> tuple[float, bool]:
         return energy_in_ev(text), True
     energy, slash, length = text.partition("/") if "mol/" not in text else _split_mol(text)
     found = re.fullmatch(r"(\w+)(?:\^3|\*\*3|3)|(\w+)/\2/\2", length)
-    if not slash or energy not in ENERGIES or not found:
+    if not slash or energy not in ENERGIES or not found or (found[1] or found[2]) not in LENGTHS:
         raise InputError(
             f"stress_unit={unit} is not a unit of stress; use GPa, MPa, kbar, bar, an energy per "
             "volume such as eV/Ang^3, or for a virial an energy such as eV."
         )
-    size = length_in_angstrom(found[1] or found[2], "the length of stress_unit")
-    return energy_in_ev(energy) / size**3, False
+    return energy_in_ev(energy) / length_in_angstrom(found[1] or found[2]) ** 3, False
 
 
 def _split_mol(text: str) -> tuple[str, str, str]:
@@ -82,6 +81,13 @@ def key_of(frame: Atoms, labels: "Labels") -> str | None:
         return None
     keys = KEYS if labels.stress_key is None else (labels.stress_key,)
     return next((key for key in keys if label_of(frame, key) is not None), None)
+
+
+def kind_of(key: str, labels: "Labels") -> tuple[bool, str]:
+    """Return whether a name is that of a virial, and the sign of its numbers."""
+    unit = labels.stress_unit
+    virial = "virial" in key.lower() if unit is None else stress_factor(unit)[1]
+    return virial, labels.stress_sign or ("pressure" if virial else "tension")
 
 
 def stress_of(
@@ -108,12 +114,11 @@ def stress_of(
         return None, f"a {key} of a wrong shape"
     if not np.isfinite(full).all():
         return None, f"a {key} that is not finite"
+    virial, sign = kind_of(key, labels)
     if labels.stress_unit is None:
-        virial = "virial" in key.lower()
         size = energy_in_ev(default_unit) / (1.0 if virial else scale**3)
     else:
-        size, virial = stress_factor(labels.stress_unit)
-    sign = labels.stress_sign or ("pressure" if virial else "tension")
+        size, _ = stress_factor(labels.stress_unit)
     if virial:
         volume = abs(float(np.linalg.det(frame.cell.array))) * scale**3
         if not volume:  # an isolated molecule or atom has none

@@ -144,7 +144,9 @@ def _isolated(group: Sequence[Labelled]):
 def _periodic(group: Sequence[Labelled]):
     """Yield, for every frame, displacements to all frames, their forces, and strains."""
     cells = np.array([frame.atoms.cell.array for frame in group])
-    fractions = np.array([frame.atoms.positions @ np.linalg.inv(frame.atoms.cell) for frame in group])
+    fractions = np.array(
+        [frame.atoms.positions @ np.linalg.inv(frame.atoms.cell) for frame in group]
+    )
     forces = np.array([frame.forces for frame in group])
     pbc = group[0].atoms.pbc
     for cell, fraction in zip(cells, fractions, strict=True):
