@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import sys
 
+from gpip_plugins.errors import with_names
+
 __all__ = ["add_import"]
 
 
@@ -124,7 +126,7 @@ def run_import(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
         level_of_theory=args.level_of_theory,
     )
-    print(f"{args.target}: {report}")
+    print(f"{args.target}: {with_names(str(report), args.names)}")
     if (command := report.next_step(args.target)) is not None:
         print(f"Next: {command}")
 

@@ -18,6 +18,7 @@ __all__ = ["Inventory"]
 SAME_GEOMETRY = 1e-3  # Å
 SAME_ENERGY = 1e-3  # eV
 MOST_GEOMETRIES = 500_000  # that are remembered, about 100 bytes each
+FREE = "free_energy"
 MOST_NAMES = 12  # in one sentence
 
 
@@ -30,13 +31,14 @@ class Inventory:
     """
 
     def __init__(self, labels: Labels, properties: Collection[str]):
-        self.labels, self.properties = labels, properties
+        self.labels, self.properties = labels, frozenset(properties)
         self.n_frames = 0
         self.unused: Counter[str] = Counter()
         self.optional: Counter[str] = Counter()
         self.states: dict[str, Counter] = defaultdict(Counter)
         self.geometries: dict[int, float] = {}
         self.contradictions: list[int] = []
+        self.free_energy = 0.0  # largest difference from the energy, in the unit of the file
 
     def add(self, frame: Atoms, values: dict[str, np.ndarray]) -> None:
         """Count the data of one frame as it was read, and its converted values."""
@@ -52,6 +54,9 @@ class Inventory:
                 used.add(next(key for key in keys if label_of(frame, key) is not None))
         if "stress" in values:
             used |= {key_of(frame, self.labels)}
+        free, energy = label_of(frame, FREE), label_of(frame, self.labels.energy_key or "")
+        if FREE not in used and isinstance(free, float) and isinstance(energy, float):
+            self.free_energy = max(self.free_energy, abs(free - energy))
         self.unused.update(name for name in names_of(frame) if name not in used)
 
     def add_usable(self, number: int, atoms: Atoms, values: dict[str, np.ndarray]) -> None:
@@ -92,6 +97,12 @@ class Inventory:
             more = len(self.unused) - MOST_NAMES
             listed += [f"{more} more"] if more > 0 else []
             text.append(f"Found and not imported: {', '.join(listed)}.")
+        if self.free_energy > SAME_ENERGY and {"energy", "forces"} <= self.properties:
+            text.append(
+                f"The file also has a {FREE}, which differs from the energy by up to "
+                f"{self.free_energy:.3g} (unit of the file); forces of a calculation with smeared "
+                f"electrons belong to it, and energy_key={FREE} imports it."
+            )
         for formula, states in self.states.items():
             if len(states) > 1:
                 text.append(

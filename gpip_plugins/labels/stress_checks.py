@@ -35,6 +35,11 @@ def check_stress(frames: list[Labelled], labels: Labels, sign: str) -> list[str]
     """
     stressed = [frame for frame in frames if frame.stress is not None]
     largest = np.median([np.abs(frame.stress).max() for frame in stressed]) / units.GPa
+    if not largest:
+        return [
+            "The stress of half of the frames is zero: some programs write zeros for a stress that "
+            "they did not compute; if so, leave it out with stress=False."
+        ]
     unit = labels.stress_unit
     wrong = "The unit of the stress" if unit is None else f"stress_unit={unit}"
     remedy = f"give stress_unit, for example stress_unit=kbar, or {ACCEPT}"
@@ -90,10 +95,12 @@ def _fluctuation(frames: list[Labelled]) -> float | None:
     ]
     if len(frames) < FEWEST_FRAMES or not first.get_volume():
         return None
-    change = np.array([frame.stress for frame in frames]).std(axis=0).mean() * first.get_volume()
+    stress = np.array([frame.stress for frame in frames])
+    change = stress.std(axis=0).mean() * first.get_volume()
     force = np.sqrt(np.mean([(frame.forces**2).sum(axis=1).mean() for frame in frames]))
     nearest = nearest_in_radii(first)
-    if not change or not force or not np.isfinite(nearest).any():
+    constant = np.ptp(stress, axis=0).max() <= 1e-6 * np.abs(stress).max()
+    if constant or not force or not np.isfinite(nearest).any():
         return None
     distance = float(np.median(nearest[np.isfinite(nearest)])) * 2 * _mean_radius(first)
     return float(change / (force * distance * np.sqrt(len(first))))

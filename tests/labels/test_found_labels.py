@@ -135,3 +135,14 @@ def test_only_the_unit_of_the_forces_for_forces_alone(ethanol, run_import):
     code, said, target = run_import(ethanol, *words)
     assert code == 0 and "not imported: energy (40 frames)" in said, said
     assert ASEAtomsData(target).units == {"forces": "eV/Ang"}
+
+
+def test_a_free_energy_is_explained(ethanol, run_import):
+    frames = with_results(ethanol, "energy", "forces")
+    for atoms in frames:
+        atoms.calc.results["free_energy"] = atoms.calc.results["energy"]
+    assert "smeared" not in run_import(frames, EV)[1]
+    frames[2].calc.results["free_energy"] -= 0.25
+    code, said, _ = run_import(frames, EV)
+    assert code == 0 and "differs from the energy by up to 0.25" in said, said
+    assert "--energy-key free_energy imports it" in said

@@ -71,6 +71,7 @@ def test_a_stress_in_some_frames_is_told(copper, run_import):
     frames = [*copper[:10], *renamed(copper[10:], "note", lambda s, v: "none")]
     code, said, target = run_import(frames, EV)
     assert code == 0 and "10 of 16 frames have a stress; it is left out" in said, said
+    assert "; --require-stress with --skip-unlabelled keeps only the frames that have it" in said
     assert len(ASEAtomsData(target)) == 16
     code, said, target = run_import(frames[::-1], EV, "--require-stress", "--skip-unlabelled")
     assert code == 0 and "6 left out because they have no stress" in said, said
