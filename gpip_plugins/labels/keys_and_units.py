@@ -121,12 +121,14 @@ class Labels:
         """Return the reader of a file or folder."""
         return reader_of(source)
 
-    def property_units(self, properties: Collection[str] = ("energy", "forces")) -> dict[str, str]:
+    def property_units(self, properties: Collection[str] | None = None) -> dict[str, str]:
         """Return the units of the labels in the database that is written.
 
         Args:
-            properties: names of the properties that every frame has, without scalar ones.
+            properties: names of the properties that every frame has, without scalar ones; None is
+                energy and forces, as far as they are read.
         """
+        properties = self.wanted if properties is None else properties
         return {name: UNITS[name] for name in UNITS if name in properties} | self.scalars
 
 
