@@ -1,9 +1,11 @@
 """Paths from the user: relative paths, checks of input and output files, complete writing."""
 
 import contextlib
+import fcntl
 import os
 import re
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ __all__ = [
     "whole_file",
     "writing",
 ]
+
+ALIVE = ".writing"  # ending of the file whose lock shows that a process is writing
 
 
 def resolve(path: str | os.PathLike) -> str:
@@ -134,18 +138,21 @@ def writing(target: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def whole_file(target: str | os.PathLike) -> Iterator[str]:
+def whole_file(target: str | os.PathLike, overwrite: bool = True) -> Iterator[str]:
     """Yield the name of a temporary file, which is renamed to `target` after writing succeeds.
 
     The temporary file has the folder and suffix of the target, so that formats are recognised and
     the last step is a renaming. An older target is not changed before that. After an error or a
-    keyboard interrupt the temporary file is removed, with SQLite's helper files.
+    keyboard interrupt the temporary file is removed, with SQLite's helper files; those of killed
+    processes are removed at the next writing of the same target. An empty locked file beside the
+    temporary one shows that its process is alive.
 
     Args:
         target: the file that should appear complete or not at all.
+        overwrite: whether a target may be replaced that another process wrote in the meantime.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written.
+        InputError: if the disk is full, the folder cannot be written, or the target appeared.
 
     Example:
         >>> import tempfile
@@ -158,15 +165,80 @@ def whole_file(target: str | os.PathLike) -> Iterator[str]:
     folder, name = os.path.split(os.path.abspath(target))
     stem, ending = os.path.splitext(name)
     # Two processes that write the same target must not write into each other's file.
-    partial = os.path.join(folder, f".{stem}.{uuid.uuid4().hex[:8]}.part{ending}")
+    unique = os.path.join(folder, f".{stem}.{uuid.uuid4().hex[:8]}")
+    partial = f"{unique}.part{ending}"
     try:
-        with writing(target):
+        with writing(target), _alive(f"{unique}{ALIVE}"):
+            _remove_dead(Path(folder, name))
             yield partial
-            os.replace(partial, target)
+            _rename(partial, target, overwrite)
     finally:
-        for leftover in (partial, f"{partial}-journal", f"{partial}.lock"):
+        for leftover in (partial, f"{partial}-journal", f"{partial}.lock", f"{unique}{ALIVE}"):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.remove(leftover)
+
+
+@contextlib.contextmanager
+def _alive(path: str) -> Iterator[None]:
+    """Hold the lock on a file; the system releases it when the process ends for any reason."""
+    with open(path, "w") as file:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _rename(partial: str, target: str | os.PathLike, overwrite: bool) -> None:
+    """Give a complete file its name."""
+    if overwrite:
+        os.replace(partial, target)
+        return
+    try:
+        os.link(partial, target)  # fails if the target exists, in one step
+    except FileExistsError:
+        raise InputError(
+            f"{target} was written by another process in the meantime; name another target or give "
+            "overwrite=True."
+        ) from None
+    except OSError:  # a file system without hard links
+        os.rename(partial, target)
+
+
+def _leftovers(target: Path) -> dict[str, list[Path]]:
+    """Return the temporary files of a target, by the unique part of their names."""
+    name = (
+        rf"(\.{re.escape(target.stem)}\.[0-9a-f]{{8}})"
+        rf"({re.escape(ALIVE)}|\.part{re.escape(target.suffix)}(-journal|\.lock)?)"
+    )
+    found: dict[str, list[Path]] = {}
+    for file in target.parent.iterdir():
+        if match := re.fullmatch(name, file.name):
+            found.setdefault(match[1], []).append(file)
+    return found
+
+
+def _remove_dead(target: Path) -> None:
+    """Remove the temporary files of processes that do not live any more."""
+    for unique, files in _leftovers(target).items():
+        alive = target.parent / f"{unique}{ALIVE}"
+        if alive in files:
+            with contextlib.suppress(OSError), open(alive) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(files)
+        elif all(_old(file) for file in files):
+            _remove(files)
+
+
+def _old(file: Path) -> bool:
+    """Return whether a file without a lock has not been written to for a minute."""
+    with contextlib.suppress(OSError):
+        return time.time() - file.stat().st_mtime > 60
+    return False
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def remove_partial(target: str | os.PathLike) -> None:
@@ -175,8 +247,5 @@ def remove_partial(target: str | os.PathLike) -> None:
     Args:
         target: the target of `whole_file`.
     """
-    path = Path(target)
-    pattern = rf"\.{re.escape(path.stem)}\.[0-9a-f]{{8}}\.part{re.escape(path.suffix)}(-journal)?"
-    for leftover in path.parent.iterdir():
-        if re.fullmatch(pattern, leftover.name):
-            leftover.unlink()
+    for files in _leftovers(Path(target)).values():
+        _remove(files)

@@ -1,9 +1,9 @@
 """Read structures with ASE, also from compressed files."""
 
 import contextlib
+import io
 import os
 import re
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,12 @@ from ase.io.formats import filetype, get_compression, open_with_compression
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.elements import check_elements, element_options
+from gpip_plugins.io.xyz import read_xyz
 
 __all__ = ["read_structures", "structure_format"]
+
+XYZ = ("extxyz", "xyz")
+MOST_PACKED, LEAST_LIMIT = 100, 1 << 28  # factor; bytes that are unpacked in any case
 
 
 def structure_format(path: str) -> str:
@@ -36,12 +40,12 @@ def structure_format(path: str) -> str:
 def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterator[Atoms]:
     """Yield the structures of a file that ASE reads.
 
-    ASE seeks back and forth between frames. In a compressed file every step back starts again at
-    the beginning, so that the time grows with the square of the number of frames; such a file is
-    therefore first unpacked to a temporary file.
+    XYZ is cut into frames by `io.xyz`, also while it is unpacked. Of other formats ASE seeks back
+    and forth between frames; in a compressed file every step back starts again at the beginning, so
+    such a file is first unpacked to a temporary file.
 
     Args:
-        path: absolute path of the file.
+        path: absolute path of the file; `@` in its name has no meaning.
         elements: elements of the types of LAMMPS, from type 1 on; None if the caller has no such
             setting.
 
@@ -53,16 +57,20 @@ def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterato
     with contextlib.ExitStack() as stack:
         try:
             inner, compression = get_compression(path)
+            kind = structure_format(path)
+            options = element_options(path, kind, elements)
+            if kind in XYZ:
+                file = stack.enter_context(_text(path))
+                yield from read_xyz(file, path)
+                return
+            plain = path
             if compression is not None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory())
                 plain = os.path.join(folder, os.path.basename(inner))
-                with open_with_compression(path, "rb") as packed, open(plain, "wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-            else:
-                plain = path
-            kind = _format(plain)
-            options = element_options(path, kind, elements)
-            for frame in _quietly(ase.io.iread(plain, index=":", format=kind, **options)):
+                _unpack(path, plain)
+            for frame in _quietly(
+                ase.io.iread(plain, index=":", format=kind, do_not_split_by_at_sign=True, **options)
+            ):
                 check_elements(frame, kind, elements, f"Frame {number} of {path}")
                 yield frame
                 number += 1
@@ -95,6 +103,32 @@ def _format(path: str) -> str:
     if kind == "espresso-out" and b"PWSCF" not in head:  # ASE takes any file in .out for it
         raise ValueError("an output of none of the known programs")
     return kind
+
+
+def _text(path: str) -> io.TextIOWrapper:
+    """Open a text file, also a compressed one; what is no UTF-8 can only be in comments."""
+    return io.TextIOWrapper(
+        open_with_compression(path, "rb"), encoding="utf-8-sig", errors="replace"
+    )
+
+
+def _unpack(path: str, target: str) -> None:
+    """Unpack a file.
+
+    Raises:
+        InputError: if it becomes improbably large.
+    """
+    limit = max(LEAST_LIMIT, MOST_PACKED * os.path.getsize(path))
+    written = 0
+    with open_with_compression(path, "rb") as packed, open(target, "wb") as unpacked:
+        while chunk := packed.read(1 << 20):
+            written += len(chunk)
+            if written > limit:
+                raise InputError(
+                    f"{path} is more than {MOST_PACKED} times larger when unpacked, which no file "
+                    "of structures is; unpack it yourself if it is right."
+                )
+            unpacked.write(chunk)
 
 
 def reason(error: Exception) -> str:

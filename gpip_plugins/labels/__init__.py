@@ -7,8 +7,10 @@
 | calculators with a short name | `teachers` | one line in `teachers.TEACHERS` |
 | ways to choose configurations | `selection.choice` | one function and one line in its `METHODS` |
 
-`importing` turns a file into a database: `keys_and_units` defines what is read, `frames` checks and
-converts every frame, `plausibility` and `scalars` check whether the units can be right, `report`
-describes the result. `labelling` computes labels. `origin` records where a configuration comes
-from; the record is kept while it is labelled and imported.
+`importing` turns a file into a database: `keys_and_units` defines what is read, `values` and
+`stress` convert the labels of one frame, `frames` goes through all of them, `inventory` counts what
+else they hold. `plausibility` decides whether units and signs can be right, from `outliers`,
+`force_checks` and `stress_checks`, which rest on `bond_evidence` and `work_evidence`; `scalars`
+does so for scalar properties. `report` describes the result. `labelling` computes labels. `origin`
+records where a configuration comes from; the record is kept while it is labelled and imported.
 """

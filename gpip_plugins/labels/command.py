@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import sys
 
+from gpip_plugins.errors import with_names
+
 __all__ = ["add_import"]
 
 
@@ -28,8 +30,31 @@ def add_import(commands) -> None:
     )
     add("--forces-unit", metavar="UNIT", help="default: energy unit per distance unit")
     add("--distance-unit", metavar="UNIT", default=absent, help="Bohr or nm; default: Ang")
-    add("--energy-key", metavar="NAME", default=absent, help="default: energy")
-    add("--forces-key", metavar="NAME", default=absent, help="default: forces")
+    add("--energy-key", metavar="NAME", default=absent, help="default: energy; None reads none")
+    add("--forces-key", metavar="NAME", default=absent, help="default: forces; None reads none")
+    add(
+        "--stress-key",
+        metavar="NAME",
+        help="name of the stress or virial; default: stress, else virial or virials",
+    )
+    add(
+        "--stress-unit",
+        metavar="UNIT",
+        help="GPa, kbar, eV/Ang^3, ...; an energy such as eV for a virial; default: energy unit "
+        "per cubed distance unit, for a virial the energy unit",
+    )
+    add(
+        "--stress-sign",
+        metavar="SIGN",
+        help="tension (positive in a stretched crystal, as in ASE) or pressure (as VASP prints "
+        "it); default: tension, for a virial pressure (stress = -virial / volume)",
+    )
+    add(
+        "--require-stress",
+        action="store_true",
+        help="a frame without stress cannot be used; with --skip-unlabelled only frames that have "
+        "one are imported",
+    )
     add(
         "--property",
         dest="scalars",
@@ -78,19 +103,25 @@ def run_import(args: argparse.Namespace) -> None:
 
     check_paths(args.source, args.target, args.overwrite)
     scalars = parse_scalars(args.scalars)
-    energetic = not args.unlabelled and (args.energy_unit is not None or not scalars)
-    if energetic and args.energy_unit is None:
+    named = args.energy_unit is not None or args.forces_unit is not None
+    energetic = not args.unlabelled and (named or not scalars)
+    if energetic and not named:
         args.energy_unit = _ask_for_unit(args.source)
     names = ("energy_key", "forces_key", "distance_unit")
     settings = {name: getattr(args, name) for name in names if hasattr(args, name)}
     if hasattr(args, "elements"):
         settings["elements"] = tuple(args.elements.split(","))
+    settings |= {name: None for name in names[:2] if settings.get(name) in ("None", "none")}
     if not energetic:
         settings |= {"energy_key": None, "forces_key": None}
     labels = Labels(
         energy_unit=args.energy_unit,
         forces_unit=args.forces_unit,
         stress=args.stress and energetic,
+        stress_key=args.stress_key,
+        stress_unit=args.stress_unit,
+        stress_sign=args.stress_sign,
+        require_stress=args.require_stress,
         scalars=scalars,
         **settings,
     )
@@ -103,7 +134,9 @@ def run_import(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
         level_of_theory=args.level_of_theory,
     )
-    print(f"{args.target}: {report}")
+    print(f"{args.target}: {with_names(str(report), args.names)}")
+    if (command := report.next_step(args.target)) is not None:
+        print(f"Next: {command}")
 
 
 def _ask_for_unit(source: str) -> str | None:

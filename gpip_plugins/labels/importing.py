@@ -10,10 +10,11 @@ import os
 
 from gpip_plugins.io.ase_database import write_rows
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
-from gpip_plugins.labels.frames import LabelledFrames
-from gpip_plugins.labels.keys_and_units import Labels
-from gpip_plugins.labels.readers import reader_of
+from gpip_plugins.labels.frames import LabelledFrames, OtherProperties
+from gpip_plugins.labels.keys_and_units import Labels, factors
+from gpip_plugins.labels.readers import FAULT, reader_of
 from gpip_plugins.labels.report import ImportReport
+from gpip_plugins.labels.values import OPTIONAL, values_of
 
 __all__ = ["check_paths", "import_labels"]
 
@@ -30,9 +31,11 @@ def import_labels(
 ) -> ImportReport:
     """Write the structures and labels of a file as a SchNetPack database.
 
-    Properties, unless `labels` has no names: `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å,
-    `stress` (1, 3, 3) in eV/Å^3 if the file has it; scalar properties (1,) in the given unit.
-    Metadata: source, its SHA-256, its units and the level of theory.
+    Properties, unless `labels` has no names: `energy` (1,) in eV and `forces` (n_atoms, 3) in eV/Å,
+    or one of them if no frame has the other; `stress` (1, 3, 3) in eV/Å^3, `total_charge` (1,) in
+    e and `spin_multiplicity` (1,) if every frame has them; scalar properties (1,) in the given
+    unit. Metadata: source, its SHA-256, its units and the level of theory. What else the file
+    holds is in the report.
 
     Args:
         source: a file or folder for one of `gpip_plugins.labels.readers`: extended XYZ, also
@@ -54,20 +57,51 @@ def import_labels(
     labels = labels or Labels()
     source, target = resolve(source), resolve(target)
     check_paths(source, target, overwrite)
-    frames = LabelledFrames(source, labels, skip_unlabelled, accept_implausible, progress)
     origin = {
         "source": os.path.basename(source),
         "source_sha256": _sha256(source),
-        "source_units": frames.report.units,
+        "source_units": labels.units(source),
     }
     if level_of_theory is not None:
         origin["level_of_theory"] = level_of_theory
-    with whole_file(target) as partial:
-        rows = iter(frames)
-        first = next(rows)  # shows whether there is a stress; a file without frames raises here
-        units = labels.property_units(frames.report.stress)
-        write_rows(partial, itertools.chain([first], rows), units, **origin)
-    return frames.report
+    properties = first_properties(source, labels)
+    while True:
+        frames = LabelledFrames(
+            source, labels, skip_unlabelled, accept_implausible, progress, properties
+        )
+        try:
+            with whole_file(target, overwrite) as partial:
+                rows = iter(frames)
+                first = next(rows)  # a file without usable frames raises here
+                units = labels.property_units(properties)
+                write_rows(partial, itertools.chain([first], rows), units, **origin)
+            return frames.report
+        except OtherProperties as found:
+            # A database has the same properties in all rows; start again with those of all frames.
+            properties = found.properties
+
+
+def first_properties(source: str, labels: Labels) -> frozenset[str]:
+    """Return which properties the first labelled frame of a file has.
+
+    A property with a name of its own is taken to be in the file.
+
+    Args:
+        source: absolute path.
+        labels: names and units of the labels.
+    """
+    units = labels.units(source)
+    if not labels.wanted:
+        return frozenset()
+    known = set(labels.wanted) | set(OPTIONAL)
+    for frame in labels.reader(source).frames(source):
+        found, faults = values_of(frame, labels, units, factors(units))
+        there = {name for name in labels.wanted if faults.get(name, "") != f"no {name}"}
+        if there and FAULT not in faults:
+            if labels.require_stress and "stress" not in found:
+                continue
+            return frozenset((there | labels.named | set(found)) & known)
+    return frozenset(labels.wanted)
 
 
 def check_paths(source: str, target: str, overwrite: bool = False) -> None:

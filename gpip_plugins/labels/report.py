@@ -1,41 +1,85 @@
 """The result of an import as text."""
 
+import re
+import shlex
 from dataclasses import dataclass, field
 
 __all__ = ["ImportReport", "listing"]
 
+WORDS = {"total_charge": "total charge", "spin_multiplicity": "spin multiplicity"}
+
 
 @dataclass
 class ImportReport:
-    """Result of an import: numbers of frames written and left out, and the units of the file."""
+    """Result of an import.
+
+    Args:
+        written: number of frames written.
+        skipped: frames left out, by reason.
+        units: units of the file.
+        properties: energy, forces and further ones that all frames have, without scalars.
+        scalars: scalar properties and their units.
+        findings: sentences on what was checked and on what was found and not imported.
+    """
 
     written: int = 0
     skipped: dict[str, list[int]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    stress: bool = False
+    properties: frozenset[str] = frozenset()
     scalars: dict[str, str] = field(default_factory=dict)
-    compared: bool = False  # energies with the work of the forces
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def stress(self) -> bool:
+        """Whether a stress was written."""
+        return "stress" in self.properties
 
     def __str__(self) -> str:
         """Return the message to the user at the end."""
-        if "energy" not in self.units:
-            what = "energies and forces" if self.scalars else "labels"
-            text = f"{self.written} frames written in Ang, without {what}"
-        else:
-            units = ", ".join(self.units[key] for key in ("energy", "forces", "distance"))
-            text = f"{self.written} frames written in eV, eV/Ang, Ang (the file was in {units})"
-        text += ", with stress" if self.stress else ""
+        text = self._written()
         if self.scalars:
             listed = ", ".join(f"{name} ({unit})" for name, unit in self.scalars.items())
             text += f", with {listed}"
         for reason, numbers in self.skipped.items():
             text += f"; {len(numbers)} left out because they have {reason} ({listing(numbers)})"
-        if "energy" in self.units and not self.compared:
-            text += (
-                "; the consistency of energies and forces was not checked, which needs 20 or more "
-                "similar frames of one isolated molecule"
-            )
-        return text + "."
+        return "\n  ".join([text + ".", *self.findings])
+
+    def next_step(self, target: str) -> str | None:
+        """Return the command that trains on the database, or None if no recipe does.
+
+        Args:
+            target: path of the database.
+
+        Example:
+            >>> print(ImportReport(properties=frozenset({"energy"})).next_step("my labels.db"))
+            spktrain experiment=gpip_finetune 'data.datapath="my labels.db"' 'labels=[energy]'
+        """
+        read = [name for name in ("energy", "forces", "stress") if name in self.properties]
+        if not read:
+            return None
+        path = (
+            target
+            if re.fullmatch(r"[\w./+~-]+", target)
+            else f'"{target.replace(chr(34), chr(92) + chr(34))}"'
+        )
+        words = ["spktrain", "experiment=gpip_finetune", f"data.datapath={path}"]
+        words += [] if read == ["energy", "forces"] else [f"labels=[{','.join(read)}]"]
+        return shlex.join(words)
+
+    def _written(self) -> str:
+        """Return what was written, without scalars."""
+        read = [name for name in ("energy", "forces") if name in self.properties]
+        if not read:
+            what = "energies and forces" if self.scalars else "labels"
+            return f"{self.written} frames written in Ang, without {what}"
+        into = {"energy": "eV", "forces": "eV/Ang"}
+        here = ", ".join([*(into[name] for name in read), "Ang"])
+        there = ", ".join(self.units[key] for key in (*read, "distance"))
+        alone = {"energy": ", energies alone", "forces": ", forces alone"}
+        text = f"{self.written} frames written in {here} (the file was in {there})"
+        text += alone[read[0]] if len(read) == 1 else ""
+        others = sorted(self.properties - set(read))
+        return text + (", with " * bool(others)) + " and ".join(WORDS.get(n, n) for n in others)
 
 
 def listing(numbers: list[int], limit: int = 10) -> str:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,34 @@ def test_targets(tmp_path):
     (tmp_path / "c.xyz").mkdir()
     with pytest.raises(InputError, match=r"exists already and is a folder"):
         check_target(str(tmp_path / "c.xyz"), (".xyz",), True, source)
+
+
+def test_leftovers_of_a_killed_writer_are_removed_by_the_next(tmp_path):
+    target = tmp_path / "a.db"
+    writer = (
+        "import os, sys, pathlib; from gpip_plugins.io.paths import whole_file\n"
+        "with whole_file(sys.argv[1]) as part:\n"
+        "    pathlib.Path(part).touch(); pathlib.Path(part + '-journal').touch(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", writer, target]).returncode == 9
+    assert len(os.listdir(tmp_path)) == 3
+    other = tmp_path / ".a.b.0a1b2c3d.part.db"
+    other.touch()  # of another target
+    with whole_file(target) as living, open(living, "w"):
+        with whole_file(target) as part:
+            Path(part).touch()
+        assert os.path.exists(living), "of a process that is alive"
+        assert len(os.listdir(tmp_path)) == 4
+    assert sorted(os.listdir(tmp_path)) == [other.name, "a.db"]
+
+
+def test_the_second_of_two_writers_does_not_replace_the_first(tmp_path):
+    target = tmp_path / "a.db"
+    with (
+        pytest.raises(InputError, match=r"a.db was written by another process .* overwrite=True"),
+        whole_file(target, overwrite=False) as second,
+    ):
+        Path(second).write_text("second")
+        with whole_file(target, overwrite=False) as first:
+            Path(first).write_text("first")
+    assert target.read_text() == "first" and os.listdir(tmp_path) == ["a.db"]

@@ -177,7 +177,7 @@ def test_frames_without_labels_are_named(tmp_path):
         (Labels(energy_unit="eV", distance_unit="A"), (1, 1), "distance_unit=A is not a length"),
         (EV, (1 / KCAL, 1), "energies differ 23"),
         (EV, (1, -1), "forces point uphill"),
-        (EV, (1 / KCAL, 1 / KCAL), "forces_unit=eV/Ang looks wrong"),
+        (EV, (1 / KCAL, 1 / KCAL), "energy_unit=eV looks wrong"),
         (Labels(energy_unit="Hartree", forces_unit="Hartree/Ang"), (1, 1), "Ang looks wrong"),
         (
             Labels(energy_unit="eV", distance_unit="Bohr"),
@@ -310,7 +310,10 @@ def test_structures_without_labels(tmp_path):
     write(tmp_path / "minima.xyz", frames)
     labels = Labels(energy_key=None, forces_key=None)
     report = import_labels(str(tmp_path / "minima.xyz"), str(tmp_path / "minima.db"), labels)
-    assert str(report) == "2 frames written in Ang, without labels."
+    assert str(report).splitlines() == [
+        "2 frames written in Ang, without labels.",
+        "  Found and not imported: energy (1 frame).",
+    ]
     data = ASEAtomsData(str(tmp_path / "minima.db"))
     assert data.available_properties == [] and len(data) == 2
     np.testing.assert_allclose(data[1]["_positions"].numpy(), frames[1].positions, atol=1e-7)

@@ -12,7 +12,7 @@ def test_the_command_names_its_options(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     methane = molecule("CH4")
     forces = np.ones((5, 3))
-    methane.calc = SinglePointCalculator(methane, energy=1.0, forces=1000 * forces)
+    methane.calc = SinglePointCalculator(methane, energy=1.0, forces=100 * forces)
     write("strong.xyz", methane)
     words = ["import", "strong.xyz", "labels.db", "--energy-unit", "eV", "--forces-unit", "eV/Ang"]
     assert main(words) == 1
