@@ -18,6 +18,8 @@ class _Counted:
         if not self.massive:
             self.degrees_of_freedom_particles = degrees
         super()._init_barostat_variables(simulator)
+        # SchNetPack declares these but never sets them, and then they cannot be stored.
+        self.t_positions = self.t_positions_cell = self.b_positions_cell = torch.zeros(1)
 
 
 class IsotropicBarostat(_Counted, NHCBarostatIsotropic):
@@ -64,7 +66,7 @@ class AnisotropicBarostat(_Counted, NHCBarostatAnisotropic):
         )
 
     @staticmethod
-    def _apply(system: System, matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    def _on_atoms(system: System, matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply the vector of every atom by the matrix of its molecule."""
         return torch.einsum("raij,raj->rai", system.expand_atoms(matrix), vectors)
 
@@ -72,8 +74,8 @@ class AnisotropicBarostat(_Counted, NHCBarostatAnisotropic):
         """Move atoms and cell by one step."""
         rates, vectors = torch.linalg.eigh(self.b_velocities_cell)
         stretch, drift = self._functions(rates, vectors, self.time_step)
-        moved = self._apply(system, drift, system.momenta / system.masses) * self.time_step
-        system.positions = self._apply(system, stretch, system.positions) + moved
+        moved = self._on_atoms(system, drift, system.momenta / system.masses) * self.time_step
+        system.positions = self._on_atoms(system, stretch, system.positions) + moved
         system.cells = torch.matmul(system.cells, stretch)
 
     def propagate_half_step(self, system: System) -> None:
@@ -82,5 +84,5 @@ class AnisotropicBarostat(_Counted, NHCBarostatAnisotropic):
         rates = rates + rates.sum(2, keepdim=True) / self.degrees_of_freedom
         half = 0.5 * self.time_step
         stretch, drift = self._functions(-rates, vectors, half)
-        kicked = self._apply(system, drift, system.forces) * half
-        system.momenta = self._apply(system, stretch, system.momenta) + kicked
+        kicked = self._on_atoms(system, drift, system.forces) * half
+        system.momenta = self._on_atoms(system, stretch, system.momenta) + kicked

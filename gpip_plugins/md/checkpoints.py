@@ -51,13 +51,18 @@ def save_state(simulator: Simulator, step: int, path: str) -> None:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         "python": random.getstate(),
-        "numpy": [
-            int(v) if np.ndim(v) == 0 else torch.tensor(v.astype(np.int64)) for v in _numpy()
-        ],
+        "numpy": _numpy(),
         "positions": getattr(neighbors, "previous_positions", None),
         "cells": getattr(neighbors, "previous_cells", None),
     }
-    state = simulator.state_dict | {"step": step, "exact": exact}
+    # SchNetPack restores thermostats and barostats; other hooks have no state.
+    hooks = [hook for hook in simulator.simulator_hooks if hasattr(hook, "temperature_bath")]
+    state = {
+        "step": step,
+        "system": simulator.system.state_dict(),
+        "simulator_hooks": {type(hook): hook.state_dict() for hook in hooks},
+        "exact": exact,
+    }
     # Through memory: on a full disk torch.save raises an error that does not name the cause.
     buffer = io.BytesIO()
     torch.save(state, buffer)
