@@ -39,7 +39,8 @@ def loaded_config(config: DictConfig) -> DictConfig:
         loaded = OmegaConf.load(path)
     except Exception:
         loaded = None
-    if not isinstance(loaded, DictConfig) or not loaded:
+    parts = {"calculator", "system", "dynamics"}
+    if not isinstance(loaded, DictConfig) or not parts & set(loaded):
         raise InputError(
             f"load_config={name} is not a configuration in YAML; name the .hydra/config.yaml of an "
             "earlier simulation."
