@@ -42,8 +42,9 @@ class Invariant(SimulationHook):
         self.volumes.append(system.volume.item())
 
 
-@pytest.mark.parametrize("kind", [IsotropicBarostat, AnisotropicBarostat])
-@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "skewed"), [(IsotropicBarostat, True), (AnisotropicBarostat, False)]
+)
 def test_the_conserved_quantity_is_conserved(system_of, argon, lennard_jones, kind, skewed):
     system = system_of(argon(skewed), temperature=TEMPERATURE)
     barostat = kind(
@@ -59,7 +60,7 @@ def test_the_conserved_quantity_is_conserved(system_of, argon, lennard_jones, ki
         [barostat, record],
         progress=False,
     ).to(torch.float64)
-    simulator.simulate(60)
+    simulator.simulate(40)
     assert barostat.degrees_of_freedom.item() == 93
     total = torch.tensor(record.total[3:])  # the chains start at rest, with a jolt
     exchanged = max(record.kinetic) - min(record.kinetic)
