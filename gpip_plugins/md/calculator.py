@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 import torch
+from schnetpack import properties
+from schnetpack.atomistic import Forces, Response, Strain
 from schnetpack.md import System
 from schnetpack.md.calculators import SchNetPackCalculator, SchNetPackEnsembleCalculator
 from schnetpack.md.neighborlist_md import NeighborListMD
@@ -118,14 +120,9 @@ class PotentialCalculator(SchNetPackCalculator):
     def _load_model(self, model_file: str) -> AtomisticModel:
         """Check the outputs of the next model and prepare it; SchNetPack calls this in order."""
         model = self._waiting.pop(0)
+        require_outputs(model, force_key=self.force_key, energy_key=self.energy_key)
         if self.stress_key is not None:
-            model = activate_model_stress(model, self.stress_key)
-        require_outputs(
-            model,
-            force_key=self.force_key,
-            energy_key=self.energy_key,
-            stress_key=self.stress_key,
-        )
+            model = with_stress(model, self.stress_key)
         # TorchScript may replace a model by one without attributes; `self.potentials` keeps it.
         if self.script_model:
             model = torch.jit.script(model)
@@ -143,6 +140,11 @@ class PotentialCalculator(SchNetPackCalculator):
             )
         log.info(f"The model's cut-off is {cutoffs[0]:g}.")
         return neighbor_list(cutoff=cutoffs[0]) if waits else neighbor_list
+
+    def _set_system_stress(self, system: System) -> None:
+        """Store the stress; SchNetPack's streams need it in one piece of memory."""
+        super()._set_system_stress(system)
+        system.stress = system.stress.contiguous()
 
     def calculate(self, system: System) -> None:
         """Predict energy and forces; the first call checks the structure.
@@ -162,6 +164,36 @@ class PotentialCalculator(SchNetPackCalculator):
                 check_elements(model, system.atom_types.unique().tolist())
             self._system_checked = True
         super().calculate(system)
+
+
+def with_stress(model: AtomisticModel, stress_key: str) -> AtomisticModel:
+    """Return a model that also predicts the stress, the derivative of its energy by the strain.
+
+    Args:
+        model: the potential.
+        stress_key: name of the stress among its outputs.
+
+    Raises:
+        InputError: if the model has no such derivative, or predicts the stress under another name.
+    """
+    if any(isinstance(module, Strain) for module in model.input_modules):
+        require_outputs(model, stress_key=stress_key)
+        return model
+    modules = [m for m in model.output_modules if isinstance(m, (Forces, Response))]
+    for module in modules:
+        name = module.stress_key if isinstance(module, Forces) else properties.stress
+        if name != stress_key:
+            raise InputError(
+                f"stress_key={stress_key} is not the name under which the model can predict the "
+                f"stress; give stress_key={name}."
+            )
+    if not modules:
+        raise InputError(
+            f"stress_key={stress_key}: the model computes its forces in another way than as a "
+            "derivative of the energy, and has no stress; a simulation without barostat needs none "
+            "(stress_key=null)."
+        )
+    return activate_model_stress(model, stress_key)
 
 
 class PotentialEnsembleCalculator(SchNetPackEnsembleCalculator, PotentialCalculator):

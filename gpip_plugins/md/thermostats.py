@@ -1,50 +1,13 @@
-"""Nosé-Hoover chain that counts only the moving degrees of freedom."""
+"""Thermostats that count only the moving degrees of freedom."""
 
 import torch
+from schnetpack import units
 from schnetpack.md import Simulator
-from schnetpack.md.simulation_hooks import NHCThermostat
+from schnetpack.md.simulation_hooks import BerendsenThermostat, NHCThermostat
 
-__all__ = ["NoseHooverChain", "moving_degrees_of_freedom"]
+from gpip_plugins.md.motion import moving_degrees_of_freedom
 
-
-def moving_degrees_of_freedom(system, tolerance: float = 1e-3) -> torch.Tensor:
-    """Count the degrees of freedom of every replica and molecule that carry kinetic energy.
-
-    A thermostat that scales all momenta of a molecule, and forces without an external field,
-    conserve a total momentum of zero and an angular momentum of zero. If the initial momenta are of
-    this kind, 3 (momentum) and up to 3 (angular momentum) of the 3N degrees of freedom are at rest:
-    a linear molecule has 2 rotations, a single atom none, and a periodic system does not conserve
-    its angular momentum.
-
-    Args:
-        system: `schnetpack.md.System` with momenta of shape (n_replicas, n_atoms, 3).
-        tolerance: limit below which a value counts as zero, relative to the single terms.
-
-    Returns:
-        Numbers of degrees of freedom, shape (n_replicas, n_molecules, 1); at least 1.
-    """
-    momenta, masses = system.momenta, system.masses
-    n_atoms = system.n_atoms[None, :, None].to(momenta.dtype)
-    count = (3 * n_atoms).repeat(system.n_replicas, 1, 1)
-
-    size = system.sum_atoms(momenta.norm(dim=2, keepdim=True))
-    total = system.sum_atoms(momenta).norm(dim=2, keepdim=True)
-    at_rest = (total <= tolerance * size) & (size > 0)
-    count = count - 3 * at_rest
-
-    arms = system.positions - system.expand_atoms(system.center_of_mass)
-    angular = torch.linalg.cross(arms, momenta, dim=2)
-    size = system.sum_atoms(angular.norm(dim=2, keepdim=True))
-    not_turning = system.sum_atoms(angular).norm(dim=2, keepdim=True) <= tolerance * size
-    isolated = ~system.pbc.any(dim=2, keepdim=True)
-    # The rank of the (mass-weighted) gyration tensor distinguishes point, line and body: a line
-    # has one direction of extension and two rotations, anything wider has three.
-    gyration = system.sum_atoms(masses[..., None] * arms[..., :, None] * arms[..., None, :])
-    extents = torch.linalg.eigvalsh(gyration)
-    wide = (extents > 1e-6 * extents[..., -1:].clamp(min=1e-12)).sum(dim=2, keepdim=True)
-    rotations = torch.where(wide >= 2, 3, torch.where(wide == 1, 2, 0))
-    count = count - rotations * (at_rest & not_turning & isolated)
-    return count.clamp(min=1)
+__all__ = ["Berendsen", "NoseHooverChain"]
 
 
 class NoseHooverChain(NHCThermostat):
@@ -76,3 +39,33 @@ class NoseHooverChain(NHCThermostat):
             return
         self.degrees_of_freedom = moving_degrees_of_freedom(simulator.system).to(simulator.dtype)
         self.masses[..., 0] = self.degrees_of_freedom * self.kb_temperature / self.frequency**2
+
+
+class Berendsen(BerendsenThermostat):
+    r"""Berendsen thermostat that scales towards the temperature of the moving degrees of freedom.
+
+    Momenta are multiplied by :math:`\sqrt{1 + \Delta t / \tau (T / T_f - 1)}` with the temperature
+    :math:`T_f` of the f moving degrees of freedom (Berendsen et al., J. Chem. Phys. 81, 3684, 1984,
+    eq. 11); SchNetPack takes all 3N. Molecules without kinetic energy stay at rest.
+
+    Args:
+        temperature_bath: temperature T of the bath in K.
+        time_constant: time constant in fs, at least one time step.
+    """
+
+    def __init__(self, temperature_bath: float, time_constant: float):
+        super().__init__(temperature_bath, time_constant)
+        # Counted at the start, and part of the checkpoint.
+        self.register_uninitialized_buffer("degrees_of_freedom")
+
+    def _init_thermostat(self, simulator: Simulator) -> None:
+        self.degrees_of_freedom = moving_degrees_of_freedom(simulator.system).to(simulator.dtype)
+
+    def _apply_thermostat(self, simulator: Simulator) -> None:
+        system = simulator.system
+        present = 2 * system.kinetic_energy / (self.degrees_of_freedom * units.kB)
+        moves = present > 0
+        ratio = self.temperature_bath / present.where(moves, 1.0)
+        strength = simulator.integrator.time_step / self.time_constant
+        scale = torch.sqrt(1 + strength * (ratio - 1)).where(moves, 1.0)
+        system.momenta = system.expand_atoms(scale) * system.momenta

@@ -6,14 +6,14 @@ import torch
 from ase.build import molecule
 from schnetpack import units
 from schnetpack.md import System
-from schnetpack.md.neighborlist_md import NeighborListMD
 from schnetpack.transform import MatScipyNeighborList
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.md.calculator import PotentialCalculator, PotentialEnsembleCalculator
+from gpip_plugins.md.neighbors import MoleculeNeighbors
 from gpip_plugins.potential import Card
 
-WAITING = partial(NeighborListMD, cutoff=None, cutoff_shell=2.0, base_nbl=MatScipyNeighborList)
+WAITING = partial(MoleculeNeighbors, cutoff=None, cutoff_shell=2.0, base_nbl=MatScipyNeighborList)
 
 
 def system_of(atoms):

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.md.inputs import SimulationInputs, check_config
+from gpip_plugins.md.inputs import SimulationInputs, check_config, check_trajectory
 
 
 def config_of(**values):
@@ -15,7 +15,7 @@ def config_of(**values):
         {
             "calculator": {"model_file": "run/best_model"},
             "system": {"molecule_file": "ethanol.xyz", "load_system_state": None},
-            "callbacks": {"hdf5": {"filename": "simulation.hdf5"}},
+            "callbacks": {"hdf5": {"_target_": "any.Hook", "filename": "simulation.hdf5"}},
             "restart": None,
             "load_config": None,
             "overwrite": False,
@@ -71,6 +71,13 @@ def test_good_inputs_pass(here):
         ({"temperature": float("nan")}, "temperature=nan is not a number"),
         ({"dynamics": {"n_steps": -1}}, "dynamics.n_steps=-1 is not a whole number of at least 1"),
         ({"dynamics": {"integrator": {"time_step": 0}}}, "time_step=0 is not a number above 0"),
+        ({"precision": 16}, "precision='16' is unknown; choose from 32, 64"),
+        ({"seed": -1}, "seed=-1 is not a whole number of at least 0"),
+        ({"device": "gpu"}, "device=gpu is unknown; use device=cpu"),
+        ({"callbacks": {"own": {"every_n_steps": 2}}}, "callbacks.own has values but no _target_"),
+        ({"restart": "ethanol.xyz"}, "restart=.*ethanol.xyz is damaged or no checkpoint"),
+        ({"system__load_system_state": "run/best_model"}, "system.load_system_state=.* was not lo"),
+        ({"load_config": "ethanol.xyz"}, "load_config=ethanol.xyz is not a configuration"),
         ({"restart": "none.chk"}, "restart=none.chk does not exist"),
         ({"system__load_system_state": "n.chk"}, "load_system_state=n.chk does not exist"),
         ({"load_config": "none.yaml"}, "load_config=none.yaml does not exist"),
@@ -92,8 +99,7 @@ def test_a_trajectory_is_not_overwritten_unasked(here):
     with pytest.raises(InputError, match="simulation_dir=here already holds a trajectory"):
         check_config(config_of())
     assert old.read_text() == "frames"
-    (here / "checkpoint.chk").write_text("state")
-    check_config(config_of(restart="checkpoint.chk"))
+    check_trajectory(config_of(restart="checkpoint.chk"))
     assert old.exists()
     check_config(config_of(overwrite=True))
     assert not old.exists()

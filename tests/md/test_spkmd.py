@@ -2,14 +2,20 @@
 
 import importlib.util
 import os
+import re
+import shlex
 import shutil
+import signal
 import sys
 import time
 
 import numpy as np
 import pytest
-from ase.io import read
+from ase.build import bulk
+from ase.io import read, write
 from schnetpack.md.data import HDF5Loader
+
+from gpip_plugins.md.checkpoints import load_state
 
 MODEL = "calculator.model_file=run/best_model"
 MOLECULE = "system.molecule_file=ethanol.xyz"
@@ -120,6 +126,58 @@ def test_a_second_simulation_in_the_same_folder_is_refused(here, spkmd, start_pr
     assert f"Another run is going on in {here / 'one'} (process {first.pid} on" in second
     assert "simulation_dir=FOLDER" in second
     assert (here / "one" / "simulation.hdf5").exists(), "it replaced the trajectory of the first"
+
+
+@pytest.mark.slow
+def test_six_kills_at_random_times_leave_the_uninterrupted_trajectory(
+    here, spkmd, start_program, run_program
+):
+    words = ["simulation=molecule_nvt", "dynamics/thermostat=langevin", MODEL, MOLECULE, "seed=4"]
+    words += ["callbacks.hdf5.every_n_steps=3", "callbacks.checkpoint.every_n_steps=50"]
+    spkmd(*words, "dynamics.n_steps=3000", "simulation_dir=whole")
+    whole = trajectory(here / "whole" / "simulation.hdf5")
+    rng, path = np.random.default_rng(), here / "killed" / "simulation.hdf5"
+    checkpoint = here / "killed" / "checkpoint.chk"
+    for kill in range(7):
+        more = ["restart=killed/checkpoint.chk"] if kill else []
+        before = path.stat().st_ino if kill else None
+        program = start_program(
+            here, "spkmd", *words, *more, "dynamics.n_steps=100000", "simulation_dir=killed"
+        )
+        while not path.exists() or path.stat().st_ino == before:
+            assert program.poll() is None, program.communicate()
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0.0, 2.0))
+        # The last one is told to stop, as by a queue.
+        program.send_signal(signal.SIGTERM if kill == 6 else signal.SIGKILL)
+        _, err = program.communicate(timeout=120)
+        left = trajectory(path)
+        n_frames = min(left.entries, whole.entries)
+        for key in ("_positions", "velocities", "forces"):
+            same = left.properties[key][:n_frames] == whole.properties[key][:n_frames]
+            assert same.all(), (kill, key)
+    assert program.returncode == 128 + signal.SIGTERM and "Traceback" not in err
+    step = load_state(str(checkpoint))["step"]
+    assert left.entries == -(-step // 3)
+    command = shlex.split(re.search(r"go on with\n  (.*)", err)[1])
+    command = [word for word in command if not word.startswith("dynamics.n_steps=")]
+    run_program(here, *command, "dynamics.n_steps=30")
+    assert trajectory(path).entries == -(-(step + 30) // 3)
+
+
+@pytest.mark.slow
+def test_constant_pressure_runs_and_continues(here, spkmd):
+    box = bulk("C", "diamond", cubic=True) * (2, 2, 2)
+    write(here / "box.xyz", box)
+    words = ["simulation=box_npt", MODEL, "system.molecule_file=box.xyz", "simulation_dir=npt"]
+    words += ["callbacks.hdf5.every_n_steps=2"]
+    spkmd(*words, "dynamics.n_steps=6")
+    spkmd(*words, "dynamics.n_steps=4", "restart=npt/checkpoint.chk")
+    found = trajectory(here / "npt" / "simulation.hdf5")
+    volumes = found.get_volume()
+    assert found.entries == 5 and len(set(volumes.tolist())) == 5
+    assert volumes == pytest.approx(box.get_volume() * 1e-3, rel=0.05)
+    assert np.abs(found.get_stress()).max() > 0
 
 
 HOST_CONFIG = """
