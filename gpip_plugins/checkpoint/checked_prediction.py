@@ -18,7 +18,7 @@ __all__ = ["CheckedPrediction"]
 
 
 class CheckedPrediction(Callback):
-    """Hydra callback of `spkpredict`: loads no foreign code, and refuses a cut-off that is too short.
+    """Hydra callback of `spkpredict`: no foreign code is loaded, no cut-off is too short.
 
     Packages of the user whose classes occur in the model are named by `+trust=PACKAGE`. Hydra turns
     every `Exception` of a callback into a warning, so this one ends the program with `SystemExit`:

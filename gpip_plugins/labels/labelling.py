@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ def label_frames(
     in its `info`) are given to a calculator that has these parameters.
 
     A configuration for which the calculator fails, has another charge, or gives numbers that are
-    not finite, is left out and reported. Rows hold their origin (see `gpip_plugins.labels.origin`) and `seconds`, the
-    core-seconds of the label, including processes that the calculator started.
+    not finite, is left out and reported. Rows hold their origin (see `gpip_plugins.labels.origin`)
+    and `seconds`, the core-seconds of the label, including processes that the calculator started.
 
     Args:
         frames: structures in Å.
@@ -79,11 +79,12 @@ def label_frames(
             store = _begun(part, target, _fingerprint(frames, settings))
             failed: list[dict[str, Any]] = store.metadata["failed"]
             done = len(store) + len(failed)
+            fresh = _source(calculator)
             bar = tqdm(frames, desc="labelling", unit="frame", disable=not progress)
             for number, frame in enumerate(bar):
                 if number < done:
                     continue
-                failure = _label(store, frame, calculator)
+                failure = _label(store, frame, fresh)
                 if failure:
                     failed.append({**origin_of(frame), "reason": failure})
                     store.update_metadata(failed=failed)
@@ -129,19 +130,24 @@ def _core_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _fresh(calculator: BaseCalculator) -> BaseCalculator:
-    """Return a calculator without memory of other frames."""
+def _source(calculator: BaseCalculator) -> Callable[[], BaseCalculator]:
+    """Return a function that returns a calculator without memory of other frames."""
     try:
-        return copy.deepcopy(calculator)
+        copy.deepcopy(calculator)
+        return lambda: copy.deepcopy(calculator)
     except Exception as error:  # open files, processes and libraries raise errors of any kind
         log.warning(
-            "%s cannot be copied (%s) and is reset before every frame: labels may depend on the "
-            "frames before, if it keeps more than results.",
+            "%s cannot be copied (%s) and is reset before every frame: its labels depend on the "
+            "frames before if it keeps more than results.",
             type(calculator).__name__,
             " ".join(str(error).split()),
         )
+
+    def again() -> BaseCalculator:
         calculator.reset()
         return calculator
+
+    return again
 
 
 def _set_state(atoms: Atoms, calculator: BaseCalculator) -> None:
@@ -161,12 +167,12 @@ def _set_state(atoms: Atoms, calculator: BaseCalculator) -> None:
             raise ValueError(f"its {name} is {stated}, and the calculator has {parameter}={given}")
 
 
-def _label(store: DatabaseWriter, frame: Atoms, calculator: BaseCalculator) -> str:
+def _label(store: DatabaseWriter, frame: Atoms, fresh: Callable[[], BaseCalculator]) -> str:
     """Add a row, or return why there is none."""
     atoms = frame.copy()
     start = _core_seconds()
     try:
-        atoms.calc = _fresh(calculator)
+        atoms.calc = fresh()
         _set_state(atoms, atoms.calc)
         # Forces first: some calculators then have the energy without further cost.
         forces, energy = atoms.get_forces(), atoms.get_potential_energy()

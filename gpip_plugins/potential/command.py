@@ -66,9 +66,15 @@ def add_predict(commands) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
-    from gpip_plugins.potential import Potential, check_files, predict_file
+    from gpip_plugins.checkpoint.archive import model_path
+    from gpip_plugins.potential.files import check_files
 
+    model_path(args.model_file, "model_file")
     check_files(args.source, args.target, args.overwrite)
+
+    # After the checks: PyTorch and SchNetPack take seconds.
+    from gpip_plugins.potential import Potential, predict_file
+
     potential = Potential(
         args.model_file,
         device=args.device,

@@ -36,7 +36,8 @@ def write_database(
 
     Every row holds `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å, the thermostat's
     `temperature` (1,) and the `kinetic_temperature` (1,) in K, and the key-value pairs `system`,
-    `force_field`, `replica` and `total_charge` in e. Boxes have their cell and are periodic in all directions.
+    `force_field`, `replica` and `total_charge` in e. Boxes have their cell and are periodic in all
+    directions.
 
     Args:
         datapath: the database, ending in `.db`; replaced if it exists.
