@@ -38,8 +38,9 @@ class DatabaseWriter:
         self, path: str | os.PathLike, property_units: Mapping[str, str] | None = None
     ) -> None:
         self._store = connect(os.fspath(path), use_lock_file=False)
+        found = self._store.metadata  # makes the tables of a new file
         if property_units is not None:
-            self._store.metadata = {
+            self._store.metadata = found | {
                 "_property_unit_dict": dict(property_units),
                 "_distance_unit": "Ang",
                 "atomrefs": {},

@@ -67,7 +67,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 def _stored(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """Open a shard; name it if it cannot be read."""
     try:
-        with np.load(path) as stored:
+        # np.load leaves a damaged file open, if it opens it itself.
+        with open(path, "rb") as file, np.load(file) as stored:
             yield stored
     except Exception as error:  # damaged archives cause exceptions of many kinds
         raise InputError(
