@@ -2,7 +2,8 @@
 
 Hydra imports this file at every start of every Hydra program, so it imports only Hydra and the
 standard library. `spktrain` and `spkpredict` get the tree `recipes/train`, `spkmd` the tree
-`recipes/md`: both programs use the same group names, so neither may see the other's tree.
+`recipes/md`: both programs use the same group names, so neither may see the other's tree. The tree
+`recipes/hydra` gives `spkpredict` a callback that checks its model.
 The MD recipes contain `device: ${gpip_device:}`; a resolver cannot be registered from YAML, so it
 is registered here, with the tree that uses it.
 """
@@ -64,6 +65,8 @@ class GpipSearchPathPlugin(SearchPathPlugin):
                 search_path.append(provider="gpip_plugins", path=path)
                 present.add(path)
                 if tree == "train":
+                    # In front of Hydra's own files: the callback that guards spkpredict.
+                    search_path.prepend(provider="gpip_guard", path=f"file://{folder / 'hydra'}")
                     from gpip_plugins.sampling.systems.choices import register_molecules
 
                     register_molecules()

@@ -10,6 +10,7 @@ Example:
     51.422
 """
 
+import re
 from typing import Final
 
 from ase import units
@@ -25,6 +26,7 @@ __all__ = [
     "energy_in_ev",
     "forces_in_ev_per_angstrom",
     "length_in_angstrom",
+    "size_of",
 ]
 
 NM: Final = units.nm
@@ -110,7 +112,32 @@ def forces_in_ev_per_angstrom(unit: str, name: str = "forces_unit") -> float:
 
 
 def _converted(unit: str, into: str) -> float:
-    # Imported here: SchNetPack imports torch, which is slow and not needed for sampling.
-    from schnetpack.units import convert_units
+    return size_of(unit) / size_of(into)
 
-    return float(convert_units(unit, into))
+
+def size_of(unit: str) -> float:
+    """Return a unit as a number in ASE's units (eV, Å, u), as SchNetPack understands its name.
+
+    Written here, because importing SchNetPack takes seconds.
+
+    Args:
+        unit: names of `ase.units` with `/` between them, or `*` or a blank for a product.
+
+    Raises:
+        ValueError: if a part is not such a unit; `A`, which is ampere there, is refused too.
+
+    Example:
+        >>> size_of("eV / Ang"), round(size_of("kcal/mol"), 6), size_of("1")
+        (1.0, 0.043364, 1.0)
+    """
+    size, power = 1.0, 1
+    for part in re.split(r"(\W)", unit):
+        if part == "/":
+            power = -1
+        elif part.strip(" *"):
+            known = None if part.startswith("_") or part == "A" else getattr(units, part, None)
+            number = 1.0 if part == "1" else known
+            if not isinstance(number, float | int):
+                raise ValueError(f"{part} is not a unit")
+            size, power = size * number**power, 1
+    return float(size)

@@ -140,7 +140,10 @@ def heavy_structure():
     ("words", "message"),
     [
         ("predict none test.xyz out.xyz", "MODEL none does not exist"),
-        ("predict test.xyz test.xyz out.xyz", "test.xyz is damaged or not a file of torch.save"),
+        (
+            "predict test.xyz test.xyz out.xyz",
+            "test.xyz is a text file and not a file of torch.save",
+        ),
         ("predict run none.xyz out.xyz", "none.xyz does not exist"),
         ("predict run test.xyz out.csv", "must end in one of .xyz"),
         ("predict run test.xyz test.xyz", "test.xyz is the file that is read"),

@@ -4,10 +4,6 @@ import importlib
 import re
 import sys
 
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-
 __all__ = [
     "ACTIVATIONS",
     "CALLED",
@@ -17,6 +13,7 @@ __all__ = [
     "TYPES",
     "allowed",
     "look_up",
+    "may_occur",
 ]
 
 #: Packages whose modules, optimizers and schedulers may be named; imported only if needed.
@@ -42,7 +39,20 @@ PACKAGES = (
     "torchmetrics.aggregation",
     "torchmetrics.regression",
 )
-BASES = (nn.Module, Optimizer, LRScheduler)
+BASES = (
+    "torch.nn.modules.module.Module",
+    "torch.optim.optimizer.Optimizer",
+    "torch.optim.lr_scheduler.LRScheduler",
+)
+#: Classes of these packages that write or read files of their own choice, or could be made to; also
+#: those derived from them. No model needs one: the first is for training data, the second is the
+#: task around the model.
+TOUCH_FILES = frozenset(
+    [
+        "schnetpack.transform.neighborlist.CachedNeighborList",
+        "pytorch_lightning.core.module.LightningModule",
+    ]
+)
 
 ACTIVATIONS = [
     "celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
@@ -117,6 +127,7 @@ def look_up(name: str, may_import: bool) -> object | None:
         may_import: False searches only modules that are loaded already.
 
     Example:
+        >>> import torch
         >>> look_up("torch.nn.modules.linear.Linear", may_import=False)
         <class 'torch.nn.modules.linear.Linear'>
     """
@@ -151,14 +162,37 @@ def allowed(name: str, trust: tuple[str, ...] = ()) -> bool:
         >>> allowed("schnetpack.representation.painn.PaiNN"), allowed("os.system")
         (True, False)
     """
-    if name in FUNCTIONS or name in TYPES or name in CALLED or TENSOR_TYPE.fullmatch(name):
+    if _listed(name):
         return True
-    if not _within(name, PACKAGES + trust):
+    if not may_occur(name, trust):
         return False
     found = look_up(name, may_import=True)
-    # The second condition excludes objects that a module only imported from elsewhere.
-    return (
-        isinstance(found, type)
-        and issubclass(found, BASES)
-        and f"{found.__module__}.{found.__qualname__}" == name
-    )
+    # The first condition excludes objects that a module only imported from elsewhere.
+    if not isinstance(found, type) or _full_name(found) != name:
+        return False
+    bases = {_full_name(base) for base in found.__mro__}
+    return bool(bases & set(BASES)) and not bases & TOUCH_FILES
+
+
+def may_occur(name: str, trust: tuple[str, ...] = ()) -> bool:
+    """Return whether a name can be that of a model, without importing what it names.
+
+    `allowed` decides whether a file is loaded; this is enough where it is only described.
+
+    Args:
+        name: as in `allowed`.
+        trust: as in `allowed`.
+
+    Example:
+        >>> may_occur("schnetpack.representation.painn.PaiNN"), may_occur("os.system")
+        (True, False)
+    """
+    return _listed(name) or (_within(name, PACKAGES + trust) and name not in TOUCH_FILES)
+
+
+def _listed(name: str) -> bool:
+    return name in FUNCTIONS | TYPES | CALLED or TENSOR_TYPE.fullmatch(name) is not None
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

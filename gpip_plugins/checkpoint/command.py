@@ -25,6 +25,14 @@ def add_convert_checkpoint(commands) -> None:
 
 def run_convert_checkpoint(args: argparse.Namespace) -> None:
     """Convert the file and print the result."""
+    from gpip_plugins.checkpoint.archive import model_path, open_archive
+    from gpip_plugins.io.paths import check_target, resolve
+
+    # Before PyTorch and SchNetPack are imported, which takes seconds.
+    path = model_path(args.source, "source")
+    check_target(resolve(args.target), (), args.overwrite, path)
+    open_archive(path, "source")
+
     from gpip_plugins.checkpoint.conversion import convert_checkpoint
 
     print(f"{args.target}: {convert_checkpoint(args.source, args.target, args.overwrite)}")

@@ -10,9 +10,9 @@ which a SchNetPack model is built. All are loaded weights-only, with the rules o
 import contextlib
 import hashlib
 import io
+import math
 import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,15 +20,20 @@ from schnetpack.model import AtomisticModel
 from torch import nn
 
 from gpip_plugins.checkpoint import safe_pickle
+from gpip_plugins.checkpoint.archive import Archive, damaged_file, model_path, open_archive
+from gpip_plugins.checkpoint.outline import is_module, read_outline
 from gpip_plugins.checkpoint.settings import settings_of, settings_of_tensors
 from gpip_plugins.checkpoint.torchmdnet import from_torchmdnet, is_torchmdnet
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import existing
 
 __all__ = ["Checkpoint", "load", "load_model"]
 
 #: Occurs in the file in which SchNetPack stores the task with its hyper-parameters.
 _TASK = "lightning_fabric.utilities.data.AttributeDict"
+#: Lists of modules that a model has besides its representation.
+_PARTS = ("input_modules", "output_modules", "postprocessors")
+#: Largest cut-off, in the model's unit of length: every pair of a large box would be a neighbour.
+MAX_CUTOFF = 100.0
 
 
 @dataclass(frozen=True)
@@ -81,28 +86,21 @@ def load(
         name: name of the parameter that holds the path.
 
     Raises:
-        InputError: the file is missing, damaged, empty, of another format, or it names a class or
-            function that a model does not need.
+        InputError: the file is missing, damaged, empty, of another format, it names a class or
+            function that a model does not need, or its model is incomplete or has no sensible
+            cut-off.
     """
-    path = _existing_file(path, name)
-    try:
-        with open(path, "rb") as handle:
-            data = handle.read()
-    except OSError as error:
-        raise InputError(
-            f"{name}={path} cannot be read ({error.strerror}); change its permissions."
-        ) from error
+    path = model_path(path, name)
+    data, archive = open_archive(path, name)
     trust = (trust,) if isinstance(trust, str) else tuple(trust)
-    content = _unpickle(path, data, trust)
-    kind, module, tensors = _sort_out(path, content)
+    kind, module, tensors = _sort_out(path, _unpickle(path, data, archive, trust))
     if not tensors:
         raise InputError(f"{path} contains no weights; give the best_model of a finished run.")
-
-    representation = getattr(module, "representation", None)
-    if isinstance(representation, nn.Module):
-        settings = settings_of(representation)
-    else:
-        settings = settings_of_tensors(tensors)
+    try:
+        settings = _settings(module, tensors)
+    except Exception as error:  # of a foreign file: missing attributes, or of other types
+        raise _incomplete(path, error) from error
+    _check_cutoff(path, settings)
     return Checkpoint(path, hashlib.sha256(data).hexdigest(), kind, tensors, module, settings)
 
 
@@ -130,6 +128,9 @@ def load_model(
         raise InputError(
             f"{checkpoint.path} contains weights without a model; give the best_model of a run."
         )
+    parts = [getattr(model, name, None) for name in ("representation", *_PARTS)]
+    if not all(is_module(part) for part in parts) or not hasattr(model, "model_outputs"):
+        raise _incomplete(checkpoint.path, "it lacks modules that every model has")
     if not len(model.output_modules):
         raise InputError(
             f"{checkpoint.path} has no energy that could be used, only a representation;"
@@ -145,39 +146,34 @@ def load_model(
     return model.to(device).eval()
 
 
-def _existing_file(path: str | os.PathLike, name: str) -> str:
-    """Return the absolute path of the file."""
-    path = existing(name, path, "name the best_model of a finished run")
-    if not os.path.isdir(path):
-        return path
-    inside = os.path.join(path, "best_model")
-    if not os.path.isfile(inside):
-        raise InputError(
-            f"The folder {name}={path} has no best_model; give a file, or a finished run's folder."
-        )
-    return inside
+def _settings(module: nn.Module | None, tensors: dict[str, torch.Tensor]) -> dict[str, object]:
+    representation = getattr(module, "representation", None)
+    known = isinstance(representation, nn.Module)
+    return settings_of(representation) if known else settings_of_tensors(tensors)
 
 
-def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
-    """Check what the file names, then load it with PyTorch's weights-only unpickler."""
-    damaged = InputError(
-        f"{path} is damaged or not a file of torch.save; copy it again, or give another checkpoint."
+def _incomplete(path: str, why: object) -> InputError:
+    """Return the error for a model that was stored in parts, or changed."""
+    return InputError(
+        f"{path} holds a model that cannot be used ({' '.join(str(why).split())}); give the "
+        "best_model that a training wrote."
     )
-    try:
-        # PyTorch does not check the checksums that it stores.
-        if zipfile.ZipFile(io.BytesIO(data)).testzip() is not None:
-            raise damaged
-        reasons = safe_pickle.refused(io.BytesIO(data), trust)
-        names, _ = safe_pickle.names_in(io.BytesIO(data))
-    except KeyError as error:
-        if error.args == ("TorchScript",):
-            raise InputError(
-                f"{path} is a TorchScript file, whose weights cannot be loaded; give the"
-                " best_model from which it was made."
-            ) from None
-        raise damaged from error
-    except Exception as error:
-        raise damaged from (None if error is damaged else error)
+
+
+def _check_cutoff(path: str, settings: dict[str, object]) -> None:
+    """Refuse a cut-off with which no neighbours can be found, or all atoms of the world."""
+    cutoff = settings.get("cutoff", 1.0)
+    if not (math.isfinite(cutoff) and 0.0 < cutoff <= MAX_CUTOFF):
+        raise InputError(
+            f"{path} holds a model with a cut-off of {cutoff:g}, instead of a number above 0 and "
+            f"up to {MAX_CUTOFF:g}; give the best_model that a training wrote."
+        )
+
+
+def _unpickle(path: str, data: bytes, archive: Archive, trust: tuple[str, ...]) -> object:
+    """Check what the file names, then load it with PyTorch's weights-only unpickler."""
+    outline = read_outline(path, archive)
+    reasons = safe_pickle.refused(outline, trust)
     if _TASK in reasons:
         raise InputError(f"{path} contains a whole training task; give the best_model beside it.")
     if older := next((name for name in reasons if name.startswith("gpip_plugins.")), None):
@@ -189,39 +185,42 @@ def _unpickle(path: str, data: bytes, trust: tuple[str, ...]) -> object:
         package = reasons[0].split(".")[0]
         raise InputError(
             f"{path} was not loaded because it uses {', '.join(reasons[:3])}, which a model of"
-            f" SchNetPack model does not need; if you wrote the file and {package} is your package,"
+            f" SchNetPack does not need; if you wrote the file and {package} is your package,"
             f" give trust={package}, otherwise save the weights alone with"
             " torch.save(model.state_dict(), FILE)."
         )
     present = torch.serialization.get_safe_globals()
     # On leaving the context its names are removed, so it must not contain those added elsewhere.
-    extra = [pair for pair in safe_pickle.as_safe_globals(names) if pair not in present]
+    extra = [pair for pair in safe_pickle.as_safe_globals(outline.names) if pair not in present]
     try:
         with torch.serialization.safe_globals(extra) if extra else contextlib.nullcontext():
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise damaged from error
+        raise damaged_file(path) from error
 
 
 def _sort_out(path: str, content: object) -> tuple[str, nn.Module | None, dict[str, torch.Tensor]]:
     """Return the kind of the file, its model, if any, and the model's tensors."""
     if isinstance(content, nn.Module):
-        return "model", content, dict(content.state_dict())
+        return "model", content, _state_of(path, content)
     if is_torchmdnet(content):
         module = from_torchmdnet(path, content)
         return "torchmdnet", module, dict(module.state_dict())
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         tensors = _without_prefix(content["state_dict"])
-        module = dict(content.get("hyper_parameters") or {}).get("model")
-        if isinstance(module, nn.Module):
-            try:
-                module.load_state_dict(tensors)
-            except RuntimeError as error:
-                raise InputError(
-                    f"The weights in {path} do not fit the model in the same file; give the"
-                    " best_model of the run."
-                ) from error
-        return "lightning", module if isinstance(module, nn.Module) else None, tensors
+        parameters = content.get("hyper_parameters")
+        module = parameters.get("model") if isinstance(parameters, Mapping) else None
+        if not isinstance(module, nn.Module):
+            return "lightning", None, tensors
+        _state_of(path, module)
+        try:
+            module.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise InputError(
+                f"The weights in {path} do not fit the model in the same file; give the best_model"
+                " of the run."
+            ) from error
+        return "lightning", module, tensors
     if isinstance(content, dict) and all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
     ):
@@ -230,6 +229,20 @@ def _sort_out(path: str, content: object) -> tuple[str, nn.Module | None, dict[s
         f"{path} holds a {type(content).__name__} instead of a model; give a best_model, a"
         " Lightning checkpoint or a state dict."
     )
+
+
+def _state_of(path: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the tensors of a model, whose parts a foreign file may have left out."""
+    try:
+        incomplete = [type(part).__name__ for part in module.modules() if not is_module(part)]
+        tensors = dict(module.state_dict())
+    except Exception as error:
+        raise _incomplete(path, error) from error
+    if incomplete:
+        raise _incomplete(path, f"its {incomplete[0]} lacks parts")
+    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise _incomplete(path, "it holds weights that are no numbers")
+    return tensors
 
 
 def _without_prefix(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,8 +1,13 @@
-"""Settings that the meaning of the weights depends on: width, depth, cutoff, radial basis, ..."""
+"""Settings that the meaning of the weights depends on: width, depth, cutoff, radial basis, ...
 
-import torch
-from schnetpack.nn import Dense
-from torch import nn
+The functions read attributes only, so that they work on a loaded model and on the outline of a file
+(`gpip_plugins.checkpoint.outline`) alike, and import neither SchNetPack nor PyTorch.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpip_plugins.checkpoint.outline import is_module
 
 __all__ = ["settings_of", "settings_of_tensors"]
 
@@ -12,7 +17,7 @@ _ATTENTION = (
 )  # fmt: skip
 
 
-def settings_of(representation: nn.Module) -> dict[str, object]:
+def settings_of(representation: Any) -> dict[str, object]:
     """Return the settings that the meaning of the weights depends on, as far as they are known.
 
     Keys: `class`, `n_atom_basis`, `n_interactions`, `n_filters`, `lmax`, `cutoff` (Å), `cutoff_fn`,
@@ -20,7 +25,8 @@ def settings_of(representation: nn.Module) -> dict[str, object]:
     `attention_activation`, `distance_influence`, `vector_cutoff`, `vector_norm` and `cutoff_lower`.
 
     Args:
-        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one of the same form.
+        representation: SchNetPack's SchNet, PaiNN, SO3net, FieldSchNet, or one of the same form;
+            loaded, or from the outline of a file.
 
     Example:
         >>> import schnetpack.nn as snn
@@ -35,10 +41,11 @@ def settings_of(representation: nn.Module) -> dict[str, object]:
     for key in _ATTENTION:
         if hasattr(representation, key):
             found[key] = getattr(representation, key)
-    if "n_interactions" not in found and hasattr(representation, "interactions"):
-        found["n_interactions"] = len(representation.interactions)
+    interactions = getattr(representation, "interactions", None)
+    if "n_interactions" not in found and is_module(interactions):
+        found["n_interactions"] = len(interactions._modules)
     for key in ("cutoff_fn", "radial_basis"):
-        if isinstance(getattr(representation, key, None), nn.Module):
+        if is_module(getattr(representation, key, None)):
             found[key] = type(getattr(representation, key)).__name__
     n_rbf = getattr(getattr(representation, "radial_basis", None), "n_rbf", None)
     if n_rbf is not None:
@@ -52,8 +59,8 @@ def settings_of(representation: nn.Module) -> dict[str, object]:
         found["cutoff_lower"] = round(float(lower), 6)
     activations = {
         getattr(dense.activation, "__name__", type(dense.activation).__name__)
-        for dense in representation.modules()
-        if isinstance(dense, Dense)
+        for dense in _modules(representation, set())
+        if type(dense).__name__ == "Dense"
     }
     activations -= {"Identity"}
     if isinstance(getattr(representation, "activation", None), str):
@@ -63,7 +70,16 @@ def settings_of(representation: nn.Module) -> dict[str, object]:
     return found
 
 
-def settings_of_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, object]:
+def _modules(module: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield a module and all below it, each once."""
+    if is_module(module) and id(module) not in seen:
+        seen.add(id(module))
+        yield module
+        for child in module._modules.values():
+            yield from _modules(child, seen)
+
+
+def settings_of_tensors(tensors: Mapping[str, Any]) -> dict[str, object]:
     """Return the settings of `settings_of` that can be read from weights alone.
 
     Args:

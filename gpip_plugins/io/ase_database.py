@@ -6,7 +6,6 @@ become one `InputError` that names the row.
 """
 
 import contextlib
-import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +18,11 @@ from ase.db.row import AtomsRow
 from tqdm import tqdm
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.database_writer import DatabaseWriter
 from gpip_plugins.io.paths import existing
 from gpip_plugins.units import length_in_angstrom
 
 __all__ = ["Database", "Row", "is_schnetpack", "write_rows"]
-
-CHUNK = 500
 
 #: A structure in Å, its labels in the units of the database, and its key-value pairs.
 Row = tuple[Atoms, Mapping[str, np.ndarray], Mapping[str, Any]]
@@ -251,7 +249,7 @@ def is_schnetpack(path: str, name: str = "datapath") -> bool:
 def write_rows(
     path: str, rows: Iterable[Row], property_units: Mapping[str, str], **metadata: Any
 ) -> int:
-    """Make a SchNetPack database in one transaction, chunk by chunk.
+    """Make a SchNetPack database in one transaction.
 
     Args:
         path: file to be created.
@@ -272,16 +270,12 @@ def write_rows(
         1
         ({'energy': 'eV'}, 'exact', 7)
     """
-    # Imported here: SchNetPack imports torch, which is slow and not needed for reading.
-    from schnetpack.data import ASEAtomsData
-
-    store = ASEAtomsData.create(path, distance_unit="Ang", property_unit_dict=dict(property_units))
+    store = DatabaseWriter(path, property_units)
     n_rows = 0
-    with store.conn:
-        for chunk in itertools.batched(rows, CHUNK):
-            structures, labels, pairs = zip(*chunk, strict=True)
-            store.add_systems(list(labels), list(structures), list(pairs))
-            n_rows += len(chunk)
+    with store:
+        for structure, labels, pairs in rows:
+            store.add(structure, labels, pairs)
+            n_rows += 1
     if metadata:
         store.update_metadata(**metadata)
     return n_rows

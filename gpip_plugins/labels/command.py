@@ -97,6 +97,11 @@ def add_import(commands) -> None:
 
 def run_import(args: argparse.Namespace) -> None:
     """Import labels and print what was written."""
+    from gpip_plugins.io.paths import check_target, existing, resolve
+
+    # Before ASE is imported, which takes a second.
+    source = existing("source", args.source, "name a labelled file or folder")
+    check_target(resolve(args.target), (".db",), args.overwrite, source)
     from gpip_plugins.labels.importing import check_paths, import_labels
     from gpip_plugins.labels.keys_and_units import Labels
     from gpip_plugins.labels.scalars import parse_scalars

@@ -6,9 +6,17 @@ from ase import Atoms
 
 __all__ = ["ORIGIN", "origin_of"]
 
-#: Name of the file, row in it counted from 0, and if known the name of the system and the
-#: temperature of the thermostat in K; in `Atoms.info`, and as key-value pairs of a database.
-ORIGIN = {"source": str, "source_row": int, "system": str, "temperature": float}
+#: Name of the file, row in it counted from 0, and if known the name of the system, the temperature
+#: of the thermostat in K, total charge in e and spin multiplicity; in `Atoms.info`, and as
+#: key-value pairs of a database.
+ORIGIN = {
+    "source": str,
+    "source_row": int,
+    "system": str,
+    "temperature": float,
+    "total_charge": int,
+    "spin_multiplicity": int,
+}
 
 
 def origin_of(atoms: Atoms) -> dict[str, Any]:

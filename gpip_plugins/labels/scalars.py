@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from schnetpack.units import convert_units
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.units import size_of
 
 __all__ = ["check_scalar_units", "check_scalars", "parse_scalars"]
 
@@ -33,8 +33,8 @@ def check_scalar_units(scalars: Mapping[str, str]) -> None:
                 f"scalars={name}:{unit} does not import {name}; leave it out and name energy_unit."
             )
         try:
-            convert_units(unit, unit)
-        except Exception:  # ASE's parser of units raises exceptions of any kind
+            size_of(unit)
+        except ValueError:
             raise InputError(
                 f"scalars={name}:{unit}: {unit} is not a unit of SchNetPack; use for example "
                 "eV, Hartree, kcal/mol, Debye or 1."
@@ -82,7 +82,7 @@ def check_scalars(values: Mapping[str, np.ndarray], units: Mapping[str, str]) ->
         InputError: naming the unit that looks wrong.
     """
     in_ev = {
-        name: np.asarray(values[name]) * float(convert_units(units[name], "eV"))
+        name: np.asarray(values[name]) * (size_of(units[name]) / size_of("eV"))
         for name in ORBITALS
         if name in values
     }

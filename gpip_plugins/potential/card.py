@@ -9,11 +9,12 @@ Lightning checkpoint, the moving average, a change of precision, TorchScript. Sc
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from gpip_plugins.errors import InputError
+
+if TYPE_CHECKING:  # a card is read from a file without PyTorch
+    from torch import nn
 
 __all__ = ["FORMAT", "Card"]
 
@@ -96,7 +97,7 @@ class Card:
         return cls(**content)
 
     @classmethod
-    def from_model(cls, model: nn.Module | None, where: str = "the model") -> "Card | None":
+    def from_model(cls, model: "nn.Module | None", where: str = "the model") -> "Card | None":
         """Return the card of a model, or None if it has none.
 
         Args:
@@ -113,10 +114,11 @@ class Card:
         """Return the card as text."""
         return json.dumps(asdict(self))
 
-    def attach(self, model: nn.Module) -> None:
+    def attach(self, model: "nn.Module") -> None:
         """Write the card into a model; replace an older one.
 
         Example:
+            >>> from torch import nn
             >>> model = nn.Linear(1, 1)
             >>> Card(cutoff=5.0).attach(model)
             >>> Card.from_model(model).cutoff

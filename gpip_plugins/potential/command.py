@@ -66,9 +66,19 @@ def add_predict(commands) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Predict and print the errors."""
-    from gpip_plugins.potential import Potential, check_files, predict_file
+    from gpip_plugins.checkpoint.archive import model_path
+    from gpip_plugins.io.paths import existing
+
+    model_path(args.model_file, "model_file")
+    existing("source", args.source, "name a file with structures")
+
+    # After the checks, one after the other: ASE, then PyTorch and SchNetPack take seconds.
+    from gpip_plugins.potential.files import check_files
 
     check_files(args.source, args.target, args.overwrite)
+
+    from gpip_plugins.potential import Potential, predict_file
+
     potential = Potential(
         args.model_file,
         device=args.device,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from ase.data import atomic_numbers
+from schnetpack import properties
 from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
 from torch import nn
@@ -41,8 +42,8 @@ def load_potential(
         trust: your packages whose classes may occur in the file.
 
     Raises:
-        InputError: if there is no such file, if it contains no SchNetPack model, or if its
-            parameters are not finite.
+        InputError: if there is no such file, if it contains no SchNetPack model, if its parameters
+            are not finite, or if it cannot be evaluated.
     """
     model = load_model(model_file, device, trust, "model_file")
     for name, value in model.named_parameters():
@@ -51,7 +52,49 @@ def load_potential(
                 f"model_file={model_file} contains values that are not finite, in {name}; its "
                 "training failed, so train again, for example with a lower learning rate."
             )
+    _try(model, model_file)
     return model
+
+
+def _try(model: AtomisticModel, model_file: str | os.PathLike) -> None:
+    """Evaluate a model once: a file may hold modules that do not fit together.
+
+    The structure is a pair of equal atoms at a third of the cut-off, of an element of the training.
+    """
+    card = Card.from_model(model, str(model_file))
+    element = next(iter(card.elements), "H") if card is not None else "H"
+    distance = (settings_of(model.representation).get("cutoff") or 3.0) / 3.0
+    floats = [p for p in model.parameters() if p.is_floating_point()]
+    kind = {"dtype": floats[0].dtype, "device": floats[0].device} if floats else {}
+    whole = {"device": kind.get("device"), "dtype": torch.long}
+    inputs = {
+        properties.Z: torch.full((2,), atomic_numbers.get(element, 1), **whole),
+        properties.R: torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, distance]], **kind),
+        properties.cell: 30.0 * distance * torch.eye(3, **kind)[None],  # a stress needs a volume
+        properties.pbc: torch.zeros(3, dtype=torch.bool, device=whole["device"]),
+        properties.offsets: torch.zeros(2, 3, **kind),
+        properties.idx: torch.zeros(1, **whole),
+        properties.idx_i: torch.tensor([0, 1], **whole),
+        properties.idx_j: torch.tensor([1, 0], **whole),
+        properties.idx_m: torch.zeros(2, **whole),
+        properties.n_atoms: torch.tensor([2], **whole),
+    }
+    try:
+        outputs = model(inputs)
+        finite = all(torch.isfinite(value).all() for value in outputs.values())
+    except torch.OutOfMemoryError:  # of a GPU that others use; the prediction says so
+        return
+    except Exception as error:  # of foreign modules: exceptions of any kind
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(
+            f"model_file={model_file} holds a model that cannot be evaluated for two atoms ({why});"
+            " give a model that needs nothing but a structure, as its training wrote it."
+        ) from error
+    if not finite:
+        raise InputError(
+            f"model_file={model_file} holds a model that predicts numbers that are not finite for "
+            f"two atoms of {element}; train again."
+        )
 
 
 def agreed_cutoff(model: AtomisticModel, cutoff: float | None) -> float:

@@ -65,11 +65,17 @@ def add_quality(commands) -> None:
 
 def run_quality(args: argparse.Namespace) -> None:
     """Examine a database and print the findings."""
-    from gpip_plugins.report.files import folder_beside
-    from gpip_plugins.report.quality import quality_report
+    from gpip_plugins.io.paths import existing
+    from gpip_plugins.report.files import check_folder, folder_beside
 
+    existing("datapath", args.datapath, "name a sampled database")
     folder = args.folder or folder_beside(args.datapath)
     settings = QualitySettings(args.max_frames, args.tolerance, args.seed)
+    check_folder(folder, args.overwrite)
+
+    # After the checks: matplotlib and ASE take seconds.
+    from gpip_plugins.report.quality import quality_report
+
     report = quality_report(args.datapath, args.labels, folder, settings, args.overwrite)
     print(
         f"{folder}: {report['n_frames']} frames of {len(report['systems'])} systems; geometry of "
@@ -112,6 +118,12 @@ def add_leakage(commands) -> None:
 
 def run_leakage(args: argparse.Namespace) -> None:
     """Compare the sets and print the shared configurations."""
+    from gpip_plugins.io.paths import existing
+
+    for name, path in (("test", args.test), *(("train", path) for path in args.train)):
+        existing(name, path, "name a file with structures")
+
+    # After the checks: SciPy and ASE take seconds.
     from gpip_plugins.report.leakage import leakage_of_files
 
     print(leakage_of_files(args.test, args.train, args.tolerance))

@@ -1,19 +1,25 @@
 """The files of a quality report; each appears complete or not at all."""
 
+import contextlib
 import csv
 import json
 import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+import fasteners
 
-from gpip_plugins.analysis.rdf import RDF
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import resolve, writing
+
+if TYPE_CHECKING:  # the folder is checked before these are imported
+    from matplotlib.figure import Figure
+
+    from gpip_plugins.analysis.rdf import RDF
 
 __all__ = ["check_folder", "finite", "folder_beside", "write_files"]
 
@@ -80,8 +86,8 @@ def _holds_requested_report(path: Path) -> bool:
 def write_files(
     folder: Path,
     report: dict[str, Any],
-    curves: dict[str, dict[float, RDF]],
-    figures: dict[str, Figure],
+    curves: dict[str, dict[float, "RDF"]],
+    figures: dict[str, "Figure"],
 ) -> None:
     """Write all files beside the folder, then move them into it, replacing an earlier report.
 
@@ -94,8 +100,10 @@ def write_files(
     Raises:
         InputError: if the disk is full or the folder cannot be written.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder), _alone(folder):
+        # With the lock held, what a killed process left is not in use.
+        for leftover in folder.glob(".part*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part") as part:
             new = Path(part)
             for name, figure in figures.items():
@@ -112,7 +120,19 @@ def write_files(
                 shutil.move(path, folder / path.name)
 
 
-def _write_curves(path: Path, curves: dict[str, dict[float, RDF]]) -> None:
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make the folder, and wait until no other process writes a report into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".report.lock"
+    with fasteners.InterProcessLock(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _write_curves(path: Path, curves: dict[str, dict[float, "RDF"]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         writer.writerow(["system", "temperature", "pair", "r", "g"])

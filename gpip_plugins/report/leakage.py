@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from schnetpack import properties
-from schnetpack.data import BaseAtomsData
 
 from gpip_plugins.analysis.equal_structures import Structures, check_tolerance, shared_structures
 from gpip_plugins.analysis.structure_faults import structure_fault
-from gpip_plugins.data.memory import InMemoryAtomsData
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
 from gpip_plugins.labels.report import listing
 from gpip_plugins.report.settings import LEAKAGE_TOLERANCE
 from gpip_plugins.report.structures import REMEDY, structures_in
 from gpip_plugins.units import length_in_angstrom
+
+if TYPE_CHECKING:
+    from schnetpack.data import BaseAtomsData
 
 __all__ = ["Leakage", "check_leakage", "leakage_of_files", "read_file", "structures_of"]
 
@@ -105,7 +106,7 @@ def read_file(path: str, name: str, progress: bool = True) -> Structures:
     return Structures(((a.numbers, a.positions, a.pbc) for a in found), path)
 
 
-def structures_of(dataset: BaseAtomsData, name: str) -> Structures:
+def structures_of(dataset: "BaseAtomsData", name: str) -> Structures:
     """Return the structures of a data set of SchNetPack, or of a subset of one.
 
     Args:
@@ -115,7 +116,12 @@ def structures_of(dataset: BaseAtomsData, name: str) -> Structures:
     return Structures(_rows(dataset), name)
 
 
-def _rows(dataset: BaseAtomsData) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _rows(dataset: "BaseAtomsData") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    # Imported here: files are compared without SchNetPack.
+    from schnetpack import properties
+
+    from gpip_plugins.data.memory import InMemoryAtomsData
+
     scale = length_in_angstrom(dataset.distance_unit or "Ang")
     if isinstance(dataset, InMemoryAtomsData):  # checked when it was read
         for numbers, R, pbc in dataset.structures():

@@ -1,7 +1,10 @@
 """Loading of files of weights; hostile files run nothing."""
 
+import inspect
 import io
+import os
 import pickle
+import re
 import zipfile
 
 import pytest
@@ -12,7 +15,7 @@ from schnetpack import properties
 from schnetpack.representation import FieldSchNet, PaiNN, SchNet, SO3net
 
 from gpip_plugins.checkpoint import load, load_model, safe_pickle
-from gpip_plugins.checkpoint.allowed_names import allowed
+from gpip_plugins.checkpoint.allowed_names import PACKAGES, allowed, look_up
 from gpip_plugins.errors import InputError
 
 
@@ -204,15 +207,31 @@ def _zip_of(content):
 @pytest.mark.parametrize(
     "content, words",
     [
-        (b"", "damaged"),
-        (b"not a checkpoint" * 100, "damaged"),
+        (b"", "is an empty file and not a file of torch.save"),
+        (b"not a checkpoint" * 100, "is a text file and not"),
+        (b"SQLite format 3\x00 ...", "is an SQLite database"),
+        (pickle.dumps({"a": 1}), "a pickle that is not in PyTorch's format"),
+        (bytes(5000), "filled with zeros"),
+        (_zip_of(torch.nn.Linear(50, 50))[:300], "damaged"),
         (_zip_of(torch.nn.Linear(50, 50))[:-3000], "damaged"),
         (_zip_of({}), "no weights"),
         (_zip_of({"state_dict": {}}), "no weights"),
         (_zip_of([1, 2]), "holds a list"),
         (_zip_of({"epoch": 3}), "holds a dict"),
     ],
-    ids=["empty", "text", "truncated", "no tensors", "no state", "list", "numbers"],
+    ids=[
+        "empty",
+        "text",
+        "database",
+        "pickle",
+        "zeros",
+        "beginning",
+        "truncated",
+        "no tensors",
+        "no state",
+        "list",
+        "numbers",
+    ],
 )
 def test_unusable_files_get_one_sentence(tmp_path, content, words):
     (tmp_path / "file").write_bytes(content)
@@ -256,3 +275,118 @@ def test_a_model_of_an_older_schnetpack_is_not_converted_silently(tmp_path):
     torch.save(model, tmp_path / "best_model")
     with pytest.raises(InputError, match=r"SchNetPack 2\.0"):
         load_model(tmp_path / "best_model")
+
+
+def test_no_allowed_class_touches_files_or_processes():
+    """Of all classes that a file may bring in, the source has no word of such functions."""
+    words = re.compile(
+        r"\bos\.|\bopen\(|\bshutil\b|\bsubprocess\b|torch\.(load|save)\(|\b(eval|exec)\("
+        r"|import_module|str2class|\bpickle\b|hub\.load"
+    )
+    found = set()
+    for package in PACKAGES:
+        look_up(f"{package}.nothing", may_import=True)
+    for kind in subclasses(torch.nn.Module) | subclasses(torch.optim.Optimizer):
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if allowed(name):
+            found.add(name)
+            if not name.startswith("torch."):
+                assert not words.search(inspect.getsource(kind)), name
+    assert "schnetpack.transform.atomistic.AddOffsets" in found and len(found) > 200
+    assert not allowed("schnetpack.transform.neighborlist.CachedNeighborList")
+    assert not allowed("schnetpack.task.AtomisticTask")
+
+
+def subclasses(kind):
+    """Return all classes derived from a class."""
+    direct = set(kind.__subclasses__())
+    return direct.union(*(subclasses(k) for k in direct))
+
+
+def test_a_model_that_would_write_files_is_refused(tmp_path):
+    model = build()
+    cache = spk.transform.CachedNeighborList(
+        str(tmp_path / "cache"), spk.transform.ASENeighborList(4.0)
+    )
+    cache.cache_location = str(tmp_path / "elsewhere")
+    model.input_modules.append(cache)
+    torch.save(model, tmp_path / "best_model")
+    with pytest.raises(InputError, match="CachedNeighborList"):
+        load(tmp_path / "best_model")
+
+
+def without(model, *names):
+    for name in names:
+        del model.__dict__[name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: without(m, "_modules"), "holds a model that cannot be used"),
+        (lambda m: without(m.representation, "_buffers"), "no attribute '_buffers'"),
+        (lambda m: m._modules.pop("representation"), "lacks modules that every model has"),
+        (lambda m: m._modules.pop("output_modules"), "lacks modules that every model has"),
+        (lambda m: m._modules.__setitem__("postprocessors", None), "lacks modules"),
+        (lambda m: m.output_modules._modules.clear(), "has no energy"),
+        (lambda m: m.representation.cutoff_fn.cutoff.fill_(float("nan")), "a cut-off of nan"),
+        (lambda m: m.representation.cutoff_fn.cutoff.fill_(0.0), "a cut-off of 0,"),
+        (lambda m: m.representation.cutoff_fn.cutoff.fill_(-4.0), "a cut-off of -4"),
+        (lambda m: m.representation.cutoff_fn.cutoff.fill_(1e9), r"a cut-off of 1e\+09"),
+        (lambda m: setattr(m.representation.radial_basis, "n_rbf", "many"), "cannot be used"),
+    ],
+    ids=[
+        "no modules", "no buffers", "no representation", "no heads", "none", "no outputs", "nan",
+        "zero", "negative", "huge", "words",
+    ],
+)  # fmt: skip
+def test_incomplete_and_senseless_models_get_one_sentence(tmp_path, change, words):
+    model = build()
+    change(model)
+    torch.save(model, tmp_path / "best_model")
+    with pytest.raises(InputError, match=words) as caught:
+        load_model(tmp_path / "best_model")
+    assert "\n" not in str(caught.value)
+
+
+def archive(records, compression=zipfile.ZIP_STORED):
+    """Return a zip archive of (name, content)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as written:
+        for name, content in records:
+            written.writestr(name, content)
+    return buffer.getvalue()
+
+
+def records_of(content):
+    with zipfile.ZipFile(io.BytesIO(_zip_of(content))) as stored:
+        return [(name, stored.read(name)) for name in stored.namelist()]
+
+
+def larger_than_its_record():
+    """Return a file in which 4 numbers are declared to be 2**40."""
+    tensor = torch.zeros(1).expand(2**20, 2**20)
+    return _zip_of({"weight": tensor})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        larger_than_its_record(),
+        archive(records_of({"a": torch.zeros(10**6)}), zipfile.ZIP_DEFLATED),
+        pickle.dumps(os.getcwd, protocol=2) + _zip_of({"a": torch.ones(1)}),
+        archive([("a.npy", b"0")]),
+        archive([("x/data.pkl", b"\x80\x02"), ("x/version", b"3")]),
+    ],
+    ids=["repeated numbers", "compressed", "pickle in front", "npz", "short pickle"],
+)
+def test_sizes_and_layout_are_checked_before_they_are_believed(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(InputError, match=r"torch\.save"):
+        load(tmp_path / "file")
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is not a file"):
+        load(tmp_path / "pipe")

@@ -10,7 +10,7 @@ from ase.db import connect
 from schnetpack.data import ASEAtomsData
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.ase_database import CHUNK, Database, is_schnetpack, write_rows
+from gpip_plugins.io.ase_database import Database, is_schnetpack, write_rows
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def rows(n, fails_at=None):
 
 
 def test_rows_are_written_in_chunks_and_in_order(tmp_path):
-    path, n = str(tmp_path / "a.db"), CHUNK + 3
+    path, n = str(tmp_path / "a.db"), 53
     assert write_rows(path, rows(n), {"energy": "eV"}, source="somewhere") == n
     database = Database(path)
     assert database.property_units == {"energy": "eV"} and database.scale == 1.0
@@ -121,5 +121,5 @@ def test_rows_are_written_in_chunks_and_in_order(tmp_path):
 def test_a_fault_while_writing_leaves_no_rows(tmp_path):
     path = str(tmp_path / "a.db")
     with pytest.raises(RuntimeError, match="torn"):
-        write_rows(path, rows(CHUNK + 3, fails_at=CHUNK + 1), {"energy": "eV"})
+        write_rows(path, rows(53, fails_at=51), {"energy": "eV"})
     assert len(Database(path)) == 0

@@ -119,3 +119,19 @@ def test_unknown_entries_are_marked():
     assert "| Energies and other labels | energy in eV |" in text
     assert "| Elements (atoms in the training data) | O (3) |" in text
     assert "| Level of theory | not known |" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: setattr(m, "representation", torch.nn.Linear(1, 1)), "cannot be evaluated for"),
+        (lambda m: setattr(m.output_modules[0], "output_key", "e"), "cannot be evaluated for"),
+        (lambda m: m.representation.radial_basis.offsets.fill_(torch.nan), "are not finite"),
+    ],
+)
+def test_modules_that_do_not_fit_together_are_told(tmp_path, change, words):
+    model = load_model(FILES / "best_model")
+    change(model)
+    torch.save(model, tmp_path / "best_model")
+    with pytest.raises(InputError, match=words):
+        Potential(tmp_path / "best_model")

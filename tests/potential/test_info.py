@@ -1,13 +1,17 @@
 """`gpip info` prints the card of a model or the contents of a database."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase.build import molecule
 from schnetpack.data import ASEAtomsData
 
-from gpip_plugins.checkpoint import load
+from gpip_plugins.checkpoint import load, settings_of
+from gpip_plugins.checkpoint.archive import open_archive
+from gpip_plugins.checkpoint.outline import read_outline, tensors_of
 from gpip_plugins.cli import main
 from gpip_plugins.potential import Card
 
@@ -60,8 +64,38 @@ def test_a_database_prints_its_content(tmp_path, capsys):
 
 
 def test_a_file_of_another_kind(tmp_path, capsys):
+    (tmp_path / "a.xyz").write_text("1\n\nHe 0 0 0\n")
+    assert main(["info", str(tmp_path / "a.xyz")]) == 1
+    assert "a.xyz is a text file and not a file of torch.save" in capsys.readouterr().err
     (tmp_path / "a.db").write_text("no database")
     assert main(["info", str(tmp_path / "a.db")]) == 1
     assert "cannot be read as an ASE database" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err.startswith("gpip: FILE ")
+
+
+def test_a_hostile_model_is_named_and_not_run(tmp_path, capsys):
+    class Call:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    model = torch.nn.Linear(1, 1)
+    model.extra = Call()
+    torch.save(model, tmp_path / "best_model")
+    assert main(["info", str(tmp_path)]) == 1
+    assert "uses posix.mkdir, which a model of SchNetPack does not need" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
+    del model.extra
+    torch.save(model, tmp_path / "best_model")
+    assert main(["info", str(tmp_path)]) == 0
+    assert "numbers: 2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_outline_and_loaded_model_have_the_same_settings(stored):
+    path = stored()
+    _, archive = open_archive(path)
+    outlined = read_outline(path, archive).content
+    assert settings_of(outlined.representation) == load(path).settings
+    assert {k: v.shape for k, v in tensors_of(outlined).items()} == {
+        k: tuple(v.shape) for k, v in load(path).state_dict.items()
+    }

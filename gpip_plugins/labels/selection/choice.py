@@ -11,19 +11,21 @@ Comput. Sci. 38, 293 (1985)). Rare configurations are therefore overrepresented.
 """
 
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from tqdm import tqdm
 
 from gpip_plugins.errors import InputError, check_choice, check_whole
-from gpip_plugins.labels.selection.pool import Pool
+
+if TYPE_CHECKING:
+    from gpip_plugins.labels.selection.pool import Pool
 
 __all__ = ["METHODS", "choose", "farthest_rows", "random_rows"]
 
 
 def choose(
-    pool: Pool, n: int, method: str, seed: int, n_considered: int, progress: bool = True
+    pool: "Pool", n: int, method: str, seed: int, n_considered: int, progress: bool = True
 ) -> list[int]:
     """Return the rows that are chosen from a pool.
 
@@ -45,11 +47,11 @@ def choose(
     return METHODS[method](pool, n, seed, n_considered, progress).tolist()
 
 
-def _random(pool: Pool, n: int, seed: int, n_considered: int, progress: bool) -> np.ndarray:
+def _random(pool: "Pool", n: int, seed: int, n_considered: int, progress: bool) -> np.ndarray:
     return random_rows(len(pool), n, seed)
 
 
-def _farthest(pool: Pool, n: int, seed: int, n_considered: int, progress: bool) -> np.ndarray:
+def _farthest(pool: "Pool", n: int, seed: int, n_considered: int, progress: bool) -> np.ndarray:
     """Choose in the space of SOAP, averaged over the atoms of a configuration."""
     from gpip_plugins.analysis.soap import Descriptor, require_analysis
 

@@ -70,11 +70,13 @@ def add_select(commands) -> None:
 
 def run_select(args: argparse.Namespace) -> None:
     """Choose configurations, write or label them, and print the result."""
+    writer, target = _output(args)
+
+    # After the checks, because ASE takes a second.
     from gpip_plugins.labels.selection.choice import choose
     from gpip_plugins.labels.selection.pool import Pool
     from gpip_plugins.labels.teachers import load_teacher, parse_options
 
-    writer, target = _output(args)
     calculator = load_teacher(args.teacher, parse_options(args.options)) if args.teacher else None
     pool = Pool(args.datapath)
     rows = choose(pool, args.n, args.method, args.seed, args.n_considered)
@@ -90,7 +92,7 @@ def run_select(args: argparse.Namespace) -> None:
 def _output(args: argparse.Namespace):
     """Return writer and absolute path of the target, checked before anything is read."""
     from gpip_plugins.errors import check_choice
-    from gpip_plugins.io.paths import check_target, resolve
+    from gpip_plugins.io.paths import check_target, existing, resolve
     from gpip_plugins.labels.selection.choice import METHODS
     from gpip_plugins.labels.writers import WRITERS
 
@@ -105,7 +107,8 @@ def _output(args: argparse.Namespace):
     check_whole("n_considered", args.n_considered, least=1)
     check_number("vacuum", args.vacuum, above=0.0, unit="Å", example=10.0)
     target = resolve(args.target or ("labels.db" if args.teacher else writer.target))
-    check_target(target, writer.endings, args.overwrite, resolve(args.datapath))
+    source = existing("datapath", args.datapath, "name a sampled database")
+    check_target(target, writer.endings, args.overwrite, source)
     return writer, target
 
 

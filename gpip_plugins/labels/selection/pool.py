@@ -10,6 +10,7 @@ from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
 from gpip_plugins.io.structures import read_structures
+from gpip_plugins.labels.origin import ORIGIN
 
 __all__ = ["Pool"]
 
@@ -57,6 +58,6 @@ class Pool(Sequence):
             atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
             known = frame.info
         check_structure(atoms, f"configuration {row} (counted from 0) of datapath={self.name}")
-        atoms.info = {key: known[key] for key in ("system", "temperature") if key in known}
+        atoms.info = {key: known[key] for key in ORIGIN if key in known}
         atoms.info |= {"source": self.name, "source_row": int(row)}
         return atoms

@@ -1,15 +1,16 @@
 """Frames as an ASE database in SchNetPack's format."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from schnetpack.data import ASEAtomsData
 from tqdm import tqdm
 
+from gpip_plugins.io.ase_database import Row
+from gpip_plugins.io.database_writer import DatabaseWriter
 from gpip_plugins.io.paths import whole_file
 from gpip_plugins.sampling.campaign.trajectory_task import TrajectoryTask
 from gpip_plugins.sampling.dynamics.trajectory import Trajectory
@@ -35,7 +36,8 @@ def write_database(
 
     Every row holds `energy` (1,) in eV, `forces` (n_atoms, 3) in eV/Å, the thermostat's
     `temperature` (1,) and the `kinetic_temperature` (1,) in K, and the key-value pairs `system`,
-    `force_field` and `replica`. Boxes have their cell and are periodic in all directions.
+    `force_field`, `replica` and `total_charge` in e. Boxes have their cell and are periodic in all
+    directions.
 
     Args:
         datapath: the database, ending in `.db`; replaced if it exists.
@@ -51,41 +53,35 @@ def write_database(
     started = time.process_time()
     bar = tqdm(total=metadata["n_rows"], desc="writing", unit="frame", disable=not progress)
     with whole_file(datapath) as partial:
-        dataset = ASEAtomsData.create(
-            partial, distance_unit="Ang", property_unit_dict=PROPERTY_UNITS
-        )
-        with bar, dataset.conn:
+        store = DatabaseWriter(partial, PROPERTY_UNITS)
+        with bar, store:
             for task, frames in results:
-                dataset.add_systems(**_rows(task, frames))
+                for row in _rows(task, frames):
+                    store.add(*row)
                 bar.update(len(frames))
         seconds = round(time.process_time() - started, 3)
         cost["writing"] = {"core_seconds": seconds, "gpu_seconds": 0.0}
-        dataset.update_metadata(**metadata, cost=cost)
+        store.update_metadata(**metadata, cost=cost)
 
 
-def _rows(task: TrajectoryTask, frames: Trajectory) -> dict[str, list]:
-    """Return the arguments of `ASEAtomsData.add_systems` for a trajectory."""
+def _rows(task: TrajectoryTask, frames: Trajectory) -> Iterator[Row]:
+    """Yield structure, properties and key-value pairs of every frame of a trajectory."""
     place = {} if task.system.cell is None else {"cell": frames.cell, "pbc": True}
-    numbers = task.system.numbers
     temperature = np.array([task.temperature])
     keys = {
         "system": task.system.name,
         "force_field": task.force_field.name,
         "replica": task.replica,
+        "total_charge": int(task.system.charge),
     }
-    return {
-        "property_list": [
-            {
-                "energy": frames.energy[k : k + 1],
-                "forces": frames.forces[k],
-                "temperature": temperature,
-                "kinetic_temperature": frames.kinetic_temperature[k : k + 1],
-            }
-            for k in range(len(frames))
-        ],
-        "atoms_list": [Atoms(numbers, positions, **place) for positions in frames.positions],
-        "atoms_metadata_list": [keys] * len(frames),
-    }
+    for k in range(len(frames)):
+        properties = {
+            "energy": frames.energy[k : k + 1],
+            "forces": frames.forces[k],
+            "temperature": temperature,
+            "kinetic_temperature": frames.kinetic_temperature[k : k + 1],
+        }
+        yield Atoms(task.system.numbers, frames.positions[k], **place), properties, keys
 
 
 def bytes_needed(n_frames: int, n_atoms: int) -> int:

@@ -11,6 +11,7 @@ import fasteners
 
 from gpip_plugins import __version__
 from gpip_plugins.io.paths import remove_partial
+from gpip_plugins.sampling.campaign.interruption import stopping_on_signals
 from gpip_plugins.sampling.campaign.merge import describe_cost, merge
 from gpip_plugins.sampling.campaign.plan import CoveredSystem, Plan, covered_systems, make_plan
 from gpip_plugins.sampling.campaign.run import estimate_run, run_plan
@@ -46,8 +47,15 @@ def generate(settings: SamplingSettings) -> bool:
 
     Raises:
         InputError: for settings that cannot work, before anything is simulated; when trajectories
-            explode.
+            explode; when the disk is full.
+        SystemExit: on SIGTERM and similar signals; finished trajectories are kept.
     """
+    with stopping_on_signals(settings.datapath):
+        return _generate(settings)
+
+
+def _generate(settings: SamplingSettings) -> bool:
+    """Sample if the database is missing, else compare its settings."""
     datapath = Path(settings.datapath)
     covered = covered_systems(settings)
     lock = fasteners.InterProcessLock(datapath.with_name(f".{datapath.name}.generating"))

@@ -5,12 +5,15 @@ a fingerprint of everything that determines its content, so that shards of diffe
 never confused.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import whole_file
 
 __all__ = ["read_facts", "read_shard", "write_shard"]
@@ -38,8 +41,11 @@ def read_shard(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     Args:
         path: the file.
+
+    Raises:
+        InputError: the file is damaged.
     """
-    with np.load(path) as stored:
+    with _stored(path) as stored:
         arrays = {name: stored[name] for name in stored.files if name != FACTS}
         return arrays, json.loads(str(stored[FACTS]))
 
@@ -49,6 +55,22 @@ def read_facts(path: Path) -> dict[str, Any]:
 
     Args:
         path: the file.
+
+    Raises:
+        InputError: the file is damaged.
     """
-    with np.load(path) as stored:
+    with _stored(path) as stored:
         return json.loads(str(stored[FACTS]))
+
+
+@contextlib.contextmanager
+def _stored(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open a shard; name it if it cannot be read."""
+    try:
+        # np.load leaves a damaged file open, if it opens it itself.
+        with open(path, "rb") as file, np.load(file) as stored:
+            yield stored
+    except Exception as error:  # damaged archives cause exceptions of many kinds
+        raise InputError(
+            f"{path}, the result of a finished trajectory, is damaged; delete it and start again."
+        ) from error

@@ -8,14 +8,18 @@ run leaves only files.
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from fasteners import InterProcessLock
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import BrokenProcessPool
 from tqdm import tqdm
 
+from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import writing
+from gpip_plugins.sampling.campaign.interruption import ending_with
 from gpip_plugins.sampling.campaign.tasks import Task, missing
 
 __all__ = ["number_of_cores", "run_tasks"]
@@ -55,8 +59,12 @@ def run_tasks(
         unit: unit of the progress bar.
         tick: number of units per tick.
         progress: show a progress bar.
+
+    Raises:
+        InputError: when the disk is full, or a worker process was killed; finished shards stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     to_run = missing(tasks, folder)
     n_jobs = min(cores, len(to_run))
     with _Progress(tasks, folder, description, unit, tick, progress):
@@ -66,19 +74,34 @@ def run_tasks(
         else:
             # Processes, not threads: OpenMM's Reference platform has one generator per process.
             main = os.getpid()
-            with parallel_config(backend="loky", inner_max_num_threads=1):
+            with parallel_config(backend="loky", inner_max_num_threads=1), _whole_pool(n_jobs):
                 Parallel(n_jobs, batch_size=1)(
                     delayed(_execute)(task, folder, main) for task in to_run
                 )
 
 
+@contextlib.contextmanager
+def _whole_pool(n_jobs: int) -> Iterator[None]:
+    """Convert the error of joblib for a killed worker process to an `InputError`."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"a worker process was ended from outside, perhaps for lack of memory with "
+            f"cores={n_jobs}; finished trajectories are kept, start again, for example with "
+            f"cores={max(n_jobs // 2, 1)}."
+        ) from error
+
+
 def _execute(task: Task, folder: Path, main: int | None = None) -> None:
     """Run one task, unless another process has written its shard already.
 
-    A worker gets the number of its main process and stops when the main process has ended.
+    A worker gets the number of its main process, with which it ends.
     """
+    if main is not None:
+        ending_with(main)
     shard = folder / task.shard
-    with InterProcessLock(shard.with_suffix(".lock")):
+    with writing(shard), InterProcessLock(shard.with_suffix(".lock")):
         if shard.exists():
             return
         ticks = _ticks(shard)
@@ -88,8 +111,6 @@ def _execute(task: Task, folder: Path, main: int | None = None) -> None:
                 # Ticks only move the bar; a full disk is reported when the shard is written.
                 with contextlib.suppress(OSError):
                     file.write(b".")
-                if main is not None and os.getppid() != main:
-                    raise SystemExit(f"{task.shard}: the main process is gone")
 
             try:
                 task.run(folder, tick)
