@@ -7,6 +7,7 @@ from typing import Any
 
 from gpip_plugins.io.ase_database import Database
 from gpip_plugins.io.paths import existing
+from gpip_plugins.io.unfinished import note_beside
 
 __all__ = ["describe"]
 
@@ -42,7 +43,9 @@ def _model(path: str, trust: Sequence[str]) -> str:
     from gpip_plugins.potential.card import Card
 
     checkpoint = load(path, trust)
-    head = [f"{checkpoint.path} ({checkpoint.kind})", f"SHA-256 {checkpoint.sha256}", ""]
+    head = [f"{checkpoint.path} ({checkpoint.kind})", f"SHA-256 {checkpoint.sha256}"]
+    note = note_beside(checkpoint.path)
+    head += ["", note, ""] if note else [""]
     card = Card.from_model(checkpoint.module, checkpoint.path)
     if card is not None:
         return "\n".join([*head, card.markdown().rstrip()])
