@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from schnetpack.utils import str2class
 
 from gpip_plugins.errors import InputError, with_names
-from gpip_plugins.io.paths import make_folder, resolve
+from gpip_plugins.io.paths import existing, make_folder, resolve
 from gpip_plugins.train.foreign_errors import sentence_of
 from gpip_plugins.train.resume import check_checkpoint, checkpoint_to_resume, settings_of_run
 from gpip_plugins.train.trainer_settings import check_trainer
@@ -89,8 +89,8 @@ def _choose_checkpoint(config: DictConfig, folder: Path) -> None:
     typed = config.run.ckpt_path
     if typed is not None:
         path, inside = resolve(typed), str((folder / typed).absolute())
-        if os.path.exists(inside) and not os.path.exists(path):
-            path = inside
+        if not os.path.exists(path):
+            path = existing("ckpt_path", inside, "give a file of a folder checkpoints")
         check_checkpoint(path, trust)
         config.run.ckpt_path = path
         return

@@ -88,7 +88,8 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         # An epoch that a time limit cut short is repeated when the run is resumed.
         whole = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch or not trainer.should_stop
         if self.keeps_last and whole and not trainer.fast_dev_run:
-            trainer.save_checkpoint(os.path.join(self.dirpath, f"{self.CHECKPOINT_NAME_LAST}.ckpt"))
+            path = os.path.join(self.dirpath, f"{self.CHECKPOINT_NAME_LAST}.ckpt")
+            trainer.save_checkpoint(path, weights_only=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the checkpoints of epochs that a killed run left."""

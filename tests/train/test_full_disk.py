@@ -1,0 +1,90 @@
+"""On a full disk nothing half-written replaces what was there, and one sentence is said."""
+
+import errno
+
+import hydra
+import pytest
+import torch
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from gpip_plugins.checkpoint import load
+from gpip_plugins.errors import InputError
+from gpip_plugins.train import SafeGlobals
+from gpip_plugins.train.foreign_errors import sentence_of
+from gpip_plugins.train.job import TrainingJob
+
+
+@pytest.fixture
+def trained(make_task, make_data, make_trainer):
+    """Return trainer, task and data after one epoch."""
+    trainer, task, data = make_trainer(SafeGlobals(), max_epochs=1), make_task(), make_data()
+    trainer.fit(task, datamodule=data)
+    return trainer, task, data
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+def test_model_and_checkpoints_stay_whole(trained, make_trainer, tmp_path, full_disk):
+    trainer, task, data = trained
+    model, last = tmp_path / "best_model", tmp_path / "checkpoints" / "last.ckpt"
+    before = {path: load(path).sha256 for path in (model, last)}
+    # Another model is the best one now.
+    trainer.checkpoint_callback.best_model_score = torch.tensor(float("inf"))
+    trainer.checkpoint_callback.best_k_models.clear()
+    trainer.fit_loop.max_epochs = 2
+    with full_disk(2000), pytest.raises(InputError, match=r"Writing .* failed .*free some space"):
+        trainer.fit(task, datamodule=data)
+    assert {path: load(path).sha256 for path in (model, last)} == before
+    with full_disk(2000), pytest.raises(InputError, match=r"Writing .*best_model failed"):
+        trainer.test(task, datamodule=data, ckpt_path="best", verbose=False)
+    assert not [file for file in tmp_path.rglob("*") if ".part" in file.name]
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EFBIG"])
+def test_errors_of_the_file_system_are_told(number):
+    error = OSError(getattr(errno, number), "?", "/runs/a/metrics.csv")
+    assert sentence_of(error).startswith("Writing /runs/a/metrics.csv failed (")
+
+
+def test_a_half_written_task_is_told_and_removed(tmp_path, full_disk):
+    """SchNetPack writes it itself, with an exception of PyTorch that names no file."""
+    file = tmp_path / "best_model.task"
+    with full_disk(2000), pytest.raises(RuntimeError) as raised:
+        torch.save(torch.zeros(10**5), file)
+    job = JobReturn(status=JobStatus.FAILED, _return_value=raised.value)
+    folder = {"runtime": {"output_dir": str(tmp_path)}}
+    config = OmegaConf.create({"hydra": folder, "globals": {"model_path": "best_model"}})
+    TrainingJob().on_job_end(config, job)
+    with pytest.raises(InputError, match=r"Writing .* failed .*quota.*free some space"):
+        _ = job.return_value
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MisconfigurationException("metric x is not available."), "metric x is not available; "),
+        (torch.OutOfMemoryError("CUDA out of memory"), "smaller data.batch_size"),
+        (RuntimeError("[enforce fail] can't allocate memory: 8 bytes"), "smaller data.batch_size"),
+        (RuntimeError("Error(s) in loading state_dict for Task:\n size"), "does not fit the netw"),
+        (ValueError('`.test(ckpt_path="best")` is set but'), "no best model"),
+    ],
+)
+def test_what_others_say_becomes_a_sentence(error, told):
+    assert told in sentence_of(error)
+
+
+def test_an_object_that_hydra_cannot_create():
+    node = OmegaConf.create({"task": {"_target_": "torch.nn.Linear", "n_in": 3}})
+    with pytest.raises(HydraException) as raised:
+        hydra.utils.instantiate(node.task)
+    assert sentence_of(raised.value) == (
+        "task (torch.nn.modules.linear.Linear) cannot be set up: it has no setting 'n_in'; "
+        "correct this setting."
+    )
+
+
+def test_mistakes_of_the_code_keep_their_trace_back():
+    assert sentence_of(KeyError("x")) is None and sentence_of(InputError("a=1 is b.")) is None
