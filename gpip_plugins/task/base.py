@@ -75,7 +75,7 @@ class GpipTask(AtomisticTask):
         """
         if name in self.mean_totals and not isinstance(value, Metric):
             mean = self.mean_totals[name]
-            mean.update(torch.as_tensor(value).detach(), kwargs.pop("batch_size"))
+            mean.update(torch.as_tensor(value).detach(), kwargs.pop("batch_size", 1))
             kwargs.pop("sync_dist", None)
             value = mean
         elif in_parallel() and not isinstance(value, Metric) and name in self._monitored():
