@@ -65,7 +65,6 @@ def test_a_half_written_task_is_told_and_removed(tmp_path):
     ("error", "told"),
     [
         (MisconfigurationException("metric x is not available."), "metric x is not available; "),
-        (torch.OutOfMemoryError("CUDA out of memory"), "smaller data.batch_size"),
         (RuntimeError("[enforce fail] can't allocate memory: 8 bytes"), "smaller data.batch_size"),
         (RuntimeError("Error(s) in loading state_dict for Task:\n size"), "does not fit the netw"),
         (ValueError('`.test(ckpt_path="best")` is set but'), "no best model"),
