@@ -4,14 +4,18 @@ Hydra imports this file at every start of every Hydra program, so it imports onl
 standard library. `spktrain` and `spkpredict` get the tree `recipes/train`, `spkmd` the tree
 `recipes/md`: both programs use the same group names, so neither may see the other's tree. The tree
 `recipes/hydra` gives `spkpredict` a callback that checks its model.
+Values of overrides are taken as they are typed (`gpip_plugins.io.overrides`): Hydra parses them
+after this file has been imported, so its parser is extended here, for these programs only.
 The MD recipes contain `device: ${gpip_device:}`; a resolver cannot be registered from YAML, so it
 is registered here, with the tree that uses it.
 """
 
+import functools
 import importlib.util
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
@@ -42,6 +46,25 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def read_values_as_typed() -> None:
+    """Let Hydra's parser see the overrides in the form that `as_typed` gives them.
+
+    Hydra has no hook between the command line and its parser, and the words of `sys.argv` are
+    already taken when plugins are loaded; so the method is replaced, once.
+    """
+    parse = OverridesParser.parse_overrides
+    if hasattr(parse, "__wrapped__"):
+        return
+
+    @functools.wraps(parse)
+    def parse_as_typed(self, overrides):
+        from gpip_plugins.io.overrides import as_typed
+
+        return parse(self, as_typed(overrides))
+
+    OverridesParser.parse_overrides = parse_as_typed
+
+
 class GpipSearchPathPlugin(SearchPathPlugin):
     """Appends the matching tree of recipes after the configuration of SchNetPack."""
 
@@ -64,6 +87,7 @@ class GpipSearchPathPlugin(SearchPathPlugin):
             if path not in present:
                 search_path.append(provider="gpip_plugins", path=path)
                 present.add(path)
+                read_values_as_typed()
                 if tree == "train":
                     # In front of Hydra's own files: the callback that guards spkpredict.
                     search_path.prepend(provider="gpip_guard", path=f"file://{folder / 'hydra'}")

@@ -5,6 +5,7 @@ tests look at what it left and said.
 """
 
 import csv
+import os
 import re
 import shlex
 import time
@@ -191,9 +192,36 @@ def test_interruption_company_and_resumption(folder, pretrained, run_program, st
     finally:
         first.kill()
         first.communicate()
+    # As after a crash of the machine; the run goes on from its other checkpoint.
+    os.truncate(run / "checkpoints" / "last.ckpt", 1000)
     done = int(curves(run)[-1]["epoch"])
     out, err = run_program(folder, "spktrain", *words, f"trainer.max_epochs={done + 3}")
-    assert "Restored all states" in err + out
+    assert "last.ckpt is damaged" in err and "Restored all states" in err + out
     epochs = [int(row["epoch"]) for row in curves(run)]
     assert epochs == list(range(done + 3)), "no epoch twice, none left out"
-    assert (run / "best_model").is_file()
+    assert (run / "best_model").is_file() and not (run / "unfinished.txt").exists()
+    assert len(list((run / "checkpoints").iterdir())) == 2
+
+
+def test_a_queue_stops_the_run_and_the_printed_command_goes_on(
+    folder, finetuned, run_program, start_program
+):
+    """From a checkpoint as our runs name it, in a folder with blanks and brackets."""
+    best = next((folder / "runs" / "tuned" / "checkpoints").glob("epoch=*.ckpt"))
+    words = ["experiment=gpip_finetune", f"pretrained.path={best}", "data.datapath=labels.db"]
+    words += ["trainer.accelerator=cpu", "run.id=a=b (1),[2]"]
+    run = folder / "runs" / "a=b (1),[2]"
+    first = start_program(folder, "spktrain", *words, "trainer.max_epochs=100000")
+    deadline = time.monotonic() + 300
+    while not (run / "checkpoints" / "last.ckpt").is_file():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.5)
+    first.terminate()
+    said = first.communicate()[1].strip().splitlines()[-1]
+    assert first.returncode == 143 and "was stopped by SIGTERM" in said
+    assert "has not finished" in run_program(folder, "gpip", "info", str(run))[0]
+    program, *words = shlex.split(said.partition("same folder: ")[2])
+    done = int(curves(run)[-1]["epoch"])
+    last = f"trainer.max_epochs={done + 2}"
+    run_program(folder, program, *[w for w in words if "max_epochs" not in w], last)
+    assert "has not finished" not in run_program(folder, "gpip", "info", str(run))[0]

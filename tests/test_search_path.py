@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gpip_plugins import _search_path
@@ -126,3 +127,11 @@ def test_device_of_the_md_recipes_is_one_that_torch_has(monkeypatch):
     for available, expected in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr("torch.cuda.is_available", lambda available=available: available)
         assert config.device == expected
+
+
+@pytest.mark.parametrize("main", [SPKTRAIN, SPKMD])
+def test_our_programs_read_values_as_they_are_typed(main):
+    for _ in range(2):
+        GpipSearchPathPlugin().manipulate_search_path(search_path(main))
+    (word,) = OverridesParser.create().parse_overrides(["pretrained.path=a b/epoch=01.ckpt"])
+    assert word.value() == "a b/epoch=01.ckpt"

@@ -27,6 +27,8 @@ __all__ = ["Database", "Row", "is_schnetpack", "write_rows"]
 #: A structure in Å, its labels in the units of the database, and its key-value pairs.
 Row = tuple[Atoms, Mapping[str, np.ndarray], Mapping[str, Any]]
 
+CHUNK = 500  # rows in memory at a time
+
 
 class Database:
     """An ASE database that was opened for reading.

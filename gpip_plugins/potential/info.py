@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import existing
+from gpip_plugins.io.unfinished import note_beside
 
 if TYPE_CHECKING:
     from gpip_plugins.io.ase_database import Database
@@ -59,7 +60,9 @@ def _model(path: str, trust: tuple[str, ...]) -> str:
             f"you wrote the file, give trust={foreign[0].split('.')[0]}."
         )
     kind, model, tensors = _parts(path, outline.content)
-    head = [f"{path} ({kind})", f"SHA-256 {hashlib.sha256(data).hexdigest()}", ""]
+    head = [f"{path} ({kind})", f"SHA-256 {hashlib.sha256(data).hexdigest()}"]
+    note = note_beside(path)
+    head += ["", note, ""] if note else [""]
     card = Card.from_model(model, path)
     if card is not None:
         return "\n".join([*head, card.markdown().rstrip()])

@@ -1,6 +1,10 @@
 """Base of the tasks of pre-training and fine-tuning: order of heads, pretext outputs."""
 
+import io
+import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from schnetpack import properties as spk_properties
@@ -8,10 +12,13 @@ from schnetpack.atomistic import Forces, Response
 from schnetpack.model import AtomisticModel
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
+from torchmetrics import Metric
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.paths import whole_file
 from gpip_plugins.task.first_validation import FirstValidation
 from gpip_plugins.task.outputs import PretextOutput
+from gpip_plugins.task.row_mean import RowMean
 
 __all__ = ["GpipTask", "heads_in_order"]
 
@@ -46,6 +53,8 @@ class GpipTask(AtomisticTask):
         super().__init__(model, outputs, **kwargs)
         self.auxiliaries = nn.ModuleList(auxiliaries)
         self.first_validation: FirstValidation | None = None
+        #: total losses, averaged over the configurations of all batches and ranks
+        self.mean_totals = nn.ModuleDict({f"{name}_loss": RowMean() for name in ("val", "test")})
 
     def setup(self, stage: str | None = None) -> None:
         """Check the keys of pretext outputs with one configuration, before training starts."""
@@ -110,6 +119,41 @@ class GpipTask(AtomisticTask):
             part = torch.as_tensor(output.calculate_loss(pred, targets))
             self.check_finite(part, output.name, subset)
         self.check_finite(loss, "all outputs", subset)
+
+    def log(self, name: str, value: Any, *args, **kwargs) -> None:
+        """Log a quantity, so that all ranks see the same value of whatever decides something.
+
+        `val_loss` steers the scheduler, early stopping and the choice of the best model.
+        `AtomisticTask` logs each rank's own, so that one rank alone could lower its rate and the
+        weights of the ranks would part. Here it is the sum over all configurations divided by
+        their number: ranks have different ones, and so have batches.
+        """
+        if name in self.mean_totals and not isinstance(value, Metric):
+            mean = self.mean_totals[name]
+            mean.update(torch.as_tensor(value).detach(), kwargs.pop("batch_size", 1))
+            kwargs.pop("sync_dist", None)
+            value = mean
+        elif in_parallel() and not isinstance(value, Metric) and name in self._monitored():
+            kwargs["sync_dist"] = True
+        super().log(name, value, *args, **kwargs)
+
+    def _monitored(self) -> set[str | None]:
+        """Return the names of the quantities that scheduler and callbacks look at."""
+        return {self.schedule_monitor, *(getattr(c, "monitor", 0) for c in self.trainer.callbacks)}
+
+    def save_model(self, path: str | os.PathLike | io.BytesIO, do_postprocessing=None) -> None:
+        """Save the model; the file appears whole or not at all.
+
+        Raises:
+            InputError: the disk is full or the folder cannot be written; an older file is kept.
+        """
+        if self.global_rank != 0 or isinstance(path, io.BytesIO):
+            super().save_model(path, do_postprocessing)
+            return
+        buffer = io.BytesIO()
+        super().save_model(buffer, do_postprocessing)
+        with whole_file(path) as partial:
+            Path(partial).write_bytes(buffer.getbuffer())
 
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss; in a parallel run, give every weight a gradient, which may be zero.

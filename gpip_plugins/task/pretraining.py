@@ -130,7 +130,6 @@ class PretrainingTask(GpipTask):
             on_epoch=not training,
             prog_bar=not training,
             batch_size=n_systems,
-            sync_dist=not training,
         )
         self.log_metrics(pred, targets, subset)
         if self.dataset_report is not None and not training:

@@ -45,7 +45,6 @@ class PretrainedRepresentation(Callback):
             pre-training), or that of the module (`output_modules.1`).
         allow_missing: shell patterns of tensors, named as in the run's model, which the file may
             lack and which then keep their initial values (`representation.embedding.*`).
-            not have and which then keep their fresh values (`representation.embedding.*`).
         allow_differences: names of settings in which the two representations may differ:
             `cutoff`, `cutoff_fn`, `radial_basis`, `activation`, `class` ... Those of the run count.
         trust: your packages whose modules may occur in the file.

@@ -6,8 +6,8 @@ network that is really used. Hydra turns every `Exception` of a callback into a 
 ends the program with `SystemExit`: the message on stderr, exit code 1.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from gpip_plugins.checkpoint import load
 from gpip_plugins.errors import InputError, with_names
 from gpip_plugins.potential.network import check_distance_unit, network_of
+from gpip_plugins.train.resume import settings_of_run
 
 __all__ = ["PretrainedNetwork", "adopt_network"]
 
@@ -56,7 +57,7 @@ class PretrainedNetwork(Callback):
             changed = adopt_network(config, network, list(config.hydra.overrides.task))
         except InputError as error:
             raise SystemExit(with_names(str(error), KEYS)) from None
-        if changed:
+        if changed and "LOCAL_RANK" not in os.environ:
             print(f"Network of {config.pretrained.path}: {', '.join(changed)}", flush=True)
 
 
@@ -191,10 +192,8 @@ def _same_class(here: DictConfig, network: Mapping[str, Any]) -> bool:
 
 def _recorded(config: DictConfig) -> dict[str, Any] | None:
     """Return the network of a resumed run, from its `config.yaml`."""
-    record = Path(config.hydra.run.dir) / "config.yaml"
-    if not record.is_file():
+    saved = settings_of_run(config.hydra.run.dir)
+    if saved is None or OmegaConf.select(saved, "pretrained.path") != config.pretrained.path:
         return None
-    saved = OmegaConf.load(record)
-    if OmegaConf.select(saved, "pretrained.path") != config.pretrained.path:
-        return None
-    return OmegaConf.to_container(saved.model.representation, resolve=True)
+    network = OmegaConf.select(saved, NODE)
+    return None if network is None else OmegaConf.to_container(network, resolve=True)

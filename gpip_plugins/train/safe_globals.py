@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from gpip_plugins.checkpoint.safe_pickle import as_safe_globals, names_in
 from gpip_plugins.errors import InputError
+from gpip_plugins.train.checkpoint_files import CheckpointFiles
 
 __all__ = ["SafeGlobals"]
 
@@ -21,7 +22,8 @@ class SafeGlobals(Callback):
 
     The names are collected from the live task and data module, which are written to memory as in a
     checkpoint, and passed to `torch.serialization.add_safe_globals`. No file can extend the list: a
-    checkpoint that names anything else is still refused.
+    checkpoint that names anything else is still refused. The trainer reads and writes checkpoints
+    by `CheckpointFiles`.
 
     The names stay allowed until the process ends, because `spktrain` loads the best checkpoint
     after the trainer has finished.
@@ -44,6 +46,7 @@ class SafeGlobals(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Allow the names, before Lightning restores a checkpoint in any stage."""
+        trainer.strategy.checkpoint_io = CheckpointFiles()
         buffer = io.BytesIO()
         datamodule = trainer.datamodule
         hyper_parameters = [dict(pl_module.hparams), dict(getattr(datamodule, "hparams", {}))]

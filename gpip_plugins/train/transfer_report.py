@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from gpip_plugins.checkpoint import Checkpoint
+from gpip_plugins.io.unfinished import note_beside
 
 __all__ = ["Transfer", "report"]
 
@@ -56,6 +57,8 @@ def report(transfer: Transfer) -> str:
     """
     source = transfer.checkpoint
     lines = [f"Pre-trained weights from {source.path} ({source.kind}, sha256 {source.sha256})"]
+    if note := note_beside(source.path):
+        lines.append(f"  {note}")
     parts = {
         "loaded": transfer.loaded,
         "newly initialised": transfer.fresh,
