@@ -19,7 +19,7 @@ from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
 
-__all__ = ["check_elements", "check_names", "element_options"]
+__all__ = ["check_elements", "check_names", "check_symbols", "element_options"]
 
 #: Formats that state no elements, and what they have instead.
 WITHOUT_ELEMENTS = {
@@ -83,8 +83,7 @@ def element_options(path: str, kind: str, elements: Sequence[str] | None) -> dic
         return _lammps(path, kind, elements)
     if elements:
         raise _not_used(elements, path)
-    check = {"extxyz": _check_xyz, "xyz": _check_xyz, "proteindatabank": _check_pdb}
-    check |= {"vasp": _check_poscar}
+    check = {"proteindatabank": _check_pdb, "vasp": _check_poscar}
     if kind in check:
         with _text(path) as file:
             check[kind](file, path)
@@ -190,21 +189,32 @@ def _data_states(lines: Iterator[str]) -> bool:
     return bool(labels) and all(label in atomic_numbers for label in labels)
 
 
-def _check_xyz(lines: Iterator[str], shown: str) -> None:
-    """Check the symbols in an XYZ file; ASE reports other faults of the format."""
-    seen: set[str] = set()
-    number = 0
-    filled = (line.strip() for line in lines if line.strip())
-    while (first := next(filled, "")).isdigit():
-        comment = next(lines, "")
-        column = _species_column(comment)
-        for atom, line in enumerate(islice(lines, int(first))):
-            words = line.split(None, (column or 0) + 1)
-            if column is None or len(words) <= column or words[column] in seen:
-                continue
-            _check_symbol(words[column], f"Frame {number} of {shown} (counted from 0)", atom)
+def check_symbols(atoms: Sequence[str], comment: str, where: str, seen: set[str]) -> None:
+    """Check the symbols in a frame of an XYZ file; ASE reports other faults of the format.
+
+    Args:
+        atoms: the lines of the atoms.
+        comment: the comment line.
+        where: file and number of the frame, for the message.
+        seen: symbols that were found right in frames before; those of this frame are added.
+
+    Raises:
+        InputError: for what is no symbol, or may be the name of an atom of another element.
+
+    Example:
+        >>> check_symbols(["CA 0 0 0"], "", "Frame 0 of a.xyz", set())
+        Traceback (most recent call last):
+        ...
+        gpip_plugins.errors.InputError: Frame 0 of a.xyz has 'CA' for atom 0: this may be the ...
+    """
+    column = _species_column(comment)
+    if column is None:
+        return
+    for atom, line in enumerate(atoms):
+        words = line.split(None, column + 1)
+        if len(words) > column and words[column] not in seen:
+            _check_symbol(words[column], where, atom)
             seen.add(words[column])
-        number += 1
 
 
 def _species_column(comment: str) -> int | None:

@@ -15,6 +15,7 @@ import ase.io
 from ase import Atoms
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.elements import check_symbols
 
 __all__ = ["read_xyz"]
 
@@ -43,10 +44,13 @@ def read_xyz(file: TextIO, name: str) -> Iterator[Atoms]:
     """
     lines = _Lines(file, name)
     number = 0
+    seen: set[str] = set()
     while (count := lines.next_filled()) is not None:
         where = f"{name} cannot be read at frame {number} (counted from 0)"
-        text, comment, unnamed = _frame(lines, count, where)
-        _check_comment(comment, where)
+        head, atoms, unnamed = _frame(lines, count, where)
+        _check_comment(head[1], where)
+        check_symbols(atoms, head[1], f"Frame {number} of {name} (counted from 0)", seen)
+        text = "".join(part if part.endswith("\n") else f"{part}\n" for part in (*head, *atoms))
         if "d" in text or "D" in text:
             text = FORTRAN.sub(r"\1E\2", text)
         try:
@@ -90,8 +94,8 @@ class _Lines:
         return line
 
 
-def _frame(lines: _Lines, count: str, where: str) -> tuple[str, str, int]:
-    """Return the text of one frame, its comment line, and its number of columns without name."""
+def _frame(lines: _Lines, count: str, where: str) -> tuple[list[str], list[str], int]:
+    """Return first two lines, other lines, and number of columns without name of one frame."""
     start = lines.number
     try:
         n_atoms = int(count)
@@ -107,20 +111,19 @@ def _frame(lines: _Lines, count: str, where: str) -> tuple[str, str, int]:
             f"{where}: line {start} declares {n_atoms} atoms, more than {MOST_ATOMS}; repair it."
         )
     comment = lines.next()
-    parts = [count, comment if comment is not None else ""]
-    n_columns = _columns(parts[1], where)
+    head, atoms = [count, comment if comment is not None else ""], []
+    n_columns = _columns(head[1], where)
     words: list[str] = []
     for k in range(n_atoms):
         line = lines.next()
         words = line.split() if line is not None else []
         if len(words) < max(n_columns, 4) or len(words) > n_columns > 0:
             raise InputError(_short(where, start, n_atoms, k, n_columns, line, words))
-        parts.append(line)
+        atoms.append(line)
     while (line := lines.next()) is not None and line.startswith("VEC"):
-        parts.append(line)
+        atoms.append(line)
     lines.kept = line
-    text = "".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
-    return text, parts[1], len(words) - 4 if not n_columns else 0
+    return head, atoms, len(words) - 4 if not n_columns else 0
 
 
 def _check_comment(comment: str, where: str) -> None:

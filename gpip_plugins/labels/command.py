@@ -30,8 +30,12 @@ def add_import(commands) -> None:
     )
     add("--forces-unit", metavar="UNIT", help="default: energy unit per distance unit")
     add("--distance-unit", metavar="UNIT", default=absent, help="Bohr or nm; default: Ang")
-    add("--energy-key", metavar="NAME", default=absent, help="default: energy; None reads none")
-    add("--forces-key", metavar="NAME", default=absent, help="default: forces; None reads none")
+    add(
+        "--energy-key", metavar="NAME", default=absent, help="None reads no energy; default: energy"
+    )
+    add(
+        "--forces-key", metavar="NAME", default=absent, help="None reads no forces; default: forces"
+    )
     add(
         "--stress-key",
         metavar="NAME",

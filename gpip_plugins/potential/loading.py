@@ -80,7 +80,8 @@ def _try(model: AtomisticModel, model_file: str | os.PathLike) -> None:
         properties.n_atoms: torch.tensor([2], **whole),
     }
     try:
-        outputs = model(inputs)
+        with torch.enable_grad():  # forces are derivatives
+            outputs = model(inputs)
         finite = all(torch.isfinite(value).all() for value in outputs.values())
     except torch.OutOfMemoryError:  # of a GPU that others use; the prediction says so
         return

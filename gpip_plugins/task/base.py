@@ -153,7 +153,7 @@ class GpipTask(AtomisticTask):
         buffer = io.BytesIO()
         super().save_model(buffer, do_postprocessing)
         with whole_file(path) as partial:
-            Path(partial).write_bytes(buffer.getbuffer())
+            Path(partial).write_bytes(buffer.getvalue())
 
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss; in a parallel run, give every weight a gradient, which may be zero.

@@ -43,7 +43,7 @@ class CheckpointFiles(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with whole_file(path) as partial:
-            Path(partial).write_bytes(buffer.getbuffer())
+            Path(partial).write_bytes(buffer.getvalue())
 
     def load_checkpoint(
         self,

@@ -75,7 +75,7 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
         buffer = io.BytesIO()
         self.task.save_model(buffer, do_postprocessing=self.do_postprocessing)
         with whole_file(self.model_path) as partial:
-            Path(partial).write_bytes(buffer.getbuffer())
+            Path(partial).write_bytes(buffer.getvalue())
         card = Card.from_model(self.task.model)
         if card is not None:
             folder = Path(self.model_path).absolute().parent

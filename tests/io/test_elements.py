@@ -55,7 +55,7 @@ def read(tmp_path):
 
     def write_and_read(name, text, elements=None):
         (tmp_path / name).write_text(text)
-        return next(read_structures(str(tmp_path / name), elements))
+        return list(read_structures(str(tmp_path / name), elements))[0]
 
     return write_and_read
 

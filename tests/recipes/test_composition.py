@@ -36,7 +36,7 @@ def header(path):
 def commands(path):
     """Return the commands in the header of a recipe, as words."""
     text = "\n".join(header(path)).replace("\\\n", " ")
-    found = re.findall(r"^(spktrain|spkmd|gpip) (.*)", text, re.MULTILINE)
+    found = re.findall(r"^(spktrain|spkmd|spkpredict|gpip) (.*)", text, re.MULTILINE)
     # A remark may follow behind several blanks.
     return [(program, shlex.split(re.split(r" {3,}\(", line)[0])) for program, line in found]
 
@@ -81,10 +81,11 @@ def needed(path):
 def test_every_recipe_begins_with_a_command_that_uses_it(path):
     tree, *group, _ = path.relative_to(TREES).parts
     program, words = commands(path)[0]
-    assert program in {"train": ("spktrain", "gpip"), "md": ("spkmd",), "sample": ("gpip",)}[tree]
+    programs = {"train": ("spktrain", "gpip"), "md": ("spkmd",), "sample": ("gpip",)}
+    assert program in programs.get(tree, ("spkpredict",))
     assert header(path)[0].startswith(program)
     # What every command of their tree, or many experiments, use.
-    shared = ("config", "sampling", "default")
+    shared = ("config", "sampling", "default")  # `default` of Hydra itself, too
     used = any(path.stem in word or "/".join(group) in word for word in words)
     assert used or not group or group == ["scaffold"] or path.stem in shared
 
@@ -117,7 +118,10 @@ def test_commands_of_training_compose(compose, path, words):
 def test_commands_of_dynamics_compose(compose, path, words):
     config = compose(*words, "simulation_dir=here", tree="md")
     assert not OmegaConf.missing_keys(config)
-    for key in ("device", "dynamics.integrator._target_", "callbacks.checkpoint", "callbacks.hdf5"):
+    keys = ["device", "dynamics.integrator._target_"]
+    if not any(word.startswith("callbacks=") for word in words):
+        keys += ["callbacks.checkpoint", "callbacks.hdf5"]
+    for key in keys:
         assert OmegaConf.select(config, key)
 
 
