@@ -55,7 +55,8 @@ def read(tmp_path):
 
     def write_and_read(name, text, elements=None):
         (tmp_path / name).write_text(text)
-        return list(read_structures(str(tmp_path / name), elements))[0]
+        first, *_ = read_structures(str(tmp_path / name), elements)
+        return first
 
     return write_and_read
 
