@@ -57,7 +57,11 @@ class LabelledFiles(PreparedData):
     ):
         super().__init__(datapath=datapath, batch_size=batch_size, **kwargs)
         self.sources = [resolve(s) for s in ([sources] if isinstance(sources, str) else sources)]
-        self.labels = Labels(energy_key, forces_key, energy_unit=energy_unit, stress=False)
+        named = self.load_properties or ("energy", "forces")
+        self.imported = [name for name in ("energy", "forces", "stress") if name in named]
+        self.labels = Labels(
+            energy_key, forces_key, energy_unit=energy_unit, stress="stress" in self.imported
+        )
         self.progress = progress
         self.systems = [Path(source).name.split(".")[0] for source in self.sources]
         if not self.sources:
@@ -79,13 +83,15 @@ class LabelledFiles(PreparedData):
         """Read all sources into one database."""
         for source in self.sources:
             existing("sources", source, "name files with labels")
-        write_rows(path, self._rows(), self.labels.property_units())
+        write_rows(path, self._rows(), self.labels.property_units(self.imported))
 
     def _rows(self) -> Iterator[Row]:
         """Yield the frames of all sources."""
         for source, system in zip(self.sources, self.systems, strict=True):
             name = os.path.basename(source)
-            frames = LabelledFrames(source, self.labels, progress=self.progress)
+            frames = LabelledFrames(
+                source, self.labels, progress=self.progress, properties=self.imported
+            )
             for number, (atoms, values, _) in enumerate(frames):
                 yield atoms, values, {"system": system, "source": name, "source_row": number}
             if self.progress:

@@ -19,8 +19,9 @@ from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.smiles_values import typed_smiles
 
-__all__ = ["as_typed", "quoted"]
+__all__ = ["as_override_value", "as_typed", "quoted"]
 
 #: Last parts of keys whose values are names, never numbers.
 TEXT = (
@@ -45,6 +46,23 @@ def quoted(value: str) -> str:
     return f"'{inside}'"
 
 
+def as_override_value(path: str) -> str:
+    """Quote a value for the shell and for Hydra, if it needs it.
+
+    Args:
+        path: right-hand side of an override `key=value`.
+
+    Example:
+        >>> as_override_value("/runs/1/best_model"), as_override_value("/my runs/best_model")
+        ('/runs/1/best_model', '\\'"/my runs/best_model"\\'')
+    """
+    if re.fullmatch(r"[\w./+~-]+", path):
+        return path
+    # Hydra takes \" for a quote, and a backslash for itself except in front of a quote.
+    escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", path).replace('"', '\\"')
+    return shlex.quote(f'"{escaped}"')
+
+
 def as_typed(words: Sequence[str]) -> list[str]:
     """Return overrides in such a form that Hydra takes each value as it was typed.
 
@@ -67,6 +85,9 @@ def _as_typed(word: str) -> str:
         return word
     if not equals or not key.strip("+ "):
         raise InputError(f"{word!r} is no setting; type it as KEY=VALUE.")
+    if key.endswith(".smiles"):
+        value = typed_smiles(value, _several_jobs())
+        word = f"{key}={value}"
     parsed = _parsed(word)
     text = re.split(r"[./]", key)[-1] in TEXT and _misread(parsed, value)
     if text or (parsed is None and not value.startswith(("[", "{"))):
@@ -96,9 +117,13 @@ def _misread(parsed: Any, value: str) -> bool:
         return True
     found = parsed.value()
     if isinstance(found, ChoiceSweep):
-        several = {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(sys.argv)
-        return found.simple_form and not several
+        return found.simple_form and not _several_jobs()
     return isinstance(found, bool | int | float)
+
+
+def _several_jobs() -> bool:
+    """Return whether commas separate jobs."""
+    return bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(sys.argv))
 
 
 def _example(value: str) -> str:

@@ -1,7 +1,5 @@
 """The result of an import as text."""
 
-import re
-import shlex
 from dataclasses import dataclass, field
 
 __all__ = ["ImportReport", "listing"]
@@ -52,19 +50,16 @@ class ImportReport:
 
         Example:
             >>> print(ImportReport(properties=frozenset({"energy"})).next_step("my labels.db"))
-            spktrain experiment=gpip_finetune 'data.datapath="my labels.db"' 'labels=[energy]'
+            spktrain experiment=gpip_finetune data.datapath='"my labels.db"' 'labels=[energy]'
         """
         read = [name for name in ("energy", "forces", "stress") if name in self.properties]
         if not read:
             return None
-        path = (
-            target
-            if re.fullmatch(r"[\w./+~-]+", target)
-            else f'"{target.replace(chr(34), chr(92) + chr(34))}"'
-        )
-        words = ["spktrain", "experiment=gpip_finetune", f"data.datapath={path}"]
-        words += [] if read == ["energy", "forces"] else [f"labels=[{','.join(read)}]"]
-        return shlex.join(words)
+        # Imported here: Hydra, which the import itself does not need.
+        from gpip_plugins.io.overrides import as_override_value
+
+        command = f"spktrain experiment=gpip_finetune data.datapath={as_override_value(target)}"
+        return command + ("" if read == ["energy", "forces"] else f" 'labels=[{','.join(read)}]'")
 
     def _written(self) -> str:
         """Return what was written, without scalars."""

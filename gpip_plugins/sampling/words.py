@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.overrides import quoted
 from gpip_plugins.io.smiles_values import typed_smiles
 from gpip_plugins.sampling.settings import KEYWORDS, Preparation
 from gpip_plugins.sampling.systems import sources
@@ -141,10 +142,7 @@ def _readable(key: str, value: str, sweep: bool, name: str) -> str:
     """Return the override in a form that Hydra can parse."""
     parsed = _parsed(f"{key}={value}")
     if parsed is None and not value.startswith(("[", "{")):
-        # Backslashes count as such, except before the closing quote.
-        tail = len(value) - len(value.rstrip("\\"))
-        quoted = value.replace("'", r"\'") + "\\" * tail
-        return f"{key}='{quoted}'"
+        return f"{key}={quoted(value)}"
     if parsed is None:
         raise InputError(
             f"{name}={value} cannot be read; put entries with special characters in quotes, such "

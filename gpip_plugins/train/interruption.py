@@ -10,8 +10,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from gpip_plugins.io.overrides import as_override_value
 from gpip_plugins.io.unfinished import mark_finished, mark_unfinished
-from gpip_plugins.train.next_steps import as_override_value
 
 __all__ = ["Interruption"]
 

@@ -1,7 +1,6 @@
 """Prints commands that use the model of a finished run."""
 
 import os
-import re
 import shlex
 from collections.abc import Mapping
 
@@ -10,7 +9,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from schnetpack import properties
 from schnetpack.atomistic import Forces
 
-__all__ = ["NextSteps", "as_override_value"]
+from gpip_plugins.io.overrides import as_override_value
+
+__all__ = ["NextSteps"]
 
 #: Names that the programs take without being told.
 USUAL = ("energy", "forces", "stress")
@@ -99,20 +100,3 @@ def _all_periodic(datamodule: LightningDataModule | None) -> bool:
     """Return whether all configurations are periodic in three directions, as far as known."""
     tensors = getattr(getattr(datamodule, "dataset", None), "tensors", None) or {}
     return properties.pbc in tensors and bool(tensors[properties.pbc].all())
-
-
-def as_override_value(path: str) -> str:
-    """Quote a value for the shell and for Hydra, if it needs it.
-
-    Args:
-        path: right-hand side of an override `key=value`.
-
-    Example:
-        >>> as_override_value("/runs/1/best_model"), as_override_value("/my runs/best_model")
-        ('/runs/1/best_model', '\\'"/my runs/best_model"\\'')
-    """
-    if re.fullmatch(r"[\w./+~-]+", path):
-        return path
-    # Hydra takes \" for a quote, and a backslash for itself except in front of a quote.
-    escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", path).replace('"', '\\"')
-    return shlex.quote(f'"{escaped}"')

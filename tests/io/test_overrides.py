@@ -13,6 +13,12 @@ from gpip_plugins.io.overrides import as_typed, quoted
 PARSER = OverridesParser.create()
 
 
+@pytest.fixture(autouse=True)
+def one_job(monkeypatch):
+    """Hide the words of pytest: with its option -m, commas would separate jobs."""
+    monkeypatch.setattr(sys, "argv", ["spktrain"])
+
+
 def value_of(word):
     """Return what Hydra makes of an override in the form that we give it."""
     return PARSER.parse_override(as_typed([word])[0]).value()
@@ -97,3 +103,11 @@ def test_any_text_survives_its_quotes():
     for _ in range(500):
         text = "".join(random.choices(characters, k=random.randint(1, 9)))
         assert PARSER.parse_override(f"a={quoted(text)}").value() == text
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("[NH3+]CC(=O)[O-]", "[NH3+]CC(=O)[O-]"), ("[C]", "[C]"), ("[CC=O,CCO]", ["CC=O", "CCO"])],
+)
+def test_smiles_are_taken_as_they_are_typed(value, found):
+    assert value_of(f"data.system.smiles={value}") == found
