@@ -38,7 +38,7 @@ def fault(program: str, folder: str, words: list[str]) -> str:
         except Exception:
             traceback.print_exc()
             code = 1
-    return "" if not code else errors.getvalue()[-800:] or str(code)
+    return "" if not code else errors.getvalue()[-3000:] or str(code)
 
 
 if __name__ == "__main__":

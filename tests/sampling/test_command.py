@@ -126,7 +126,7 @@ def test_training_samples_a_box_from_nothing_and_gpip_sample_finds_it(
     sampling = ["n_frames=8", "temperatures=[300,600]", "sampling_interval=0.02"]
     sampling += ["equilibration=0", "energy_check=0", "count=27", "cell=9.35", "cores=2"]
     sampling += ["preparation.npt=0", "preparation.annealing=0.04"]
-    training = translate(sampling)
+    training = translate(["system=water64", *sampling])[1:]
     training += ["data.num_train=4", "data.num_val=2", "data.batch_size=2", "trainer.max_epochs=1"]
     training += ["trainer.accelerator=cpu", "globals.cutoff=3.0"]
     run_program(tmp_path, "spktrain", "experiment=gpip_water", *training)
