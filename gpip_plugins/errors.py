@@ -38,7 +38,8 @@ class InputError(CompactHydraException, ValueError):
 def with_names(sentence: str, names: Mapping[str, str]) -> str:
     """Return a sentence with the names of parameters that the user knows.
 
-    `parameter=value` is replaced everywhere. A parameter without a value is replaced only if its
+    `parameter=value` is replaced everywhere, except in quotes, where a message writes what can be
+    typed as it stands. A parameter without a value is replaced only if its
     name has an underscore; otherwise it could be an English word.
 
     Args:
@@ -48,6 +49,8 @@ def with_names(sentence: str, names: Mapping[str, str]) -> str:
             and its value (a flag).
 
     Example:
+        >>> with_names("labels=a is none; type 'labels=[b]'.", {"labels": "data.labels="})
+        "data.labels=a is none; type 'labels=[b]'."
         >>> with_names("energy_unit=cal is no unit; set energy_unit.", {"energy_unit": "--unit "})
         '--unit cal is no unit; set --unit.'
         >>> with_names("source=/data/energy_unit/a.xyz", {"energy_unit": "--unit "})
@@ -58,7 +61,7 @@ def with_names(sentence: str, names: Mapping[str, str]) -> str:
     for parameter, shown in names.items():
         bare = shown.rstrip(" =")
         value = "" if bare != shown else r"(True|False|\w+)"
-        sentence = re.sub(rf"(?<![\w./]){parameter}={value}", lambda _, s=shown: s, sentence)
+        sentence = re.sub(rf"(?<![\w./']){parameter}={value}", lambda _, s=shown: s, sentence)
         if "_" in parameter:
             alone = rf"(?<![\w./-]){parameter}(?![\w=/])"
             sentence = re.sub(alone, lambda _, b=bare: b, sentence)

@@ -62,7 +62,7 @@ def _check_labels(
         if name not in available:
             usual = ("energy", "forces", "stress")
             there = ",".join(label for label in usual if label in available)
-            choice = f"train on what there is with labels=[{there}], or " if name in usual else ""
+            choice = f"train on what there is with 'labels=[{there}]', or " if name in usual else ""
             raise InputError(
                 f"datapath={datapath} has no property '{name}', only {sorted(available)}; "
                 f"{choice if there else ''}set load_properties and property_units (in our recipes "

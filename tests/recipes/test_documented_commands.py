@@ -79,14 +79,14 @@ NOT_RUN = re.compile(
             r"experiment=(md17|gpip_finetune_md17|gpip_finetune_iso17)",  # downloads
             r"data=(md17_labels|iso17_labels)|members=\[(md17|qm9|ani1x|pcqm4mv2)\]",  # downloads
             r"water\.npy|electrolyte\.xyz|LiPF6|et\.ckpt|et_model|qm9\.xyz|selected_vasp",  # files
-            r"cluster=|size=paper|system=(electrolyte|water|isomers|md17)|data\.system|data/system|^file=(box|salt)",
+            r"cluster=|size=paper|system=(electrolyte|water|isomers|md17)|data\.system|data/system|^file=(box|salt)|WrapPositions|stress\]|num_train=160",
+            r"experiment=gpip_(water|electrolyte|md17|iso17)$",
             r"^count|smiles=\[|^FILE$|--help|restart=|gap|oreo_qm9",
         )
     )
 )
 #: Experiments that sample first; they run on frames that were sampled once.
-SAMPLED = ("gpip_pretrain", "gpip_classical_pretrain", "classical_pretrain", "gpip_md17")
-SAMPLED += ("gpip_iso17", "gpip_water", "gpip_electrolyte")
+SAMPLED = ("gpip_pretrain", "gpip_classical_pretrain", "classical_pretrain")
 SMALL = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "run.id=run", "data.batch_size=4"]
 NARROW = ["model.representation.n_atom_basis=16", "model.representation.n_interactions=2"]
 
@@ -127,7 +127,7 @@ def prepared(tmp_path_factory, run_folder, run_program):
     label(folder)
     (folder / "data").mkdir(exist_ok=True)
     run_program(folder, "gpip", "import", "labels.xyz", "labels.db", "--energy-unit", "eV")
-    run_program(folder, "gpip", "import", "minima.xyz", "minima.db", "--unlabelled")
+    run_program(folder, "gpip", "import", "labels.xyz", "minima.db", "--unlabelled")
     for copy in ("test.db", "train.db", "data/off_equilibrium.db"):
         shutil.copy(folder / "labels.db", folder / copy)
     shutil.copy(folder / "minima.db", folder / "data" / "equilibrium.db")
