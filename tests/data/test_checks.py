@@ -75,7 +75,7 @@ def test_database_without_configurations(write):
 def test_database_without_forces(write):
     systems = [molecule("H2O")] * 12
     path = write(systems, [{"energy": np.zeros(1)}] * 12, {"energy": "eV"})
-    with pytest.raises(InputError, match=r"only \['energy'\]; train .* labels=\[energy\], or"):
+    with pytest.raises(InputError, match=r"only \['energy'\]; train .* 'labels=\[energy\]', or"):
         set_up(path)
 
 

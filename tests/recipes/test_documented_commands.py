@@ -79,7 +79,8 @@ NOT_RUN = re.compile(
             r"experiment=(md17|gpip_finetune_md17|gpip_finetune_iso17)",  # downloads
             r"data=(md17_labels|iso17_labels)|members=\[(md17|qm9|ani1x|pcqm4mv2)\]",  # downloads
             r"water\.npy|electrolyte\.xyz|LiPF6|et\.ckpt|et_model|qm9\.xyz|selected_vasp",  # files
-            r"cluster=|size=paper|system=(electrolyte|water|isomers|md17)|data\.system|data/system|^file=(box|salt)|WrapPositions|stress\]|num_train=160",
+            r"cluster=|size=paper|system=(electrolyte|water|isomers|md17)|data\.system|data/system",
+            r"^file=(box|salt)|WrapPositions|stress\]|num_train=160",
             r"experiment=gpip_(water|electrolyte|md17|iso17)$",
             r"^count|smiles=\[|^FILE$|--help|restart=|gap|oreo_qm9",
         )
