@@ -12,8 +12,8 @@ from gpip_plugins.analysis.structure_faults import check_structure
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.ase_database import Database, is_schnetpack
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
-from gpip_plugins.io.structures import read_structures
 from gpip_plugins.labels.frames import label_of
+from gpip_plugins.labels.readers import FAULT, reader_of
 from gpip_plugins.units import energy_in_ev, forces_in_ev_per_angstrom
 
 __all__ = ["Prediction", "check_files", "read_predictable", "write_predictions"]
@@ -62,9 +62,9 @@ def read_predictable(
     """Yield the structures of a file in Å, with their labels in eV and eV/Å.
 
     Args:
-        source: absolute path of a SchNetPack database, or of any file that ASE reads.
+        source: absolute path of a SchNetPack database, or of any file that `gpip import` reads.
         keys: names of energy and forces in the file.
-        scales: factors from these labels to eV and eV/Å; a database states its own units.
+        scales: factors from these labels to eV and eV/Å; not used for a file that states its units.
 
     Raises:
         InputError: names the structure that cannot be read or predicted.
@@ -73,9 +73,17 @@ def read_predictable(
         # Converted with the units that the database states.
         frames, scales = _rows(source, keys), (1.0, 1.0)
     else:
-        frames = read_structures(source)
+        reader = reader_of(source)
+        frames = reader.frames(source)
+        if reader.converts and reader.states_units(source):
+            scales = (1.0, 1.0)
     for number, atoms in enumerate(frames):
         where = f"Structure {number} of {source} (counted from 0)"
+        if FAULT in atoms.info:
+            raise InputError(
+                f"{where} has {atoms.info[FAULT]}, so that its labels say nothing; write a "
+                "database with `gpip import --skip-unlabelled`, and predict that."
+            )
         check_structure(atoms, where)
         energy = _label(atoms, keys[0], (1,), "label_energy_key", where)
         forces = _label(atoms, keys[1], (len(atoms), 3), "label_forces_key", where)
