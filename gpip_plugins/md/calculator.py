@@ -156,6 +156,8 @@ class PotentialCalculator(SchNetPackCalculator):
             InputError: at the first call, for unknown elements or positions that are not finite.
         """
         if not self._system_checked:
+            # SchNetPack keeps the results of all simulations of a process in one dictionary.
+            system.properties = {}
             if not torch.isfinite(system.positions).all():
                 raise InputError(
                     "The structure contains positions that are not finite; repair its file."

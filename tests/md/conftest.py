@@ -56,6 +56,7 @@ def system_of():
     def make(atoms, n_replicas=1, temperature=500.0, rotation=True):
         torch.manual_seed(1)
         system = System()
+        system.properties = {}  # SchNetPack keeps one dictionary for all systems of a process
         atoms = molecule(atoms) if isinstance(atoms, str) else atoms
         system.load_molecules(atoms, n_replicas=n_replicas)
         system = system.to(torch.float64)

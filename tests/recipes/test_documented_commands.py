@@ -104,9 +104,7 @@ def to_run(program):
     """Return the words of all different commands of a program that are run."""
     found = [param.values for param in listed()] + list(in_recipes())
     found = {tuple(words) for name, words in found if name == program}
-    # Simulations at constant pressure come last: SchNetPack keeps their stress in the process.
-    found = sorted(found, reverse=True)
-    return [list(words) for words in found if not any(map(NOT_RUN.search, words))]
+    return [list(words) for words in sorted(found) if not any(map(NOT_RUN.search, words))]
 
 
 @pytest.fixture(scope="module")
