@@ -67,6 +67,15 @@ class Odd:
     text: str = field(repr=False)
     done: str
 
+    def written(self, folder: Path) -> Path:
+        """Write the file into a folder; return its path."""
+        (folder / "a.xyz").write_bytes(self.text.encode())
+        return folder / "a.xyz"
+
+    def has(self, numbers, positions, energy=None, forces=None) -> bool:
+        """Return whether one of the frames says these numbers."""
+        return is_in_file(self.frames, numbers, positions, energy, forces)
+
 
 def valid(n_frames=24) -> list[Frame]:
     """Return frames of ethanol on springs, with the energies and forces of the springs."""
@@ -255,37 +264,31 @@ def typed(capsys):
 @ODD
 @given(odd=odd_files())
 def test_import(odd, tmp_path, typed):
-    frames, text = odd.frames, odd.text
-    source, target = tmp_path / "a.xyz", tmp_path / "a.db"
-    source.write_bytes(text.encode())
+    source, target = odd.written(tmp_path), tmp_path / "a.db"
     if typed(target, "import", source, target, "--energy-unit", "eV"):
         database = Database(target)
         for row in database.rows():
             energy = float(np.ravel(row.data["energy"])[0]) if "energy" in row.data else None
             forces = row.data.get("forces")
-            assert is_in_file(frames, row.numbers, row.positions, energy, forces)
+            assert odd.has(row.numbers, row.positions, energy, forces)
 
 
 @ODD
 @given(odd=odd_files())
 def test_import_of_structures_alone(odd, tmp_path, typed):
-    frames, text = odd.frames, odd.text
-    source, target = tmp_path / "a.xyz", tmp_path / "a.db"
-    source.write_bytes(text.encode())
+    source, target = odd.written(tmp_path), tmp_path / "a.db"
     if typed(target, "import", source, target, "--unlabelled"):
         for row in Database(target).rows():
-            assert is_in_file(frames, row.numbers, row.positions)
+            assert odd.has(row.numbers, row.positions)
 
 
 @ODD
 @given(odd=odd_files())
 def test_predict(odd, tmp_path, typed, run_folder):
-    frames, text = odd.frames, odd.text
-    source, target = tmp_path / "a.xyz", tmp_path / "out.xyz"
-    source.write_bytes(text.encode())
+    source, target = odd.written(tmp_path), tmp_path / "out.xyz"
     if typed(target, "predict", run_folder / "run", source, target):
         for atoms in read(target, ":"):
-            assert is_in_file(frames, atoms.numbers, atoms.positions)
+            assert odd.has(atoms.numbers, atoms.positions)
             assert np.isfinite(atoms.get_potential_energy())
             assert np.isfinite(atoms.get_forces()).all()
 
@@ -293,13 +296,11 @@ def test_predict(odd, tmp_path, typed, run_folder):
 @ODD
 @given(odd=odd_files())
 def test_select(odd, tmp_path, typed):
-    frames, text = odd.frames, odd.text
-    source, target = tmp_path / "a.xyz", tmp_path / "out.xyz"
-    source.write_bytes(text.encode())
+    source, target = odd.written(tmp_path), tmp_path / "out.xyz"
     if typed(target, "select", source, "-n", 3, "--out", target):
         chosen = read(target, ":")
         assert len(chosen) == 3
-        assert all(is_in_file(frames, atoms.numbers, atoms.positions) for atoms in chosen)
+        assert all(odd.has(atoms.numbers, atoms.positions) for atoms in chosen)
 
 
 @ODD
@@ -308,9 +309,7 @@ def test_simulation_and_sampling(odd, tmp_path):
     from gpip_plugins.md.inputs import molecules
     from gpip_plugins.sampling.systems.sources import Files
 
-    frames, text = odd.frames, odd.text
-    source = tmp_path / "a.xyz"
-    source.write_bytes(text.encode())
+    source = odd.written(tmp_path)
     doors = (molecules, lambda path: Files(path).build(seed=0))
     for door in doors:
         try:
@@ -319,7 +318,7 @@ def test_simulation_and_sampling(odd, tmp_path):
             assert str(error).count("\n") == 0
             continue
         for system in systems:
-            assert is_in_file(frames, system.numbers, system.positions)
+            assert odd.has(system.numbers, system.positions)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,7 @@ which a SchNetPack model is built. All are loaded weights-only, with the rules o
 `gpip_plugins.checkpoint.safe_pickle`.
 """
 
-import contextlib
 import hashlib
-import io
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -189,12 +187,9 @@ def _unpickle(path: str, data: bytes, archive: Archive, trust: tuple[str, ...]) 
             f" give trust={package}, otherwise save the weights alone with"
             " torch.save(model.state_dict(), FILE)."
         )
-    present = torch.serialization.get_safe_globals()
-    # On leaving the context its names are removed, so it must not contain those added elsewhere.
-    extra = [pair for pair in safe_pickle.as_safe_globals(outline.names) if pair not in present]
+    names = safe_pickle.as_safe_globals(outline.names)
     try:
-        with torch.serialization.safe_globals(extra) if extra else contextlib.nullcontext():
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return safe_pickle.unpickled(data, names)
     except Exception as error:
         raise damaged_file(path) from error
 

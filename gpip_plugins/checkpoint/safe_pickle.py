@@ -29,6 +29,8 @@ Example:
 
 import io
 import pickle
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -42,7 +44,7 @@ from gpip_plugins.checkpoint.allowed_names import (
 from gpip_plugins.checkpoint.archive import Archive
 from gpip_plugins.checkpoint.outline import Outline, outline_of
 
-__all__ = ["as_safe_globals", "names_in", "refused"]
+__all__ = ["as_safe_globals", "names_in", "refused", "unpickled"]
 
 
 def _torch_function(owner: type, name: str):
@@ -94,3 +96,20 @@ def as_safe_globals(names: set[str], may_import: bool = True) -> list[tuple[obje
             if found is not None:
                 pairs.append((found, name))
     return pairs
+
+
+def unpickled(data: bytes, names: Iterable[object]) -> Any:
+    """Load a file on the CPU with PyTorch's weights-only unpickler.
+
+    Args:
+        data: the whole file, whose names the caller has checked.
+        names: classes and functions that may occur in it beside those that PyTorch knows, in the
+            form that `add_safe_globals` takes.
+
+    Raises:
+        Exception: of many kinds, for a damaged file and for any other name.
+    """
+    # On leaving the context its names are removed, so it must not contain those added elsewhere.
+    present = torch.serialization.get_safe_globals()
+    with torch.serialization.safe_globals([name for name in names if name not in present]):
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

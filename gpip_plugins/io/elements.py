@@ -6,18 +6,17 @@ ASE takes words of the comment. A structure read in this way looks right and is 
 are refused here, unless the elements of the types are given.
 """
 
-import io
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 from ase import Atoms
 from ase.data import atomic_numbers
-from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.text import open_text
 
 __all__ = ["check_elements", "check_names", "check_symbols", "element_options"]
 
@@ -85,7 +84,7 @@ def element_options(path: str, kind: str, elements: Sequence[str] | None) -> dic
         raise _not_used(elements, path)
     check = {"proteindatabank": _check_pdb, "vasp": _check_poscar}
     if kind in check:
-        with _text(path) as file:
+        with open_text(path) as file:
             check[kind](file, path)
     return {}
 
@@ -121,15 +120,9 @@ def check_elements(frame: Atoms, kind: str, elements: Sequence[str] | None, wher
             )
 
 
-def _text(path: str) -> IO[str]:
-    """Open a text file, also a compressed one."""
-    packed = open_with_compression(path, "rb")
-    return io.TextIOWrapper(packed, encoding="utf-8-sig", errors="replace")
-
-
 def _lammps(path: str, kind: str, elements: Sequence[str] | None) -> dict[str, Any]:
     """Return ASE's option for the elements of the types, unless the file has elements."""
-    with _text(path) as file:
+    with open_text(path) as file:
         stated = _dump_states(file, path) if kind == "lammps-dump-text" else _data_states(file)
     if stated:
         if elements:

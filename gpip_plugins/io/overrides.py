@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.smiles_values import typed_smiles
 
-__all__ = ["as_override_value", "as_typed", "quoted"]
+__all__ = ["as_override_value", "as_typed", "parsed", "quoted"]
 
 #: Last parts of keys whose values are names, never numbers.
 TEXT = (
@@ -31,19 +31,22 @@ TEXT = (
 )  # fmt: skip
 
 
-def quoted(value: str) -> str:
+def quoted(value: str, mark: str = "'") -> str:
     r"""Return a text in the quotes of Hydra.
 
     Args:
         value: any text.
+        mark: the quote, single or double.
 
     Example:
         >>> print(quoted("runs/epoch=01.ckpt"), quoted("it's"))
         'runs/epoch=01.ckpt' 'it\'s'
     """
     # Backslashes count as such, except before a quote.
-    inside = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", r"\'"), value)
-    return f"'{inside}'"
+    inside = re.sub(
+        rf"(\\*)({mark}|$)", lambda m: m[1] * 2 + m[2].replace(mark, f"\\{mark}"), value
+    )
+    return f"{mark}{inside}{mark}"
 
 
 def as_override_value(path: str) -> str:
@@ -58,9 +61,7 @@ def as_override_value(path: str) -> str:
     """
     if re.fullmatch(r"[\w./+~-]+", path):
         return path
-    # Hydra takes \" for a quote, and a backslash for itself except in front of a quote.
-    escaped = re.sub(r'(\\*)(?="|$)', r"\1\1", path).replace('"', '\\"')
-    return shlex.quote(f'"{escaped}"')
+    return shlex.quote(quoted(path, '"'))
 
 
 def as_typed(words: Sequence[str]) -> list[str]:
@@ -88,12 +89,12 @@ def _as_typed(word: str) -> str:
     if key.endswith(".smiles"):
         value = typed_smiles(value, _several_jobs())
         word = f"{key}={value}"
-    parsed = _parsed(word)
-    text = re.split(r"[./]", key)[-1] in TEXT and _misread(parsed, value)
-    if text or (parsed is None and not value.startswith(("[", "{"))):
+    found = parsed(word)
+    text = re.split(r"[./]", key)[-1] in TEXT and _misread(found, value)
+    if text or (found is None and not value.startswith(("[", "{"))):
         word = f"{key}={quoted(value)}"
-        parsed = _parsed(word)
-    if parsed is None:
+        found = parsed(word)
+    if found is None:
         example = f"{key}={_example(value)}"
         example = shlex.quote(example) if '"' in example else f'"{example}"'
         raise InputError(
@@ -103,19 +104,27 @@ def _as_typed(word: str) -> str:
     return word
 
 
-def _parsed(word: str) -> Any:
-    """Return the override as Hydra reads it; None if it cannot."""
+def parsed(word: str) -> Any:
+    """Return an override as Hydra reads it; None if it cannot.
+
+    Args:
+        word: the override.
+
+    Example:
+        >>> parsed("a=[1,2]").value(), parsed("a=(")
+        ([1, 2], None)
+    """
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:
         return None
 
 
-def _misread(parsed: Any, value: str) -> bool:
+def _misread(override: Any, value: str) -> bool:
     """Return whether Hydra takes the name of a file for something else."""
-    if parsed is None or (not value.startswith(("'", '"')) and os.path.exists(value)):
+    if override is None or (not value.startswith(("'", '"')) and os.path.exists(value)):
         return True
-    found = parsed.value()
+    found = override.value()
     if isinstance(found, ChoiceSweep):
         return found.simple_form and not _several_jobs()
     return isinstance(found, bool | int | float)

@@ -178,6 +178,21 @@ def whole_file(target: str | os.PathLike, overwrite: bool = True) -> Iterator[st
                 os.remove(leftover)
 
 
+def write_whole(target: str | os.PathLike, data: bytes) -> None:
+    """Write a file that appears complete or not at all, as by `whole_file`.
+
+    Args:
+        target: the file.
+        data: its content. PyTorch writes into memory first, since on a full disk `torch.save`
+            raises an error that does not name the cause.
+
+    Raises:
+        InputError: as for `whole_file`.
+    """
+    with whole_file(target) as partial:
+        Path(partial).write_bytes(data)
+
+
 @contextlib.contextmanager
 def _alive(path: str) -> Iterator[None]:
     """Hold the lock on a file; the system releases it when the process ends for any reason."""

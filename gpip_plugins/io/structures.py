@@ -1,7 +1,6 @@
 """Read structures with ASE, also from compressed files."""
 
 import contextlib
-import io
 import os
 import re
 import tempfile
@@ -14,6 +13,7 @@ from ase.io.formats import filetype, get_compression, open_with_compression
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.elements import check_elements, element_options
+from gpip_plugins.io.text import open_text
 from gpip_plugins.io.xyz import read_xyz
 
 __all__ = ["read_structures", "structure_format"]
@@ -60,7 +60,7 @@ def read_structures(path: str, elements: Sequence[str] | None = None) -> Iterato
             kind = structure_format(path)
             options = element_options(path, kind, elements)
             if kind in XYZ:
-                file = stack.enter_context(_text(path))
+                file = stack.enter_context(open_text(path))
                 yield from read_xyz(file, path)
                 return
             plain = path
@@ -103,13 +103,6 @@ def _format(path: str) -> str:
     if kind == "espresso-out" and b"PWSCF" not in head:  # ASE takes any file in .out for it
         raise ValueError("an output of none of the known programs")
     return kind
-
-
-def _text(path: str) -> io.TextIOWrapper:
-    """Open a text file, also a compressed one; what is no UTF-8 can only be in comments."""
-    return io.TextIOWrapper(
-        open_with_compression(path, "rb"), encoding="utf-8-sig", errors="replace"
-    )
 
 
 def _unpack(path: str, target: str) -> None:

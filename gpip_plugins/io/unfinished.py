@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from gpip_plugins.io.paths import whole_file
+from gpip_plugins.io.paths import write_whole
 
 __all__ = ["mark_finished", "mark_unfinished", "note_beside"]
 
@@ -31,8 +31,7 @@ def mark_unfinished(folder: str | os.PathLike, note: str) -> None:
         ...     print(before, note_beside(f"{folder}/best_model"))
         The training has not finished. None
     """
-    with whole_file(os.path.join(folder, NAME)) as partial:
-        Path(partial).write_text(note + "\n", encoding="utf-8")
+    write_whole(os.path.join(folder, NAME), f"{note}\n".encode())
 
 
 def mark_finished(folder: str | os.PathLike) -> None:

@@ -77,11 +77,13 @@ class LabelledFrames:
         self.source, self.labels, self.progress = source, labels, progress
         self.skip_unlabelled, self.accept_implausible = skip_unlabelled, accept_implausible
         self.properties = frozenset(labels.wanted if properties is None else properties)
+        self.reader = labels.reader(source)
         self.report = ImportReport(
-            units=labels.units(source), properties=self.properties, scalars=dict(labels.scalars)
+            units=labels.units(source, self.reader),
+            properties=self.properties,
+            scalars=dict(labels.scalars),
         )
         self.factors = factors(self.report.units)
-        self.reader = labels.reader(source)
         self.name = os.path.basename(source)
 
     def __iter__(self) -> Iterator[Row]:

@@ -7,12 +7,14 @@ the target, which is renamed to the target only when all checks have passed.
 import hashlib
 import itertools
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
 from gpip_plugins.io.ase_database import write_rows
 from gpip_plugins.io.paths import check_target, existing, resolve, whole_file
 from gpip_plugins.labels.frames import LabelledFrames, OtherProperties
 from gpip_plugins.labels.keys_and_units import Labels, factors
-from gpip_plugins.labels.readers import FAULT, reader_of
+from gpip_plugins.labels.readers import FAULT
 from gpip_plugins.labels.report import ImportReport
 from gpip_plugins.labels.values import OPTIONAL, values_of
 
@@ -57,14 +59,16 @@ def import_labels(
     labels = labels or Labels()
     source, target = resolve(source), resolve(target)
     check_paths(source, target, overwrite)
+    reader = labels.reader(source)
+    units = labels.units(source, reader)
     origin = {
         "source": os.path.basename(source),
-        "source_sha256": _sha256(source),
-        "source_units": labels.units(source),
+        "source_sha256": _sha256(reader.files(source)),
+        "source_units": units,
     }
     if level_of_theory is not None:
         origin["level_of_theory"] = level_of_theory
-    properties = first_properties(source, labels)
+    properties = first_properties(source, labels, units)
     while True:
         frames = LabelledFrames(
             source, labels, skip_unlabelled, accept_implausible, progress, properties
@@ -73,15 +77,15 @@ def import_labels(
             with whole_file(target, overwrite) as partial:
                 rows = iter(frames)
                 first = next(rows)  # a file without usable frames raises here
-                units = labels.property_units(properties)
-                write_rows(partial, itertools.chain([first], rows), units, **origin)
+                stored = labels.property_units(properties)
+                write_rows(partial, itertools.chain([first], rows), stored, **origin)
             return frames.report
         except OtherProperties as found:
             # A database has the same properties in all rows; start again with those of all frames.
             properties = found.properties
 
 
-def first_properties(source: str, labels: Labels) -> frozenset[str]:
+def first_properties(source: str, labels: Labels, units: dict[str, str]) -> frozenset[str]:
     """Return which properties the first labelled frame of a file has.
 
     A property with a name of its own is taken to be in the file.
@@ -89,8 +93,8 @@ def first_properties(source: str, labels: Labels) -> frozenset[str]:
     Args:
         source: absolute path.
         labels: names and units of the labels.
+        units: units of the file, see `Labels.units`.
     """
-    units = labels.units(source)
     if not labels.wanted:
         return frozenset()
     known = set(labels.wanted) | set(OPTIONAL)
@@ -120,10 +124,10 @@ def check_paths(source: str, target: str, overwrite: bool = False) -> None:
     check_target(resolve(target), (".db",), overwrite, source)
 
 
-def _sha256(source: str) -> str:
-    """Return the SHA-256 of all files that are read of a source."""
+def _sha256(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of the content of some files in their order."""
     digest = hashlib.sha256()
-    for path in reader_of(source).files(source):
+    for path in files:
         with open(path, "rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)

@@ -85,18 +85,20 @@ class Labels:
         """Which of energy and forces have a name of their own, so that they must be there."""
         return {name for name, key in self.wanted.items() if key != USUAL_KEYS[name]}
 
-    def units(self, source: str) -> dict[str, str]:
+    def units(self, source: str, reader: Reader | None = None) -> dict[str, str]:
         """Return the units of a file, with the keys energy, distance and forces.
 
         Without energies and forces there is only distance.
 
         Args:
             source: absolute path.
+            reader: its reader, if there is one already; to find that of a folder, its files are
+                looked at.
 
         Raises:
             InputError: if neither the settings nor the format state the unit of the energies.
         """
-        reader = self.reader(source)
+        reader = reader or self.reader(source)
         reader.check_units(
             source,
             energy_unit=self.energy_unit,

@@ -19,7 +19,7 @@ from schnetpack.md import Simulator
 from schnetpack.md.simulation_hooks import SimulationHook
 
 from gpip_plugins.checkpoint.allowed_names import TENSOR_TYPE, look_up
-from gpip_plugins.checkpoint.safe_pickle import names_in
+from gpip_plugins.checkpoint.safe_pickle import names_in, unpickled
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.paths import whole_file
 from gpip_plugins.md.neighbors import MoleculeNeighbors
@@ -122,11 +122,8 @@ def load_state(path: str, name: str = "restart", trust: Sequence[str] = ()) -> d
             f"{name}={path} was not loaded because it uses {', '.join(foreign[:3])}, which no "
             "checkpoint of a simulation needs; give the checkpoint.chk that spkmd wrote."
         )
-    present = torch.serialization.get_safe_globals()
-    extra = [hook for hook in hooks.values() if hook is not None and hook not in present]
     try:
-        with torch.serialization.safe_globals(extra):
-            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        state = unpickled(data, [hook for hook in hooks.values() if hook is not None])
     except Exception:
         raise damaged from None
     if not _whole(state):

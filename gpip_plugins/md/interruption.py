@@ -15,6 +15,8 @@ from typing import ClassVar
 
 from hydra.core.hydra_config import HydraConfig
 
+from gpip_plugins.io.overrides import as_override_value
+
 __all__ = ["Interruption", "command_to_continue"]
 
 #: Settings of the new command that replace those typed.
@@ -89,15 +91,6 @@ def command_to_continue(n_left: int, checkpoint: str) -> str:
     """
     typed = sys.argv[1:] if HydraConfig.initialized() else []
     words = [word for word in typed if not word.lstrip("+").startswith(_REPLACED)]
-    words.append(f"dynamics.n_steps={n_left}")
-    words += [_setting("simulation_dir", os.path.dirname(checkpoint))]
-    words += [_setting("restart", checkpoint)]
-    return shlex.join(["spkmd", *words])
-
-
-def _setting(key: str, path: str) -> str:
-    """Return key and path as Hydra reads them, with quotes where its grammar needs them."""
-    if all(letter.isalnum() or letter in "/._-:+" for letter in path):
-        return f"{key}={path}"
-    escaped = path.replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{escaped}'"
+    paths = {"simulation_dir": os.path.dirname(checkpoint), "restart": checkpoint}
+    settings = [f"{key}={as_override_value(path)}" for key, path in paths.items()]
+    return " ".join([shlex.join(["spkmd", *words, f"dynamics.n_steps={n_left}"]), *settings])

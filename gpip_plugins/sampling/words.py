@@ -10,14 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Final
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from gpip_plugins._search_path import recipes_folder
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.overrides import quoted
+from gpip_plugins.io.overrides import parsed, quoted
 from gpip_plugins.io.smiles_values import typed_smiles
 from gpip_plugins.sampling.settings import KEYWORDS, Preparation
 from gpip_plugins.sampling.systems import sources
@@ -140,25 +138,17 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 def _readable(key: str, value: str, sweep: bool, name: str) -> str:
     """Return the override in a form that Hydra can parse."""
-    parsed = _parsed(f"{key}={value}")
-    if parsed is None and not value.startswith(("[", "{")):
+    override = parsed(f"{key}={value}")
+    if override is None and not value.startswith(("[", "{")):
         return f"{key}={quoted(value)}"
-    if parsed is None:
+    if override is None:
         raise InputError(
             f"{name}={value} cannot be read; put entries with special characters in quotes, such "
             f'as "{name}=[\'A=B.xyz\',C.xyz]" or "{name}={{Cl: -1}}".'
         )
-    if isinstance(parsed.value(), ChoiceSweep) and parsed.value().simple_form and not sweep:
+    if isinstance(override.value(), ChoiceSweep) and override.value().simple_form and not sweep:
         raise InputError(
             f"{name}={value} holds a comma; write {name}=[{value}] for a list, \"{name}='{value}'\""
             " for one text, or add -m for several jobs."
         )
     return f"{key}={value}"
-
-
-def _parsed(override: str):
-    """Return the override as Hydra reads it; None if it cannot."""
-    try:
-        return OverridesParser.create().parse_override(override)
-    except HydraException:
-        return None

@@ -3,7 +3,6 @@
 import io
 import os
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import nn
 from torchmetrics import Metric
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import whole_file
+from gpip_plugins.io.paths import write_whole
 from gpip_plugins.task.first_validation import FirstValidation
 from gpip_plugins.task.outputs import PretextOutput
 from gpip_plugins.task.row_mean import RowMean
@@ -152,8 +151,7 @@ class GpipTask(AtomisticTask):
             return
         buffer = io.BytesIO()
         super().save_model(buffer, do_postprocessing)
-        with whole_file(path) as partial:
-            Path(partial).write_bytes(buffer.getvalue())
+        write_whole(path, buffer.getvalue())
 
     def with_all_gradients(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss; in a parallel run, give every weight a gradient, which may be zero.

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import whole_file
+from gpip_plugins.io.paths import write_whole
 
 __all__ = ["CheckpointFiles", "remove_partial_checkpoints"]
 
@@ -42,8 +42,7 @@ class CheckpointFiles(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with whole_file(path) as partial:
-            Path(partial).write_bytes(buffer.getvalue())
+        write_whole(path, buffer.getvalue())
 
     def load_checkpoint(
         self,

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.io.paths import remove_partial, whole_file, writing
+from gpip_plugins.io.paths import remove_partial, write_whole, writing
 from gpip_plugins.potential.card import Card
 from gpip_plugins.train.checkpoint_files import remove_partial_checkpoints
 
@@ -74,13 +74,11 @@ class ModelCheckpoint(schnetpack.train.ModelCheckpoint):
             return
         buffer = io.BytesIO()
         self.task.save_model(buffer, do_postprocessing=self.do_postprocessing)
-        with whole_file(self.model_path) as partial:
-            Path(partial).write_bytes(buffer.getvalue())
+        write_whole(self.model_path, buffer.getvalue())
         card = Card.from_model(self.task.model)
         if card is not None:
             folder = Path(self.model_path).absolute().parent
-            with whole_file(folder / "card.md") as partial:
-                Path(partial).write_text(card.markdown(), encoding="utf-8")
+            write_whole(folder / "card.md", card.markdown().encode())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best checkpoint, then the newest, which stores the best score."""

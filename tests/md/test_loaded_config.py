@@ -58,7 +58,7 @@ def test_a_configuration_of_an_earlier_run_is_loaded(load):
         ("system.initializer", {"_target_": "schnetpack.utils.load_model", "path": "x"}),
         ("dynamics.simulation_hooks", [{"_target_": "subprocess.Popen", "args": "ls"}]),
         ("callbacks.hdf5.filename", "../../a.hdf5"),
-        ("callbacks.hdf5.checkpoint_file", "/root/.bashrc"),
+        ("callbacks.hdf5.checkpoint_file", "/etc/passwd"),
     ],
 )
 def test_foreign_code_and_files_are_refused(load, key, value):

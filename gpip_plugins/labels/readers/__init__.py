@@ -3,6 +3,7 @@
 A new format is one file in this folder with a class of `Reader`, and one line in `READERS`.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -48,13 +49,15 @@ def reader_of(path: str, elements: Sequence[str] = (), keys: Sequence[str] = ())
         >>> reader_of(__file__).name
         'a file that ASE reads'
     """
-    fitting = [reader for reader in READERS if reader.fits(path)]
+    found = (reader for reader in READERS if reader.fits(path))
+    # A folder may hold several formats; of a file the first one counts.
+    fitting = list(found if os.path.isdir(path) else itertools.islice(found, 1))
     if not fitting:
         raise InputError(
             f"source={path} is in none of the formats that are read: "
             f"{'; '.join(reader.name for reader in READERS)}."
         )
-    if os.path.isdir(path) and len(fitting) > 1:
+    if len(fitting) > 1:
         raise InputError(
             f"source={path} holds {' and '.join(reader.name for reader in fitting)}; name a folder "
             "with one of them."

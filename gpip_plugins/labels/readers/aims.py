@@ -5,88 +5,72 @@ A step is a converged cycle with `Electronic free energy` (eV), to which the for
 below a step, molecular dynamics the structure of the step itself.
 """
 
-import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
-from ase.io.formats import open_with_compression
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers.reader import Reader, head_of, unusable
+from gpip_plugins.labels.readers.reader import TextOutput, unusable
 
 __all__ = ["AimsOutput"]
 
-MARK = b"Invoking FHI-aims"
 FREE = re.compile(r"\| Electronic free energy +: +(\S+) eV\s*$")
 CORRECTED = re.compile(r"\| Total energy corrected +: +(\S+) eV")
 SPECIES = re.compile(r"\s*\|\s*\d+: Species (\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s*$")
 
 
-class AimsOutput(Reader):
+class AimsOutput(TextOutput):
     """The output of FHI-aims."""
 
     name = "an output of FHI-aims"
+    mark = b"Invoking FHI-aims"
 
-    @classmethod
-    def fits(cls, path: str) -> bool:
-        """Return whether the file has the title of FHI-aims."""
-        return MARK in head_of(path)
-
-    def files(self, path: str) -> list[Path]:
-        """Return the file itself."""
-        return [Path(path)]
-
-    def frames(self, path: str) -> Iterator[Atoms]:
+    @staticmethod
+    def steps(file: IO[str], path: str) -> Iterator[Atoms]:
         """Yield the steps; the energy corrected to zero smearing is `energy_sigma0` in `info`.
 
         Raises:
             InputError: for a numerical stress, whose cycles are not steps.
         """
-        with open_with_compression(path, "rb") as packed, io.TextIOWrapper(packed) as file:
-            file.reconfigure(errors="replace")
-            yield from _steps(file, path)
-
-
-def _steps(file: IO[str], path: str) -> Iterator[Atoms]:
-    structure: dict[str, Any] = {"cell": [], "atoms": []}
-    step: dict[str, Any] = {}
-    ended = found = False
-    for line in file:
-        if "Input geometry:" in line:
-            structure = {"cell": [], "atoms": []}
-        elif "| Unit cell:" in line:
-            structure["cell"] = [next(file, "").strip(" |\n").split()[:3] for _ in range(3)]
-        elif match := SPECIES.match(line):
-            structure["atoms"].append(match.groups())
-        elif "as used in the preceding time step" in line:
-            structure = _structure(file, len(structure["atoms"]), structure["cell"])
-            if "free" in step:
-                yield _frame(step, structure)
-                step, found = {}, True
-        elif "Updated atomic structure:" in line:
-            if "free" in step:
-                yield _frame(step, structure)
-                step, found = {}, True
-            structure = _structure(file, len(structure["atoms"]), structure["cell"])
-        elif "umerical stress" in line and "Calculation of" in line:
-            raise InputError(
-                f"{path} has a numerical stress, for which other structures are calculated in "
-                "between; use `compute_analytical_stress .true.` or no stress."
-            )
-        else:
-            _read(line, file, step, len(structure["atoms"]))
-        ended = ended or "Have a nice day." in line
-    if "free" in step:
-        yield _frame(step, structure)
-        found = True
-    if not ended or not found:
-        yield unusable("an output that breaks off")
+        structure: dict[str, Any] = {"cell": [], "atoms": []}
+        step: dict[str, Any] = {}
+        ended = found = False
+        for line in file:
+            if "Input geometry:" in line:
+                structure = {"cell": [], "atoms": []}
+            elif "| Unit cell:" in line:
+                structure["cell"] = [next(file, "").strip(" |\n").split()[:3] for _ in range(3)]
+            elif match := SPECIES.match(line):
+                structure["atoms"].append(match.groups())
+            elif "as used in the preceding time step" in line:
+                structure = _structure(file, len(structure["atoms"]), structure["cell"])
+                if "free" in step:
+                    yield _frame(step, structure)
+                    step, found = {}, True
+            elif "Updated atomic structure:" in line:
+                if "free" in step:
+                    yield _frame(step, structure)
+                    step, found = {}, True
+                structure = _structure(file, len(structure["atoms"]), structure["cell"])
+            elif "umerical stress" in line and "Calculation of" in line:
+                raise InputError(
+                    f"{path} has a numerical stress, for which other structures are calculated in "
+                    "between; use `compute_analytical_stress .true.` or no stress."
+                )
+            else:
+                _read(line, file, step, len(structure["atoms"]))
+            ended = ended or "Have a nice day." in line
+        if "free" in step:
+            yield _frame(step, structure)
+            found = True
+        if not ended or not found:
+            yield unusable("an output that breaks off")
 
 
 def _structure(file: IO[str], n_atoms: int, cell: list) -> dict[str, Any]:
@@ -133,8 +117,8 @@ def _frame(step: dict[str, Any], structure: dict[str, Any]) -> Atoms:
         if "forces" in step:
             results["forces"] = np.array(step["forces"], float).reshape(len(symbols), 3)
         if cell is not None and "stress" in step:
-            tensor = np.array(step["stress"], float).reshape(9)
-            results["stress"] = tensor[[0, 4, 8, 5, 2, 1]]
+            tensor = np.array(step["stress"], float).reshape(3, 3)
+            results["stress"] = full_3x3_to_voigt_6_stress(tensor)
         info = {"energy_sigma0": float(step["corrected"])} if "corrected" in step else {}
     except (ValueError, IndexError):
         return unusable("numbers that cannot be read")

@@ -45,10 +45,6 @@ class ArrayFile(Reader):
         """Return whether it is a .npz or an HDF5 file."""
         return Path(path).is_file() and (_is_npz(path) or h5py.is_hdf5(path))
 
-    def files(self, path: str) -> list[Path]:
-        """Return the file itself."""
-        return [Path(path)]
-
     def states_units(self, path: str) -> bool:
         """Return whether the first molecule states the units of positions, energy and forces."""
         with _opened(path) as molecules:

@@ -7,7 +7,6 @@ A single point prints coordinates (Å or Bohr), the total energy (Hartree), forc
 `PROJECT-1.restart` or the output.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
-from ase.io.formats import open_with_compression
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import Bohr, GPa, Hartree, bar
 
 from gpip_plugins.errors import InputError
+from gpip_plugins.io.text import open_text
 from gpip_plugins.labels.readers.cp2k_trajectory import (
     ENERGY,
     PART,
@@ -65,8 +65,7 @@ class Cp2k(Reader):
                 )
             yield from trajectory(Path(path))
             return
-        with open_with_compression(path, "rb") as packed, io.TextIOWrapper(packed) as file:
-            file.reconfigure(errors="replace")
+        with open_text(path) as file:
             yield from _single_points(file, path)
 
 
@@ -139,7 +138,7 @@ def _frame(step: dict[str, Any]) -> Atoms:
             size, lines = step["stress"]
             rows = [NUMBER.findall(line) for line in lines if len(NUMBER.findall(line)) == 3]
             tensor = -size * np.array(rows, float).reshape(3, 3)
-            results["stress"] = tensor.ravel()[[0, 4, 8, 5, 2, 1]]
+            results["stress"] = full_3x3_to_voigt_6_stress(tensor)
     except (ValueError, KeyError, IndexError):
         return unusable("numbers that cannot be read")
     pbc = step.get("pbc", cell is not None)

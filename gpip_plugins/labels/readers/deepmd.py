@@ -19,6 +19,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.labels.readers.reader import Reader
@@ -123,7 +124,7 @@ def _frame(numbers: np.ndarray, there: np.ndarray, row: dict[str, np.ndarray]) -
         labels["forces"] = row["force"].reshape(-1, 3)[there]
     if "virial" in row and atoms.get_volume():
         stress = -row["virial"].reshape(3, 3) / atoms.get_volume()
-        labels["stress"] = 0.5 * (stress + stress.T).ravel()[[0, 4, 8, 5, 2, 1]]
+        labels["stress"] = full_3x3_to_voigt_6_stress(stress)
     if labels:
         atoms.calc = SinglePointCalculator(atoms, **labels)
     return atoms

@@ -5,80 +5,58 @@ ORCA prints energies of cycles that did not converge as well and says so in the 
 coordinates in Å, energies in Hartree, gradients in Hartree/Bohr; forces are minus the gradient.
 """
 
-import io
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import atomic_numbers
-from ase.io.formats import open_with_compression
 from ase.units import Bohr, Hartree
 
-from gpip_plugins.labels.readers.reader import Reader, head_of, unusable
+from gpip_plugins.labels.readers.reader import TextOutput, unusable
 
 __all__ = ["OrcaOutput"]
 
-MARK = b"* O   R   C   A *"
 COORDINATES, GRADIENT = "CARTESIAN COORDINATES (ANGSTROEM)", "CARTESIAN GRADIENT"
 ENERGY, END = "FINAL SINGLE POINT ENERGY", "ORCA TERMINATED NORMALLY"
 UNCONVERGED = "a self-consistent field that did not converge"
 FAILED = ("SCF NOT CONVERGED AFTER", "This wavefunction IS NOT CONVERGED")
 
 
-class OrcaOutput(Reader):
+class OrcaOutput(TextOutput):
     """The output of a single point, an optimisation or a trajectory of ORCA."""
 
     name = "an output of ORCA"
+    mark = b"* O   R   C   A *"
 
-    @classmethod
-    def fits(cls, path: str) -> bool:
-        """Return whether the file has the title of ORCA."""
-        return MARK in head_of(path)
-
-    def files(self, path: str) -> list[Path]:
-        """Return the file itself."""
-        return [Path(path)]
-
-    def frames(self, path: str) -> Iterator[Atoms]:
+    @staticmethod
+    def steps(file: IO[str], path: str) -> Iterator[Atoms]:
         """Yield all geometries, with energy (eV), forces (eV/Å), charge and spin multiplicity."""
-        with open_with_compression(path, "rb") as packed, io.TextIOWrapper(packed) as file:
-            file.reconfigure(errors="replace")
-            yield from _steps(file)
-
-
-def _steps(file: IO[str]) -> Iterator[Atoms]:
-    state: dict[str, Any] = {}
-    step: dict[str, Any] = {}
-    ended = False
-    for line in file:
-        if COORDINATES in line:
-            if "energy" in step:
-                yield _frame(step, state)
-            next(file, "")
-            step = {"rows": _rows(file)}
-        elif ENERGY in line and "rows" in step:
-            step.setdefault("energy", []).append(line)
-        elif GRADIENT in line and "energy" in step:
-            next(file, "")
-            step.setdefault("gradient", _rows(file))
-        elif any(text in line for text in FAILED):
-            step["failed"] = True
-        elif match := re.match(r"\s*(Total Charge|Multiplicity) .*\.\.\.\.\s*(-?\d+)", line):
-            state["charge" if "Charge" in match[1] else "spin_multiplicity"] = int(match[2])
-        ended = ended or END in line
-    if "energy" in step and (ended or "gradient" in step):
-        yield _frame(step, state)
-    elif not ended:
-        failed = "failed" in step
-        yield unusable(
-            "a self-consistent field that did not converge"
-            if failed
-            else "an output that breaks off"
-        )
+        state: dict[str, Any] = {}
+        step: dict[str, Any] = {}
+        ended = False
+        for line in file:
+            if COORDINATES in line:
+                if "energy" in step:
+                    yield _frame(step, state)
+                next(file, "")
+                step = {"rows": _rows(file)}
+            elif ENERGY in line and "rows" in step:
+                step.setdefault("energy", []).append(line)
+            elif GRADIENT in line and "energy" in step:
+                next(file, "")
+                step.setdefault("gradient", _rows(file))
+            elif any(text in line for text in FAILED):
+                step["failed"] = True
+            elif match := re.match(r"\s*(Total Charge|Multiplicity) .*\.\.\.\.\s*(-?\d+)", line):
+                state["charge" if "Charge" in match[1] else "spin_multiplicity"] = int(match[2])
+            ended = ended or END in line
+        if "energy" in step and (ended or "gradient" in step):
+            yield _frame(step, state)
+        elif not ended:
+            yield unusable(UNCONVERGED if "failed" in step else "an output that breaks off")
 
 
 def _rows(file: IO[str]) -> list[list[str]]:

@@ -5,15 +5,16 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from ase import Atoms
 from ase.io.formats import open_with_compression
 
 from gpip_plugins.errors import InputError
 from gpip_plugins.io.elements import check_names
+from gpip_plugins.io.text import open_text
 
-__all__ = ["FAULT", "Reader", "head_of", "unusable"]
+__all__ = ["FAULT", "Reader", "TextOutput", "head_of", "unusable"]
 
 #: Key of `Atoms.info` for the reason why the labels of a frame cannot be used.
 FAULT = "_fault"
@@ -71,9 +72,9 @@ class Reader(ABC):
             InputError: when they cannot be read.
         """
 
-    @abstractmethod
     def files(self, path: str) -> list[Path]:
         """Return the files that are read, in a fixed order; the checksum is computed from them."""
+        return [Path(path)]
 
     def states_units(self, path: str) -> bool:
         """Return whether the format defines the units, so that `frames` gives eV and Å."""
@@ -95,6 +96,32 @@ class Reader(ABC):
                 f"{other[0]}={units[other[0]]} is not used: {os.path.basename(path)} states its "
                 f"units and is converted to eV and Ang; leave {other[0]} out."
             )
+
+
+class TextOutput(Reader):
+    """Reader of the output of one program, which is known by a text at its beginning."""
+
+    #: This text.
+    mark: ClassVar[bytes]
+
+    @classmethod
+    def fits(cls, path: str) -> bool:
+        """Return whether the file begins as an output of the program."""
+        return cls.mark in head_of(path)
+
+    def frames(self, path: str) -> Iterator[Atoms]:
+        """Yield the steps of the output, in eV and Å.
+
+        Raises:
+            InputError: when they cannot be read.
+        """
+        with open_text(path) as file:
+            yield from self.steps(file, path)
+
+    @staticmethod
+    @abstractmethod
+    def steps(file: IO[str], path: str) -> Iterator[Atoms]:
+        """Yield the steps of an opened output; its path is for messages."""
 
 
 def head_of(path: str, size: int = 4000) -> bytes:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from ase import Atoms
 
@@ -44,10 +43,6 @@ class StructureFile(Reader):
                 f"energy and free_energy differ by up to {largest:.2g}; with smeared electrons the "
                 "forces belong to the free energy (energy_key=free_energy takes it)"
             )
-
-    def files(self, path: str) -> list[Path]:
-        """Return the file itself."""
-        return [Path(path)]
 
     def states_units(self, path: str) -> bool:
         """Return whether ASE converts this format to eV and Å."""

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
 from gpip_plugins.labels.readers.reader import unusable
@@ -102,7 +103,7 @@ def _step(element: ElementTree.Element, run: dict[str, Any]) -> Atoms | None:
     if forces is not None:
         results["forces"] = _rows(forces).reshape(len(atoms), 3)
     if stress is not None:
-        results["stress"] = -KBAR * _rows(stress).reshape(9)[[0, 4, 8, 5, 2, 1]]
+        results["stress"] = full_3x3_to_voigt_6_stress(-KBAR * _rows(stress).reshape(3, 3))
     atoms.calc = SinglePointCalculator(atoms, **results)
     return atoms
 

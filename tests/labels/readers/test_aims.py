@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers import FAULT, reader_of
+from gpip_plugins.labels.readers import FAULT
 
 WRITTEN = Path(ase.test.__file__).parent / "testdata" / "aims"
 TITLE = "          Invoking FHI-aims ...\n"
@@ -28,18 +28,6 @@ SINGLE = f"""{TITLE}  Input geometry:
   |    2    -0.10000000000000E+00          0.00000000000000E+00          0.20000000000000E+00
           Have a nice day.
 """
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return a function: text of an output to its frames."""
-
-    def write_and_read(text):
-        (tmp_path / "aims.out").write_text(text)
-        path = str(tmp_path / "aims.out")
-        return list(reader_of(path).frames(path))
-
-    return write_and_read
 
 
 def test_a_single_point(read):

@@ -5,23 +5,7 @@ import pytest
 from ase.units import Bohr, GPa, Hartree
 
 from gpip_plugins.errors import InputError
-from gpip_plugins.labels.readers import FAULT, reader_of
-
-
-def frames_of(path):
-    return list(reader_of(str(path)).frames(str(path)))
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return a function: text of an output to its frames."""
-
-    def write_and_read(text, name="job.out"):
-        (tmp_path / name).write_text(text)
-        return frames_of(tmp_path / name)
-
-    return write_and_read
-
+from gpip_plugins.labels.readers import FAULT
 
 CP2K = """ DBCSR| Multiplication driver                                               BLAS
  PROGRAM STARTED AT               2024-01-01 12:00:00.000
@@ -110,7 +94,7 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_a_run_of_cp2k_needs_its_forces_and_cells(run):
+def test_a_run_of_cp2k_needs_its_forces_and_cells(run, frames_of):
     first, second = frames_of(run / "md-pos-1.xyz")
     assert first.get_potential_energy() == pytest.approx(-17.1 * Hartree)
     assert second.get_potential_energy() == pytest.approx(-17.2 * Hartree)
@@ -128,7 +112,7 @@ def test_a_run_of_cp2k_needs_its_forces_and_cells(run):
         frames_of(run / "md-pos-1.xyz")
 
 
-def test_the_output_beside_a_run_tells_what_did_not_converge(run):
+def test_the_output_beside_a_run_tells_what_did_not_converge(run, frames_of):
     energy = " ENERGY| Total FORCE_EVAL ( QS ) energy [hartree]            {}\n"
     output = CP2K.format(version="2025.1", end=CONVERGED, results=energy.format("-17.1000000000"))
     output += "  *** SCF run NOT converged ***\n" + energy.format("-17.2000000000")
@@ -141,7 +125,7 @@ def test_the_output_beside_a_run_tells_what_did_not_converge(run):
         frames_of(run)
 
 
-def test_the_cell_of_a_restart_file(run):
+def test_the_cell_of_a_restart_file(run, frames_of):
     (run / "md-1.cell").unlink()
     restart = "&SUBSYS\n   &CELL\n A 8.0 0.0 0.0\n B 0.0 8.0 0.0\n C 0.0 0.0 8.0\n   &END CELL\n"
     (run / "md-1.restart").write_text(restart)

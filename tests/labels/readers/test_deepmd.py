@@ -50,10 +50,6 @@ def write_system(folder, frames, type_map=("H", "O")):
     write_set(folder / "set.001", frames[4:])
 
 
-def frames_of(folder):
-    return list(reader_of(str(folder)).frames(str(folder)))
-
-
 def assert_equal(found, expected):
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
@@ -70,7 +66,7 @@ def system(tmp_path):
     return tmp_path / "water"
 
 
-def test_all_sets_are_read_in_order(system):
+def test_all_sets_are_read_in_order(system, frames_of):
     found = frames_of(system)
     assert_equal(found, labelled("H2O", 6))
     assert all(atoms.pbc.all() for atoms in found)
@@ -86,13 +82,13 @@ def test_it_is_imported_without_naming_a_unit(system, tmp_path):
     assert ASEAtomsData(str(tmp_path / "other.db")).metadata["source_sha256"] != before
 
 
-def test_several_systems_in_one_folder(tmp_path):
+def test_several_systems_in_one_folder(tmp_path, frames_of):
     write_system(tmp_path / "all" / "H2O1", labelled("H2O", 5))
     write_system(tmp_path / "all" / "H2O2", labelled("H2O2", 5), type_map=("O", "H"))
     assert_equal(frames_of(tmp_path / "all"), labelled("H2O", 5) + labelled("H2O2", 5))
 
 
-def test_the_mixed_format(tmp_path):
+def test_the_mixed_format(tmp_path, frames_of):
     """Every set has the types, -1 for no atom; type.raw is not used."""
     frames = labelled("H2O", 2) + labelled("CH4", 2)
     folder, type_map = tmp_path / "5", ["H", "C", "O"]
@@ -106,7 +102,7 @@ def test_the_mixed_format(tmp_path):
     assert_equal(frames_of(folder), frames)
 
 
-def test_virials_are_stresses_with_the_other_sign(system):
+def test_virials_are_stresses_with_the_other_sign(system, frames_of):
     virial = np.arange(18.0).reshape(2, 9)
     virial[:, [3, 6, 7]] = virial[:, [1, 2, 5]]  # symmetric
     np.save(system / "set.001" / "virial.npy", virial)
@@ -131,7 +127,7 @@ def test_cells_differ_and_labels_may_be_missing(system):
     assert reader.notes == ["arrays that are not used: dipole"]
 
 
-def test_systems_at_any_depth(tmp_path):
+def test_systems_at_any_depth(tmp_path, frames_of):
     write_system(tmp_path / "all" / "iter.0" / "a" / "H2O1", labelled("H2O", 5))
     write_system(tmp_path / "all" / "H2O2", labelled("H2O2", 5))
     assert len(frames_of(tmp_path / "all")) == 10
@@ -146,7 +142,7 @@ def test_elements_instead_of_a_type_map(system):
         list(reader_of(str(system), ["H", "O"]).frames(str(system)))
 
 
-def test_molecules_without_a_cell(system):
+def test_molecules_without_a_cell(system, frames_of):
     (system / "nopbc").touch()
     (system / "set.000" / "box.npy").unlink()
     assert not any(atoms.pbc.any() for atoms in frames_of(system))
@@ -163,13 +159,13 @@ def test_molecules_without_a_cell(system):
         (lambda p: np.save(p / "set.000/real_atom_types.npy", [[0, 0, 1]]), "do not fit together"),
     ],
 )
-def test_broken_folders(system, spoil, message):
+def test_broken_folders(system, spoil, message, frames_of):
     spoil(system)
     with pytest.raises(InputError, match=message):
         frames_of(system)
 
 
-def test_a_folder_without_sets(tmp_path):
+def test_a_folder_without_sets(tmp_path, frames_of):
     (tmp_path / "type.raw").write_text("0")
     with pytest.raises(InputError, match=r"holds no set\.\*; give the folder that holds type"):
         frames_of(tmp_path)

@@ -37,21 +37,6 @@ CARTESIAN COORDINATES (ANGSTROEM)
 """
 
 
-def frames_of(path):
-    return list(reader_of(str(path)).frames(str(path)))
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Return a function: text of an output to its frames."""
-
-    def write_and_read(text, name="job.out"):
-        (tmp_path / name).write_text(text)
-        return frames_of(tmp_path / name)
-
-    return write_and_read
-
-
 def test_orca(read):
     (frame,) = read(ORCA.format(rows="", note=""))
     assert frame.get_chemical_symbols() == ["O", "H"] and not frame.pbc.any()
@@ -80,7 +65,7 @@ def test_an_optimisation_of_orca_has_every_step_and_says_where_it_breaks_off(rea
     assert final.positions[0, 2] == 0.2 and set(final.calc.results) == {"energy"}
 
 
-def test_a_folder_of_single_points(tmp_path):
+def test_a_folder_of_single_points(tmp_path, frames_of):
     for k in range(2):
         (tmp_path / f"{k}.out").write_text(ORCA.format(rows="", note=""))
     (tmp_path / "job.sh").write_text("sbatch")
