@@ -101,9 +101,14 @@ def _without_bonds(
 
 def _whole(charge: object, where: str) -> int:
     """Return a charge as a whole number."""
-    if float(charge) != round(float(charge)):
+    try:
+        value = float(charge)
+        whole = round(value)
+    except (TypeError, ValueError, OverflowError):  # a word, several numbers, NaN, infinity
+        value, whole = None, 0
+    if value != whole:
         raise InputError(f"{where} has charge={charge}, which is not a whole number; correct it.")
-    return round(float(charge))
+    return whole
 
 
 def _with_bonds(

@@ -146,6 +146,14 @@ def test_the_charge_of_a_structure_is_that_of_the_file_or_of_the_setting(tmp_pat
         Files(str(tmp_path / "ion.xyz"), charge=0).build(0)
 
 
+@pytest.mark.parametrize("charge", ["x", "0.5", "nan", "inf", '"1 0"'])
+def test_a_charge_that_is_no_whole_number_is_refused(tmp_path, charge):
+    text = f"1\nProperties=species:S:1:pos:R:3 charge={charge}\nAr 0 0 0\n"
+    (tmp_path / "a.xyz").write_text(text)
+    with pytest.raises(InputError, match=r"\(frame 0\) has charge=.*, which is not a whole number"):
+        Files(str(tmp_path / "a.xyz")).build(seed=0)
+
+
 def test_bonds_and_charges_of_an_sdf_are_taken(tmp_path):
     file = tmp_path / "two.sdf"
     file.write_text(sdf("[NH3+]CC(=O)[O-]", "C/C=C\\C"))
